@@ -1,0 +1,20 @@
+"""Alignment of performances: sound to features to warping paths."""
+
+from alignment.audio import Audio, read_audio
+from alignment.dtw import dtw
+from alignment.errors import AlignmentError, AudioError, FeatureError
+from alignment.path import WarpingPath
+from alignment.synchronise import Segment, Synchronisation, synchronise
+
+__all__ = [
+    "AlignmentError",
+    "Audio",
+    "AudioError",
+    "FeatureError",
+    "Segment",
+    "Synchronisation",
+    "WarpingPath",
+    "dtw",
+    "read_audio",
+    "synchronise",
+]

@@ -1,0 +1,239 @@
+"""Audio files to mono float32 samples at the analysis rate.
+
+Decoders are tried in this order: libsndfile (wav, flac, ogg, opus, mp3, aiff, caf), then PyAV (the
+`codecs` extra: m4a, aac, wma and whatever else FFmpeg knows). A decoder that fails in the middle is a
+reason to try the next one; when none gets further, what the first decoded is kept and the fault becomes
+a warning. The decoded length is the truth: the length that a header promises is never used as duration.
+
+Samples are mono (mean of the channels), float32, finite.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from alignment.errors import AudioError
+
+__all__ = ["ANALYSIS_RATE", "AUDIO_SUFFIXES", "Audio", "Tags", "read_audio"]
+
+ANALYSIS_RATE = 22050
+"""Samples a second at which everything is analysed."""
+
+_SOUNDFILE_SUFFIXES = {
+    ".wav",
+    ".flac",
+    ".ogg",
+    ".oga",
+    ".opus",
+    ".mp3",
+    ".aif",
+    ".aiff",
+    ".aifc",
+    ".caf",
+    ".au",
+    ".w64",
+}
+_FFMPEG_SUFFIXES = {".m4a", ".mp4", ".aac", ".wma", ".alac", ".ape", ".wv"}
+AUDIO_SUFFIXES = frozenset(_SOUNDFILE_SUFFIXES | _FFMPEG_SUFFIXES)
+"""Endings (lower case) of files that are taken for recordings when a folder is walked."""
+
+_UNKNOWN_FORMAT = "is not audio in a known format, or is damaged from the start"
+_BLOCK_SECONDS = 10.0
+_MISSING_TAIL_SECONDS = 0.5
+"""A decoder that stops this much before the promised end has broken off."""
+
+
+@dataclass(frozen=True)
+class Tags:
+    """Title and artist as the file states them; empty where it says nothing."""
+
+    title: str = ""
+    artist: str = ""
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Decoded sound.
+
+    Attributes:
+        samples: float32, shape `(n,)`, mono, finite.
+        rate: samples a second.
+        tags: what the file says of itself.
+        warnings: one line for each fault that did not prevent decoding.
+    """
+
+    samples: NDArray[np.float32]
+    rate: int = ANALYSIS_RATE
+    tags: Tags = field(default_factory=Tags)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate
+
+
+class _Stream(NamedTuple):
+    """An opened file: native rate, promised seconds (0 if unknown), tags, blocks `(frames, channels)`."""
+
+    rate: int
+    promised: float
+    tags: Tags
+    blocks: Iterator[NDArray[np.float32]]
+
+
+class _Decoded(NamedTuple):
+    audio: Audio
+    fault: str
+
+
+def read_audio(path: str | os.PathLike[str], rate: int = ANALYSIS_RATE) -> Audio:
+    """Decode a file to mono float32 at `rate` samples a second.
+
+    Non-finite samples become zero, with a warning. A file that breaks off gives what it has, with a
+    warning.
+
+    Raises:
+        AudioError: there is no such file, or no decoder finds sound in it; names the file and the cause.
+    """
+    name = os.fspath(path)
+    _require_file(name)
+    best: _Decoded | None = None
+    causes = []
+    for open_stream in (_open_soundfile, _open_pyav):
+        try:
+            decoded = _decode(open_stream(name), rate)
+        except _DecoderError as error:
+            causes.append(str(error))
+            continue
+        if not decoded.fault:
+            return decoded.audio
+        if best is None or decoded.audio.duration > best.audio.duration + 0.1:
+            best = decoded
+    if best is None:
+        raise AudioError(name, next((cause for cause in causes if cause), "no decoder reads it"))
+    audio = best.audio
+    return Audio(audio.samples, audio.rate, audio.tags, (*audio.warnings, best.fault))
+
+
+class _DecoderError(Exception):
+    """One decoder gives up on a file."""
+
+
+def _require_file(name: str) -> None:
+    file = Path(name)
+    try:
+        if file.is_dir():
+            raise AudioError(name, "is a folder, not an audio file")
+        if not file.exists():
+            raise AudioError(name, "no such file")
+        with file.open("rb") as handle:
+            if not handle.read(1):
+                raise AudioError(name, "the file is empty")
+    except (OSError, ValueError) as error:
+        raise AudioError(name, getattr(error, "strerror", None) or str(error)) from error
+
+
+def _decode(stream: _Stream, rate: int) -> _Decoded:
+    """Downmix and resample block by block; a fault after the first sound is reported, not raised."""
+    resampler = soxr.ResampleStream(stream.rate, rate, 1, dtype="float32") if stream.rate != rate else None
+    pieces: list[NDArray[np.float32]] = []
+    fault = ""
+    broken_samples = 0
+    native_frames = 0
+    try:
+        for block in stream.blocks:
+            mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
+            finite = np.isfinite(mono)
+            if not finite.all():
+                broken_samples += int(np.count_nonzero(~finite))
+                mono = np.where(finite, mono, np.float32(0))
+            native_frames += len(mono)
+            pieces.append(resampler.resample_chunk(mono) if resampler else mono)
+    except _DecoderError as error:
+        if not native_frames:
+            raise
+        fault = f"breaks off after {native_frames / stream.rate:.1f} s ({error})"
+    if resampler and native_frames:
+        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    got = native_frames / stream.rate
+    if not fault and got < stream.promised - _MISSING_TAIL_SECONDS:
+        fault = f"breaks off after {got:.1f} s of {stream.promised:.1f} s"
+    notes = (f"{broken_samples} samples are not finite and were silenced",) if broken_samples else ()
+    return _Decoded(Audio(np.ascontiguousarray(samples, np.float32), rate, stream.tags, notes), fault)
+
+
+def _open_soundfile(name: str) -> _Stream:
+    # libsndfile wants bytes where a POSIX name is not valid UTF-8.
+    target = name if sys.platform == "win32" else os.fsencode(name)
+    try:
+        file = soundfile.SoundFile(target)
+    except (soundfile.SoundFileError, OSError, TypeError) as error:
+        raise _DecoderError(_UNKNOWN_FORMAT) from error
+    tags = Tags(_clean_tag(file.title), _clean_tag(file.artist))
+    promised = file.frames / file.samplerate if 0 < file.frames < 2**62 else 0.0
+    return _Stream(file.samplerate, promised, tags, _soundfile_blocks(file))
+
+
+def _soundfile_blocks(file: Any) -> Iterator[NDArray[np.float32]]:
+    frames = int(_BLOCK_SECONDS * file.samplerate)
+    with file:
+        while True:
+            try:
+                block: NDArray[np.float32] = file.read(frames, dtype="float32", always_2d=True)
+            except (soundfile.SoundFileError, OSError) as error:
+                text = str(getattr(error, "error_string", error)).strip().rstrip(".")
+                raise _DecoderError(text[:1].lower() + text[1:]) from error
+            if not len(block):
+                return
+            yield block
+
+
+def _open_pyav(name: str) -> _Stream:
+    try:
+        import av
+    except ImportError as error:
+        if Path(name).suffix.lower() in _FFMPEG_SUFFIXES:
+            raise _DecoderError("wants the codecs extra: pip install 'incipit-music[codecs]'") from error
+        raise _DecoderError("") from error
+    av.logging.set_level(None)
+    try:
+        handle = Path(name).open("rb")  # noqa: SIM115  closed by the generator of blocks
+        container = av.open(handle, metadata_errors="ignore")
+        stream = container.streams.audio[0]
+        rate = int(stream.rate)
+    except (av.FFmpegError, OSError, IndexError, ValueError, TypeError) as error:
+        handle.close()
+        raise _DecoderError(_UNKNOWN_FORMAT) from error
+    known = {key.lower(): value for key, value in {**stream.metadata, **container.metadata}.items()}
+    tags = Tags(_clean_tag(known.get("title", "")), _clean_tag(known.get("artist", "")))
+    promised = float(stream.duration * stream.time_base) if stream.duration and stream.time_base else 0.0
+    return _Stream(rate, promised, tags, _pyav_blocks(handle, container, stream, rate))
+
+
+def _pyav_blocks(handle: Any, container: Any, stream: Any, rate: int) -> Iterator[NDArray[np.float32]]:
+    import av
+
+    to_float = av.AudioResampler(format="fltp", rate=rate)
+    with handle, container:
+        try:
+            for frame in container.decode(stream):
+                for part in to_float.resample(frame):
+                    yield part.to_ndarray().T.astype(np.float32, copy=False)
+        except (av.FFmpegError, ValueError) as error:
+            raise _DecoderError(str(getattr(error, "strerror", None) or error)) from error
+
+
+def _clean_tag(text: str) -> str:
+    return " ".join(text.split()).strip()

@@ -1,0 +1,94 @@
+"""Chroma and CENS.
+
+Arrays are float32 of shape `(12, frames)`; row 0 is pitch class C.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal.windows import hann
+
+from alignment.errors import FeatureError
+from alignment.features.frames import HOP
+from alignment.features.spectrum import LogFrequency, log_frequency_spectrogram
+
+__all__ = ["PITCHES", "cens", "chroma", "fold_to_chroma", "normalise_columns", "smooth_and_downsample"]
+
+PITCHES = LogFrequency(lowest=24.0, bins=84, bins_per_octave=12, shortest_window=2048, longest_window=16384)
+"""Semitone layout from C1 to B7, from which chroma is folded."""
+
+_QUANTISATION_STEPS = (0.05, 0.1, 0.2, 0.4)
+
+
+def chroma(samples: NDArray[np.float32], rate: int, tuning: float = 0.0, hop: int = HOP) -> NDArray[np.float32]:
+    """Chroma of a signal: semitone magnitudes folded to pitch classes, columns of unit length.
+
+    Silent frames are zero columns. Müller, Fundamentals of Music Processing (2015), section 3.1.
+
+    Args:
+        samples: mono, shape `(n,)`.
+        rate: samples a second.
+        tuning: cents above A4 = 440 Hz.
+        hop: samples from frame to frame.
+
+    Returns:
+        shape `(12, frame_count(n, hop))`.
+    """
+    pitches = log_frequency_spectrogram(samples, rate, PITCHES, tuning, hop)
+    return normalise_columns(fold_to_chroma(pitches, PITCHES))
+
+
+def fold_to_chroma(pitches: NDArray[np.float32], layout: LogFrequency) -> NDArray[np.float32]:
+    """Sum the bins of a semitone spectrogram that share a pitch class, shape `(12, frames)`.
+
+    Raises:
+        FeatureError: the layout is not of semitones, or does not fit the array.
+    """
+    if layout.bins_per_octave != 12 or pitches.shape[0] != layout.bins:
+        raise FeatureError(
+            f"The 'pitches' must be a semitone spectrogram of {layout.bins} rows. Got shape {pitches.shape} with "
+            f"{layout.bins_per_octave} bins an octave instead."
+        )
+    out = np.zeros((12, pitches.shape[1]), np.float32)
+    np.add.at(out, np.rint(layout.pitches).astype(np.int64) % 12, pitches)
+    return out
+
+
+def cens(chroma: NDArray[np.float32], smoothing: int = 41, downsampling: int = 10) -> NDArray[np.float32]:
+    """Chroma energy normalised statistics.
+
+    Each column is scaled to sum 1 and quantised (how many of the thresholds .05, .1, .2, .4 it passes),
+    then rows are smoothed by a Hann window, decimated, and columns scaled to unit length. Müller and
+    Ewert, Chroma Toolbox (ISMIR 2011), section 3.
+
+    Args:
+        chroma: non-negative, shape `(12, frames)`.
+        smoothing: window length in frames.
+        downsampling: every how many frames one is kept.
+
+    Returns:
+        shape `(12, ceil(frames / downsampling))`.
+    """
+    total = np.abs(chroma).sum(axis=0, keepdims=True)
+    share = np.divide(chroma, total, out=np.zeros_like(chroma), where=total > 0)
+    quantised = sum((share > step).astype(np.float32) for step in _QUANTISATION_STEPS)
+    return normalise_columns(smooth_and_downsample(np.asarray(quantised, np.float32), smoothing, downsampling))
+
+
+def smooth_and_downsample(features: NDArray[np.float32], smoothing: int, downsampling: int) -> NDArray[np.float32]:
+    """Average rows under a centred Hann window of `smoothing` frames and keep every `downsampling`-th frame."""
+    if not features.shape[1]:
+        return features.astype(np.float32, copy=False)
+    window = hann(smoothing + 2, sym=True)[1:-1]
+    window = (window / window.sum()).astype(np.float32)
+    half = smoothing // 2
+    padded = np.pad(features, ((0, 0), (half, smoothing - 1 - half)))
+    views = np.lib.stride_tricks.sliding_window_view(padded, smoothing, axis=1)[:, ::downsampling]
+    return np.ascontiguousarray(views @ window, dtype=np.float32)
+
+
+def normalise_columns(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale each column to unit Euclidean length; columns that are (nearly) zero become zero."""
+    length = np.sqrt(np.square(features).sum(axis=0, keepdims=True))
+    return np.divide(features, length, out=np.zeros_like(features), where=length > 1e-6)
