@@ -1,0 +1,71 @@
+"""Exact search in NumPy: the oracle of every other store, and the store of small libraries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.shards import VectorFormat
+from index.store import Neighbours, VectorRows
+
+__all__ = ["ExactStore", "merge_neighbours"]
+
+_ROWS_AT_ONCE = 65536
+
+
+class ExactStore:
+    """Compares each query with every vector.
+
+    Args:
+        format: how the vectors are stored.
+        rows: the runs of vectors to search.
+    """
+
+    def __init__(self, format: VectorFormat, rows: Sequence[VectorRows]) -> None:
+        self._format = format
+        self._rows = [run for run in rows if len(run.stored)]
+
+    def __len__(self) -> int:
+        return sum(len(run.stored) for run in self._rows)
+
+    def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
+        """The k most similar vectors of each query; ties go to the lower number."""
+        best = _none(len(queries), k)
+        for numbers, vectors in self._blocks():
+            similarities = queries @ vectors.T
+            if similarities.shape[1] > k:
+                chosen = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
+                found = Neighbours(numbers[chosen], np.take_along_axis(similarities, chosen, axis=1))
+            else:
+                found = Neighbours(np.broadcast_to(numbers, similarities.shape), similarities)
+            best = merge_neighbours(best, found, k)
+        return best
+
+    def _blocks(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Numbers and decoded vectors, many short runs put together."""
+        blocks = []
+        pending: list[VectorRows] = []
+        waiting = 0
+        for run in [*self._rows, None]:
+            if pending and (run is None or waiting + len(run.stored) > _ROWS_AT_ONCE):
+                numbers = np.concatenate([np.arange(p.first, p.first + len(p.stored)) for p in pending])
+                blocks.append((numbers, self._format.decode(np.concatenate([p.stored for p in pending]))))
+                pending, waiting = [], 0
+            if run is not None:
+                pending.append(run)
+                waiting += len(run.stored)
+        return blocks
+
+
+def merge_neighbours(one: Neighbours, other: Neighbours, k: int) -> Neighbours:
+    """The k best of two answers to the same queries, whose numbers do not overlap."""
+    numbers = np.concatenate([one.numbers, other.numbers], axis=1)
+    similarities = np.concatenate([one.similarities, other.similarities], axis=1)
+    order = np.lexsort((numbers, -similarities), axis=1)[:, :k]
+    return Neighbours(np.take_along_axis(numbers, order, 1), np.take_along_axis(similarities, order, 1))
+
+
+def _none(queries: int, k: int) -> Neighbours:
+    return Neighbours(np.full((queries, k), -1, np.int64), np.full((queries, k), -np.inf, np.float32))

@@ -1,0 +1,77 @@
+"""Models, the vectors that they make, and where a library keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.shards import ShardFile, VectorFormat
+from index.store import VectorRows
+
+__all__ = ["Model", "Runs", "Vectors"]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What makes vectors. Vectors of different hashes never mix.
+
+    Attributes:
+        name: such as "fingerprint".
+        hash: of the network's file or the feature's definition.
+        format: how its vectors are stored.
+        metric: how they are compared.
+        parameters: of the features that it sees.
+    """
+
+    name: str
+    hash: str
+    format: VectorFormat
+    metric: str = "cosine"
+    parameters: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of one recording, float32 `(count, dimensions)`, one every `hop` seconds from 0."""
+
+    model: Model
+    values: NDArray[np.float32]
+    hop: float
+
+
+@dataclass(frozen=True)
+class Runs:
+    """All runs of one model, in the order of their vectors' numbers; arrays of shape `(runs,)`.
+
+    Attributes:
+        recordings: ids of the recordings.
+        first, count: number of the first vector, and how many there are.
+        hop: seconds from vector to vector.
+        shards: the model's files, in the order of their numbers.
+    """
+
+    recordings: NDArray[np.int64]
+    first: NDArray[np.int64]
+    count: NDArray[np.int64]
+    hop: NDArray[np.float64]
+    shards: tuple[ShardFile, ...]
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def locate(self, numbers: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """The positions of the runs that hold these vectors, by bisection, and their seconds there."""
+        position = np.searchsorted(self.first, numbers, side="right") - 1
+        return position, (numbers - self.first[position]) * self.hop[position]
+
+    def rows(self, position: int) -> VectorRows:
+        """The stored vectors of the run at a position."""
+        first, count = int(self.first[position]), int(self.count[position])
+        shard = next(shard for shard in reversed(self.shards) if shard.base <= first)
+        return VectorRows(first, shard.read(first, count))
+
+    def vectors(self, position: int) -> NDArray[np.float32]:
+        """The vectors of the run at a position, float32 `(count, dimensions)`."""
+        return self.shards[0].format.decode(self.rows(position).stored)
