@@ -1,0 +1,5 @@
+"""`python -m retrieval.cli` is `incipit`."""
+
+from retrieval.cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""The program `incipit`: its verbs, and how errors become one line and an exit code.
+
+Exit codes: 0 done, 1 something failed (the rest is done), 2 misuse, 3 nothing accepted, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from retrieval.cli import aligning, diagnosis, indexing, listing, querying
+from retrieval.cli.console import warn
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="incipit",
+    help="Align performances of a work, and find recordings by their sound.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: incipit index ~/Music && incipit query clip.wav && incipit align a.flac b.mp3",
+)
+app.command("index")(indexing.index)
+app.command("query")(querying.query)
+app.command("align")(aligning.align)
+app.command("list")(listing.list_recordings)
+app.command("show")(listing.show)
+app.command("remove")(listing.remove)
+app.command("doctor")(diagnosis.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"incipit {version('incipit-music')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _program(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Align performances of a work, and find recordings by their sound."""
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")  # one thread a worker; pools of pools only fight
+
+
+def main() -> None:
+    """Run the program and end the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = app(standalone_mode=False) or 0
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        warn("interrupted")
+        code = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:
+        code = _explain(error)
+    # Worker threads may still be inside a decoder; what they would bring is not wanted any more.
+    sys.stderr.flush()
+    if code == 130:
+        os._exit(code)
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Print an error that a room raised on purpose as one line; raise others again."""
+    from alignment.errors import AlignmentError
+    from index.errors import LibraryError, LibraryMissing
+    from retrieval.errors import RetrievalError
+
+    if hasattr(error, "show") and hasattr(error, "exit_code"):  # the argument parser's own
+        error.show()
+        return int(error.exit_code)
+    if isinstance(error, typer.Exit):
+        return error.exit_code
+    if isinstance(error, typer.Abort):
+        return 130
+    if isinstance(error, (AlignmentError, LibraryError, RetrievalError)):
+        warn(str(error))
+        return 2 if isinstance(error, LibraryMissing) else 1
+    if isinstance(error, OSError):
+        warn(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        return 1
+    raise error

@@ -1,0 +1,74 @@
+"""`incipit index`: take recordings into the library."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from retrieval.cli.console import (
+    ProgressBar,
+    absolute,
+    clock,
+    explain,
+    hush_decoders,
+    json_line,
+    library_folder,
+    line,
+    warn,
+)
+from retrieval.cli.options import Json, LibraryFolder, Quiet
+
+__all__ = ["index"]
+
+
+def index(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Recordings, and folders of them.")],
+    library: LibraryFolder = None,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Files at once; all cores if not given.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(metavar="GLOB", help="Pass over what matches; repeatable.")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Forget files that are gone.")] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Take recordings into the library.
+
+    Only what is new or changed is decoded; interrupt it at any time and run it again to go on.
+
+    Example: incipit index ~/Music --exclude '*podcast*'
+    """
+    from retrieval.collection import Collection
+
+    hush_decoders()
+    collection = Collection(library_folder(library))
+    with ProgressBar("indexing", quiet) as bar:
+        try:
+            report = collection.add(*paths, jobs=jobs, exclude=exclude or (), prune=prune, watcher=bar)
+        except KeyboardInterrupt:
+            warn("interrupted; what was finished is in the library, and the same command goes on from there")
+            return 130
+    looked_at = report.added + report.updated + report.unchanged + report.moved + len(report.failed)
+    if not looked_at:
+        explain(f"incipit: no recordings found in {', '.join(paths)}", quiet)
+    absent = {path: cause for path, cause in report.failed if path in paths}
+    for path, cause in absent.items():
+        if absolute(path) != path:
+            warn(f"{path}: {cause}")
+    if json:
+        document = asdict(report) | {"library": str(collection.folder.absolute())}
+        document["failed"] = [{"path": absolute(path), "error": error} for path, error in report.failed]
+        document["audio_seconds"] = round(report.audio_seconds, 3)
+        document["seconds"] = round(report.seconds, 3)
+        json_line({"library": document.pop("library"), **document})
+    else:
+        counts = {name: value for name, value in asdict(report).items() if isinstance(value, int)}
+        counts["failed"] = len(report.failed)
+        line("  ".join(f"{name} {value}" for name, value in counts.items()))
+        speed = f", {report.audio_seconds / report.seconds:.0f}x real time" if report.audio_seconds else ""
+        explain(f"{clock(report.audio_seconds)} of audio in {clock(report.seconds)}{speed}", quiet)
+    return 1 if report.failed else 0

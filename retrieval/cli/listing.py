@@ -1,0 +1,102 @@
+"""`incipit list`, `show` and `remove`: what the library holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from retrieval.cli.console import clock, json_line, library_folder, line, warn
+from retrieval.cli.options import Json, LibraryFolder, Quiet
+
+if TYPE_CHECKING:
+    from index.schema import Recording
+
+__all__ = ["list_recordings", "remove", "show"]
+
+Keys = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as `incipit list` prints them, or paths.")]
+
+
+def list_recordings(library: LibraryFolder = None, json: Json = False) -> int:
+    """List the recordings of the library, a line each.
+
+    Example: incipit list --json | jq -r .path
+    """
+    from index.library import Library
+
+    with Library(library_folder(library)) as opened:
+        for recording in opened.recordings():
+            document = _document(recording)
+            if json:
+                json_line(document)
+            else:
+                title = " - ".join(part for part in (recording.artist, recording.title) if part) or "-"
+                line(recording.key, clock(recording.duration), title, document["path"], " ".join(document["flags"]))
+    return 0
+
+
+def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
+    """Show all that the library knows of some recordings.
+
+    Example: incipit show r0123456789ab
+    """
+    from index.library import Library
+
+    failed = False
+    with Library(library_folder(library)) as opened:
+        for key in keys:
+            recording = opened.recording(key)
+            if recording is None:
+                failed = True
+                warn(f"{key}: is not in the library")
+                continue
+            paths = [{"path": file.path, "missing": file.missing} for file in recording.files]
+            vectors = {run.model_id: run.count for run in recording.runs}
+            document = _document(recording) | {"paths": paths, "content_hash": recording.content_hash}
+            document["vectors"] = sum(vectors.values())
+            if json:
+                json_line(document)
+            else:
+                for name, value in document.items():
+                    line(name, str(value if value is not None else "-"))
+    return 1 if failed else 0
+
+
+def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> int:
+    """Remove recordings from the library; the files themselves are not touched.
+
+    Example: incipit remove r0123456789ab
+    """
+    from index.library import Library
+
+    folder = library_folder(library)
+    Library(folder).close()  # a library that is not there is not made
+    failed = False
+    with Library(folder, write=True) as opened:
+        for key in keys:
+            recording = opened.recording(key)
+            if recording is None:
+                failed = True
+                warn(f"{key}: is not in the library")
+                continue
+            path = recording.files[0].path
+            opened.remove(recording)
+            if not quiet:
+                line("removed", recording.key, path)
+    return 1 if failed else 0
+
+
+def _document(recording: Recording) -> dict[str, Any]:
+    """A recording as `incipit list --json` prints it."""
+    present = [file.path for file in recording.files if not file.missing]
+    flags = [*recording.flags, *([] if present else ["missing"])]
+    return {
+        "id": recording.key,
+        "kind": "recording",
+        "path": (present or [recording.files[0].path])[0],
+        "title": recording.title or None,
+        "artist": recording.artist or None,
+        "work": None,
+        "duration": round(recording.duration, 3),
+        "flags": flags,
+    }

@@ -1,0 +1,100 @@
+"""A collection of music in three lines: open it, add folders, ask it questions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from alignment.audio import read_audio
+from index.library import Library
+from retrieval.calibration import Calibration
+from retrieval.embedding.encoder import Encoder
+from retrieval.errors import QueryError
+from retrieval.hits import Hit
+from retrieval.identification import Identifier
+from retrieval.ingest import IngestReport, Watcher, ingest
+
+__all__ = ["TASKS", "Collection", "SilentWatcher"]
+
+TASKS = ("identify",)
+
+
+class SilentWatcher:
+    """Tells nobody."""
+
+    def planned(self, files: int) -> None:
+        """Nothing."""
+
+    def finished(self, path: str, error: str | None, warnings: Sequence[str]) -> None:
+        """Nothing."""
+
+
+class Collection:
+    """Recordings in a library folder, to add to and to query.
+
+        collection = Collection("my-library")
+        collection.add("Music")
+        hits = collection.query("clip.wav")
+
+    Args:
+        folder: of the library; made by the first `add`.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self._encoder: Encoder | None = None
+        self._identifier: Identifier | None = None
+
+    @property
+    def encoder(self) -> Encoder:
+        """The fingerprint encoder, loaded when first wanted."""
+        if self._encoder is None:
+            self._encoder = Encoder()
+        return self._encoder
+
+    def add(
+        self,
+        *paths: str | os.PathLike[str],
+        jobs: int | None = None,
+        exclude: Sequence[str] = (),
+        prune: bool = False,
+        watcher: Watcher | None = None,
+    ) -> IngestReport:
+        """Take in recordings and folders of them; what is known and unchanged costs next to nothing.
+
+        Raises:
+            LibraryLocked, LibraryReadOnly, LibraryDamaged: the library cannot be written.
+        """
+        self._identifier = None
+        names = [os.fspath(path) for path in paths]
+        with Library(self.folder, write=True) as library:
+            return ingest(
+                library, self.encoder, names, watcher or SilentWatcher(), jobs=jobs, exclude=exclude, prune=prune
+            )
+
+    def query(
+        self,
+        clip: str | os.PathLike[str],
+        task: str = "identify",
+        *,
+        top: int = 10,
+        max_false_accepts: float = 0.01,
+    ) -> list[Hit]:
+        """Find what a clip is; see `TASKS`.
+
+        Raises:
+            AudioError: the clip cannot be decoded.
+            LibraryMissing, LibraryDamaged, ModelMissing: the library cannot be searched.
+            QueryError: there is no such task.
+        """
+        if task not in TASKS:
+            raise QueryError(f"The 'task' must be one of {', '.join(TASKS)}. Got {task!r} instead.")
+        identifier = self.identifier()
+        return identifier.identify(read_audio(clip), top=top, max_false_accepts=max_false_accepts)
+
+    def identifier(self) -> Identifier:
+        """The identifier over the library as it was when first asked after the last `add`."""
+        if self._identifier is None:
+            self._identifier = Identifier(Library(self.folder), self.encoder, Calibration.load())
+        return self._identifier

@@ -1,0 +1,83 @@
+"""Which files below the given paths are recordings."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from alignment.audio import AUDIO_SUFFIXES
+
+__all__ = ["Discovered", "discover"]
+
+
+@dataclass
+class Discovered:
+    """What lies below the given paths.
+
+    Attributes:
+        files: absolute paths to try, without doubles, in the order found.
+        absent: given paths that do not exist or cannot be read, with the cause.
+        roots: folders that were walked completely, and files that were named.
+        skipped: how many files below folders are of no known kind, hidden, or excluded.
+    """
+
+    files: list[str] = field(default_factory=list)
+    absent: dict[str, str] = field(default_factory=dict)
+    roots: list[str] = field(default_factory=list)
+    skipped: int = 0
+
+
+def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Discovered:
+    """Walk folders for files with a known ending; take files that are named outright as they are.
+
+    Hidden files and folders are passed over, links to folders followed once. `exclude` are glob patterns
+    matched against the name and the path.
+    """
+    found = Discovered()
+    patterns = tuple(exclude)
+    seen: set[str] = set()
+    for given in paths:
+        path = os.path.abspath(given)  # noqa: PTH100  resolving would follow links
+        if os.path.isdir(path):  # noqa: PTH112
+            found.roots.append(path)
+            candidates: Iterable[str] = _walk(path, patterns, found)
+        elif os.path.lexists(path):
+            found.roots.append(path)
+            candidates = [path]
+        else:
+            found.absent[given] = "no such file or folder"
+            continue
+        for candidate in candidates:
+            if candidate not in seen:
+                seen.add(candidate)
+                found.files.append(candidate)
+    return found
+
+
+def _walk(root: str, patterns: tuple[str, ...], found: Discovered) -> Iterator[str]:
+    visited: set[tuple[int, int]] = set()
+
+    def unreadable(error: OSError) -> None:
+        found.absent[str(error.filename)] = error.strerror or "cannot be read"
+
+    for folder, folders, names in os.walk(root, onerror=unreadable, followlinks=True):
+        state = Path(folder).stat()
+        if (state.st_dev, state.st_ino) in visited:
+            folders.clear()
+            continue
+        visited.add((state.st_dev, state.st_ino))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _excluded(name, patterns))
+        for name in sorted(names):
+            path = os.path.join(folder, name)  # noqa: PTH118  bytes that are not UTF-8 stay as they are
+            known = Path(name).suffix.lower() in AUDIO_SUFFIXES
+            if known and not name.startswith(".") and not _excluded(name, patterns) and not _excluded(path, patterns):
+                yield path
+            else:
+                found.skipped += 1
+
+
+def _excluded(text: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatch(text, pattern) for pattern in patterns)

@@ -1,0 +1,1 @@
+"""The fingerprint network: patches, training, and the encoder that runs it."""

@@ -1,0 +1,68 @@
+"""What a query finds, in the words of the JSON contract."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+__all__ = ["Hit", "Place"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A stretch of a recording and the stretch of the query that it answers, in seconds."""
+
+    start: float
+    end: float
+    query_start: float
+    query_end: float
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One answer to a query; what a task has no value for is None.
+
+    Attributes:
+        rank: from 1.
+        id: the recording's key in the library.
+        path: where its file lies, absolute.
+        title, work: as known, or None.
+        score: estimated probability that the hit is right.
+        accepted: whether the score passes the threshold that the wanted rate of false accepts sets.
+        places: all places found, the best first.
+        transposition: semitones that make the hit sound like the query.
+        tempo_ratio: hit seconds per query second.
+        measure, beat: in a score.
+    """
+
+    rank: int
+    id: str
+    path: str
+    title: str | None
+    work: str | None
+    score: float
+    accepted: bool
+    places: tuple[Place, ...]
+    transposition: int | None = None
+    tempo_ratio: float | None = None
+    measure: str | None = None
+    beat: float | None = None
+
+    def document(self) -> dict[str, Any]:
+        """The hit as the contract's JSON has it, times rounded to the millisecond."""
+        best = {name: round(value, 3) for name, value in asdict(self.places[0]).items()}
+        return {
+            "rank": self.rank,
+            "id": self.id,
+            "path": self.path,
+            "title": self.title,
+            "work": self.work,
+            "score": round(self.score, 4),
+            "accepted": self.accepted,
+            **best,
+            "places": [[round(value, 3) for value in asdict(place).values()] for place in self.places],
+            "transposition": self.transposition,
+            "tempo_ratio": self.tempo_ratio,
+            "measure": self.measure,
+            "beat": self.beat,
+        }

@@ -1,0 +1,250 @@
+"""Taking recordings into a library: incremental, resumable, committed one by one.
+
+Files whose size and time are known are left alone. The others are hashed, decoded and embedded by worker
+threads; this thread alone writes. A file that fails is noted and the run goes on; an interruption loses
+at most what was not yet committed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from alignment.errors import AlignmentError
+from index.library import FileState, Library
+from index.schema import RecordingFile
+from retrieval.analysis import CHROMA, Analysis, analyse, hash_file
+from retrieval.discovery import Discovered, discover
+from retrieval.embedding.encoder import Encoder
+
+__all__ = ["IngestReport", "Watcher", "ingest"]
+
+
+@dataclass
+class IngestReport:
+    """What a run did; counts are of files.
+
+    Attributes:
+        added: taken in as new recordings.
+        updated: their content had changed, or vectors of the current model were lacking.
+        unchanged: known already, also when one content lies at a second path.
+        moved: known content at a new path, its old one gone.
+        missing: known files that are gone.
+        skipped: files of no known kind, hidden or excluded.
+        failed: path and cause of each file that could not be taken in.
+        audio_seconds: length of what was decoded.
+        seconds: wall time.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    moved: int = 0
+    missing: int = 0
+    skipped: int = 0
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    audio_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+class Watcher(Protocol):
+    """Is told how a run goes."""
+
+    def planned(self, files: int) -> None:
+        """So many files are to be looked at."""
+
+    def finished(self, path: str, error: str | None, warnings: Sequence[str]) -> None:
+        """One of them is done."""
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What a worker found of one file: an analysis, or content that is known or being analysed already."""
+
+    file: FileState
+    content_hash: str
+    analysis: Analysis | None
+
+
+class _Worker:
+    """Hashes and analyses files; each content once."""
+
+    def __init__(self, encoder: Encoder, complete: set[str]) -> None:
+        self._encoder = encoder
+        self._claimed = complete
+        self._lock = threading.Lock()
+        self.stopped = threading.Event()
+
+    def __call__(self, path: str) -> _Result:
+        if self.stopped.is_set():
+            raise KeyboardInterrupt
+        state = Path(path).stat()
+        content_hash = hash_file(path)
+        with self._lock:
+            known = content_hash in self._claimed
+            self._claimed.add(content_hash)
+        analysis = None if known else analyse(path, content_hash, self._encoder)
+        return _Result(FileState(path, state.st_size, state.st_mtime_ns), content_hash, analysis)
+
+
+def ingest(
+    library: Library,
+    encoder: Encoder,
+    paths: Sequence[str],
+    watcher: Watcher,
+    *,
+    jobs: int | None = None,
+    exclude: Sequence[str] = (),
+    prune: bool = False,
+) -> IngestReport:
+    """Take the recordings at and below some paths into a library, and bring pending ones up to date.
+
+    Args:
+        library: open for writing.
+        encoder: of the fingerprint model.
+        paths: files and folders.
+        watcher: is told how it goes.
+        jobs: worker threads; as many as there are cores when None.
+        exclude: glob patterns of files and folders to pass over.
+        prune: forget files that are gone.
+    """
+    started = time.monotonic()
+    found = discover(paths, exclude)
+    report = IngestReport(skipped=found.skipped, failed=list(found.absent.items()))
+    known = library.files()
+    models = (encoder.model, CHROMA)
+    lacking = {recording.content_hash for recording in library.pending(models)}
+    stale = [_present_path(recording.files) for recording in library.pending(models)]
+    todo = _changed(found.files, known, library, report, {path for path in stale if path})
+    watcher.planned(len(todo))
+    complete = {recording.content_hash for recording in library.recordings()} - lacking
+    worker = _Worker(encoder, complete)
+    later: list[_Result] = []
+    for path, future in _run(worker, todo, jobs or os.cpu_count() or 1):
+        error, warnings = _settle(library, path, future, report, known, lacking, later)
+        watcher.finished(path, error, warnings)
+    for result in later:
+        _take_known(library, result, report, known)
+    _note_missing(library, found, report, prune)
+    library.refresh_store(encoder.model)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _present_path(files: Sequence[RecordingFile]) -> str | None:
+    return next((file.path for file in files if Path(file.path).is_file()), None)
+
+
+def _changed(
+    files: Sequence[str], known: dict[str, RecordingFile], library: Library, report: IngestReport, stale: set[str]
+) -> list[str]:
+    """Files to look into; those that are known and untouched are counted and left."""
+    todo, back = [], []
+    for path in files:
+        file = known.get(path)
+        if path in stale:
+            continue
+        try:
+            state = Path(path).stat()
+        except OSError:
+            todo.append(path)
+            continue
+        if file is not None and (file.size, file.mtime_ns) == (state.st_size, state.st_mtime_ns):
+            report.unchanged += 1
+            if file.missing:
+                back.append(path)
+        else:
+            todo.append(path)
+    if back:
+        library.set_missing(back, missing=False)
+    return [*sorted(stale), *todo]
+
+
+def _run(worker: _Worker, todo: Sequence[str], jobs: int) -> Iterator[tuple[str, Future[_Result]]]:
+    """Work through the files with a few in flight; leaving the loop early stops the workers."""
+    pool = ThreadPoolExecutor(jobs, "incipit")
+    waiting = iter(todo)
+    running: dict[Future[_Result], str] = {}
+    try:
+        while True:
+            while len(running) < jobs + 2 and (path := next(waiting, None)) is not None:
+                running[pool.submit(worker, path)] = path
+            if not running:
+                return
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield running.pop(future), future
+    finally:
+        worker.stopped.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _settle(
+    library: Library,
+    path: str,
+    future: Future[_Result],
+    report: IngestReport,
+    known: dict[str, RecordingFile],
+    lacking: set[str],
+    later: list[_Result],
+) -> tuple[str | None, Sequence[str]]:
+    """Write one result to the library; gives the error if it failed, and the warnings."""
+    try:
+        result = future.result()
+    except AlignmentError as error:
+        cause = getattr(error, "cause", str(error))
+        report.failed.append((path, cause))
+        return cause, ()
+    except OSError as error:
+        cause = error.strerror or str(error)
+        report.failed.append((path, cause))
+        return cause, ()
+    if result.analysis is None:
+        later.append(result)
+        return None, ()
+    updated = result.content_hash in lacking or path in known
+    library.add(result.analysis.recording, result.file, result.analysis.vectors)
+    report.audio_seconds += result.analysis.recording.duration
+    if updated:
+        report.updated += 1
+    else:
+        report.added += 1
+    return None, result.analysis.warnings
+
+
+def _take_known(library: Library, result: _Result, report: IngestReport, known: dict[str, RecordingFile]) -> None:
+    """Note the path of content that is in the library."""
+    recording = library.recording_of(result.content_hash)
+    path = result.file.path
+    if recording is None:
+        report.failed.append((path, "has the content of a file that failed"))
+        return
+    gone = [file.path for file in recording.files if file.path != path and not os.path.lexists(file.path)]
+    changed_content = path in known and known[path].recording_id != recording.id
+    library.put_file(recording, result.file)
+    for old in gone:
+        library.drop_file(old)
+    if changed_content:
+        report.updated += 1
+    elif gone:
+        report.moved += 1
+    else:
+        report.unchanged += 1
+
+
+def _note_missing(library: Library, found: Discovered, report: IngestReport, prune: bool) -> None:
+    """Mark known files below the walked folders that are gone, or forget them."""
+    below = tuple(os.path.join(root, "") for root in found.roots)  # noqa: PTH118
+    gone = [path for path in library.files() if path.startswith(below) and not os.path.lexists(path)]
+    report.missing = len(gone)
+    if prune:
+        for path in gone:
+            library.drop_file(path)
+    elif gone:
+        library.set_missing(gone)

@@ -1,0 +1,60 @@
+"""The same mathematics as the project's, in slow plain Python."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def dtw(x, y, weights=(1.0, 1.0, 1.0), subsequence=False, corridor=None):
+    """Accumulated costs (n, m) of cosine distances, every cell by the recurrence."""
+    n, m = x.shape[1], y.shape[1]
+    total = np.full((n, m), math.inf)
+    diagonal, down, right = weights
+    for i in range(n):
+        for j in range(m):
+            if corridor is not None and not corridor.low[i] <= j < corridor.high[i]:
+                continue
+            cost = max(1.0 - float(np.dot(x[:, i].astype(float), y[:, j].astype(float))), 0.0)
+            if i == 0 and (subsequence or j == 0):
+                total[i, j] = cost
+                continue
+            ways = []
+            if i and j:
+                ways.append(total[i - 1, j - 1] + diagonal * cost)
+            if i:
+                ways.append(total[i - 1, j] + down * cost)
+            if j:
+                ways.append(total[i, j - 1] + right * cost)
+            total[i, j] = min(ways)
+    return total
+
+
+def path_cost(x, y, path, weights=(1.0, 1.0, 1.0)):
+    """Cost of a path, step by step."""
+    total = 0.0
+    for k, (i, j) in enumerate(path):
+        cost = max(1.0 - float(np.dot(x[:, i].astype(float), y[:, j].astype(float))), 0.0)
+        if k == 0:
+            weight = 1.0
+        else:
+            step = (i - path[k - 1][0], j - path[k - 1][1])
+            weight = {(1, 1): weights[0], (1, 0): weights[1], (0, 1): weights[2]}[step]
+        total += weight * cost
+    return total
+
+
+def triplet_loss(vectors, labels, margin):
+    """Hardest positive, mean over all semi-hard negatives, in loops."""
+    losses = []
+    for a in range(len(vectors)):
+        distances = [sum((p - q) ** 2 for p, q in zip(vectors[a], other, strict=True)) for other in vectors]
+        positives = [distances[b] for b in range(len(vectors)) if b != a and labels[b] == labels[a]]
+        if not positives:
+            continue
+        hardest = max(positives)
+        for b in range(len(vectors)):
+            if labels[b] != labels[a] and hardest < distances[b] < hardest + margin:
+                losses.append(hardest - distances[b] + margin)
+    return sum(losses) / max(len(losses), 1)

@@ -1,0 +1,278 @@
+"""The command line keeps its contract: documents, exit codes, and errors of one line."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from alignment import read_audio
+
+RATE = 22050
+
+
+def incipit(*arguments, **options):
+    environment = {**os.environ, **options.pop("env", {})}
+    done = subprocess.run(
+        [sys.executable, "-m", "retrieval.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        errors="surrogateescape",
+        **options,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+def documents(done):
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def clip(music, tmp_path_factory):
+    path = tmp_path_factory.mktemp("clips") / "clip.wav"
+    samples = read_audio(music.recorded[0].path).samples[10 * RATE : 16 * RATE]
+    soundfile.write(path, samples, RATE)
+    return path
+
+
+def test_query_document_is_the_contracts(collection, music, clip):
+    done = incipit("query", clip, "--library", collection.folder, "--json")
+    assert done.returncode == 0
+    (document,) = documents(done)
+    assert document["query"] == str(clip)
+    assert document["task"] == "identify"
+    assert document["duration"] == pytest.approx(6.0, abs=0.01)
+    hit = document["hits"][0]
+    assert list(hit) == [
+        *("rank", "id", "path", "title", "work", "score", "accepted", "start", "end", "query_start", "query_end"),
+        *("places", "transposition", "tempo_ratio", "measure", "beat"),
+    ]
+    assert hit["path"] == str(music.recorded[0].path)
+    assert hit["places"][0] == [hit["start"], hit["end"], hit["query_start"], hit["query_end"]]
+    assert hit["measure"] is None
+
+
+def test_several_clips_give_a_line_each_in_order_and_the_failed_one_its_error(collection, clip, tmp_path):
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(3 * RATE), RATE)
+    done = incipit("query", silent, "absent.wav", clip, "--library", collection.folder, "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    first, second, third = documents(done)
+    assert first["hits"] == []
+    assert second == {"query": str(tmp_path / "absent.wav"), "task": "identify", "error": "no such file", "hits": []}
+    assert third["hits"]
+    assert done.stderr.strip() == "incipit: absent.wav: no such file"
+
+
+def test_nothing_accepted_is_exit_code_3(collection, tmp_path):
+    silent = tmp_path / "silent.wav"
+    soundfile.write(silent, np.zeros(3 * RATE), RATE)
+    done = incipit("query", silent, "--library", collection.folder)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert "no match" in done.stderr
+
+
+def test_index_document_is_the_contracts(tmp_path, music):
+    folder = tmp_path / "music"
+    folder.mkdir()
+    (folder / "bad.mp3").write_text("text")
+    for item in music.recorded[:2]:
+        (folder / item.path.name).write_bytes(item.path.read_bytes())
+    done = incipit("index", folder, "--library", tmp_path / "lib", "--json")
+    assert done.returncode == 1
+    (document,) = documents(done)
+    assert list(document) == [
+        *("library", "added", "updated", "unchanged", "moved", "missing", "skipped", "failed"),
+        *("audio_seconds", "seconds"),
+    ]
+    assert document["library"] == str(tmp_path / "lib")
+    assert document["added"] == 2
+    assert document["failed"][0]["path"] == str(folder / "bad.mp3")
+
+
+def test_list_show_and_remove(tmp_path, music):
+    library = ("--library", tmp_path / "lib")
+    incipit("index", music.recorded[0].path, music.recorded[1].path, *library)
+    first, second = documents(incipit("list", *library, "--json"))
+    assert list(first) == ["id", "kind", "path", "title", "artist", "work", "duration", "flags"]
+    assert first["kind"] == "recording"
+    (shown,) = documents(incipit("show", first["id"], *library, "--json"))
+    assert shown["paths"] == [{"path": str(music.recorded[0].path), "missing": False}]
+    assert incipit("remove", second["path"], *library).returncode == 0
+    assert [item["id"] for item in documents(incipit("list", *library, "--json"))] == [first["id"]]
+    assert incipit("remove", "nonsense", *library).returncode == 1
+    assert music.recorded[1].path.exists()
+
+
+def test_align_prints_csv_and_writes_what_the_ending_says(music, tmp_path):
+    first, second = music.pair("beethoven-ode")
+    done = incipit("align", first.path, second.path)
+    assert done.returncode == 0
+    rows = [line.split(",") for line in done.stdout.splitlines()]
+    assert rows[0] == ["ref", "other", "segment"]
+    path = np.array(rows[1:], float)
+    assert (np.diff(path[:, :2], axis=0) > 0).all()
+    error = np.abs(np.interp(first.seconds, path[:, 0], path[:, 1]) - second.seconds)
+    assert np.median(error) < 0.05
+    written = tmp_path / "path.json"
+    assert incipit("align", first.path, second.path, "-o", written).stdout == ""
+    document = json.loads(written.read_text())
+    assert document["ref"] == str(first.path)
+    assert document["others"][0]["accepted"] is True
+
+
+def test_align_takes_ids_of_the_library(collection, music):
+    items = documents(incipit("list", "--library", collection.folder, "--json"))
+    key = next(item["id"] for item in items if item["path"] == str(music.recorded[1].path))
+    done = incipit("align", music.recorded[0].path, key, "--library", collection.folder, "--json")
+    assert documents(done)[0]["others"][0]["path"] == str(music.recorded[1].path)
+
+
+def test_two_works_are_exit_code_3(music):
+    done = incipit("align", music.recorded[0].path, music.recorded[3].path, "--json")
+    assert done.returncode == 3
+    assert documents(done)[0]["others"][0]["accepted"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["query", "x.wav", "--library", "nowhere"], 2, "there is no library here"),
+        (["list", "--library", "nowhere"], 2, "there is no library here"),
+        (["remove", "x", "--library", "nowhere"], 2, "there is no library here"),
+        (["index"], 2, "Missing argument"),
+        (["query", "x.wav", "--task", "nonsense"], 2, "nonsense"),
+        (["query", "x.wav", "--top", "0"], 2, "--top"),
+        (["nonsense"], 2, "nonsense"),
+        (["align", "absent.wav", "also-absent.wav"], 1, "absent.wav: no such file"),
+    ],
+)
+def test_misuse_and_failure_are_told_apart(arguments, code, says, tmp_path):
+    done = incipit(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_absent_path_and_an_empty_folder(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = incipit("index", "empty", "--library", "lib", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "no recordings found in empty" in done.stderr
+    done = incipit("index", "absent", "--library", "lib", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    assert documents(done)[0]["failed"] == [{"path": str(tmp_path / "absent"), "error": "no such file or folder"}]
+    assert "absent: no such file or folder" in done.stderr
+
+
+def test_strange_names_come_back_as_they_are(tmp_path, music):
+    name = os.fsdecode(b"caf\xe9 'single' \"double\"\nnext line \xf0\x9f\x8e\xb5.flac")
+    path = Path(tmp_path / name)
+    path.write_bytes(music.recorded[0].path.read_bytes())
+    assert incipit("index", path, "--library", tmp_path / "lib").returncode == 0
+    done = incipit("list", "--library", tmp_path / "lib", "--json")
+    assert done.stdout.isascii()
+    assert documents(done)[0]["path"] == str(path)
+    assert len(incipit("list", "--library", tmp_path / "lib").stdout.splitlines()) == 1
+    assert documents(incipit("query", path, "--library", tmp_path / "lib", "--json"))[0]["hits"][0]["path"] == str(path)
+
+
+def test_bad_and_odd_files_are_taken_as_they_can_be(tmp_path, music, collection):
+    made = tmp_path / "odd"
+    made.mkdir()
+    samples = read_audio(music.recorded[0].path).samples[: 10 * RATE]
+    soundfile.write(
+        made / "nan.wav", np.where(np.arange(len(samples)) % 999 == 0, np.nan, samples), RATE, subtype="FLOAT"
+    )
+    soundfile.write(made / "short.wav", samples[: RATE // 3], RATE)
+    wide = np.repeat(np.stack([samples, samples], axis=1), 8, axis=0)[: 192000 * 8]
+    soundfile.write(made / "wide.wav", wide, 192000)
+    soundfile.write(made / "whole.flac", samples, RATE)
+    content = (made / "whole.flac").read_bytes()
+    (made / "cut.flac").write_bytes(content[: len(content) // 2])
+    done = incipit("index", made, "--library", tmp_path / "lib", "--json")
+    assert done.returncode == 0, done.stderr
+    assert documents(done)[0]["added"] == 5
+    assert "cut.flac: warning: breaks off" in done.stderr
+    for name in ("nan.wav", "cut.flac", "short.wav", "wide.wav"):
+        asked = incipit("query", made / name, "--library", collection.folder, "--json")
+        assert asked.returncode in (0, 3)
+        assert "error" not in documents(asked)[0]
+
+
+def test_a_read_only_library_can_be_read_and_not_written(tmp_path, music):
+    library = tmp_path / "lib"
+    incipit("index", music.recorded[0].path, "--library", library)
+    library.chmod(0o555)
+    try:
+        done = incipit("index", music.recorded[1].path, "--library", library)
+        assert done.returncode == 1
+        assert "read-only" in done.stderr
+        assert incipit("query", music.recorded[0].path, "--library", library).returncode == 0
+    finally:
+        library.chmod(0o755)
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path, music):
+    arguments = ["index", str(music.folder), "--library", str(tmp_path / "lib"), "--jobs", "1", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "retrieval.cli", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    database = tmp_path / "lib" / "vectors"
+    while not database.exists() and process.poll() is None:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    if process.returncode == 0:
+        pytest.skip("it was done before it could be interrupted")
+    assert process.returncode == 130
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
+    (document,) = documents(incipit(*arguments))
+    assert document["unchanged"] >= 1
+    assert document["added"] + document["unchanged"] == len(music.recorded)
+
+
+def test_a_closed_pipe_is_no_error(collection):
+    command = f"{sys.executable} -m retrieval.cli list --library '{collection.folder}' | head -1"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["index", "query", "align", "list", "show", "remove", "doctor"])
+def test_help_of_every_verb_has_an_example_and_loads_nothing_heavy(verb):
+    script = (
+        "import sys; from retrieval.cli import app\n"
+        "try: app.app()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'numpy', 'numba', 'scipy', 'torch', 'faiss', 'sqlalchemy', 'onnxruntime', 'soundfile'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, verb, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Example: incipit" in done.stdout
+
+
+def test_alignment_imports_neither_torch_nor_faiss_nor_a_database():
+    script = "import sys, alignment; assert not {'torch', 'faiss', 'sqlalchemy', 'onnxruntime'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_doctor_finds_a_sound_library_sound(collection):
+    done = incipit("doctor", "--library", collection.folder, "--json")
+    assert done.returncode == 0
+    (document,) = documents(done)
+    assert document["problems"] == []
+    assert document["pending"] == 0
+    assert document["recordings"] == 12

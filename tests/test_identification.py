@@ -1,0 +1,109 @@
+"""Clips are found at their offset, and what is not in the library is not."""
+
+import numpy as np
+import pytest
+import soundfile
+from demo_music import Performance, perform
+from demo_pieces import PIECES
+
+from alignment import Audio, read_audio
+from retrieval import Collection
+from retrieval.embedding.patches import cut_patches, patch_spectrogram
+from retrieval.fingerprint import QUERY_HOP_FRAMES, fingerprint
+
+RATE = 22050
+
+
+def cut(path, start, seconds):
+    return read_audio(path).samples[round(start * RATE) : round((start + seconds) * RATE)]
+
+
+def with_noise(samples, decibels, seed=0):
+    noise = np.random.default_rng(seed).standard_normal(len(samples)).astype(np.float32)
+    gain = np.sqrt(np.mean(samples**2) / np.mean(noise**2)) * 10 ** (-decibels / 20)
+    return samples + np.float32(gain) * noise
+
+
+@pytest.mark.parametrize("start", [3.0, 11.23, 20.71])
+def test_a_clip_is_found_at_its_offset(collection, music, start):
+    for item in music.recorded[::3]:
+        hits = collection.identifier().identify(Audio(cut(item.path, start, 8)), top=5, max_false_accepts=0.01)
+        assert hits[0].path == str(item.path)
+        assert any(abs(place.start - start) < 0.1 for place in hits[0].places)
+
+
+def test_a_noisy_quiet_clip_is_found(collection, music):
+    item = music.recorded[4]
+    clip = np.float32(0.05) * with_noise(cut(item.path, 12.34, 10), 10)
+    hits = collection.identifier().identify(Audio(clip), top=5, max_false_accepts=0.01)
+    assert hits[0].path == str(item.path)
+    assert hits[0].score > 0.5
+
+
+def test_music_that_is_not_there_is_not_found(collection):
+    accepted = 0
+    for number, piece in enumerate(PIECES[6:]):
+        clip = perform(piece, Performance(seed=number, timbre="piano")).samples[5 * RATE : 15 * RATE]
+        accepted += bool(collection.identifier().identify(Audio(clip), top=5, max_false_accepts=0.001))
+    assert accepted == 0
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.3, 30.0])
+def test_silence_is_no_match(collection, seconds):
+    assert (
+        collection.identifier().identify(Audio(np.zeros(int(seconds * RATE), np.float32)), top=5, max_false_accepts=0.5)
+        == []
+    )
+
+
+def test_noise_alone_is_no_match(collection):
+    noise = 0.1 * np.random.default_rng(0).standard_normal(10 * RATE).astype(np.float32)
+    assert collection.identifier().identify(Audio(noise), top=5, max_false_accepts=0.01) == []
+
+
+def test_hits_have_ranks_and_falling_scores(collection, music):
+    hits = collection.query(music.recorded[0].path)
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    assert hits[0].places[0].start == pytest.approx(0.0, abs=0.06)
+
+
+def test_fewer_false_accepts_accept_no_more(collection, music):
+    clip = Audio(with_noise(cut(music.recorded[2].path, 10, 3), 0))
+    counts = [len(collection.identifier().identify(clip, top=50, max_false_accepts=p)) for p in (0.3, 0.01, 1e-5)]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_patches_do_not_depend_on_gain_or_place(music):
+    samples = read_audio(music.recorded[0].path).samples[: 6 * RATE]
+    moved = np.concatenate([np.zeros(441 * 25, np.float32), samples])
+    here = cut_patches(patch_spectrogram(samples, RATE), np.array([50]))
+    quiet = cut_patches(patch_spectrogram(samples * np.float32(0.1), RATE), np.array([50]))
+    there = cut_patches(patch_spectrogram(moved, RATE), np.array([75]))
+    assert here.shape == (1, 1, 120, 50)
+    assert np.allclose(here, quiet, atol=1e-3)
+    assert np.allclose(here, there, atol=1e-3)
+
+
+def test_vectors_have_unit_length_and_silence_none(collection, music):
+    samples = np.concatenate([cut(music.recorded[0].path, 5, 3), np.zeros(3 * RATE, np.float32)])
+    prints = fingerprint(Audio(samples), collection.encoder, QUERY_HOP_FRAMES)
+    lengths = np.linalg.norm(prints.vectors, axis=1)
+    assert np.allclose(lengths[prints.audible], 1, atol=1e-4)
+    assert not lengths[~prints.audible].any()
+    assert prints.audible[0]
+    assert not prints.audible[-1]
+
+
+def test_a_repeated_passage_has_two_places(tmp_path, music):
+    passage = cut(music.recorded[0].path, 5, 12)
+    other = cut(music.recorded[5].path, 5, 12)
+    soundfile.write(tmp_path / "twice.flac", np.concatenate([passage, other, passage]), RATE)
+    collection = Collection(tmp_path / "lib")
+    collection.add(tmp_path / "twice.flac")
+    hit = collection.identifier().identify(Audio(passage[2 * RATE : 8 * RATE]), top=1, max_false_accepts=0.01)[0]
+    starts = sorted(place.start for place in hit.places)
+    assert any(abs(start - 2) < 0.1 for start in starts)
+    assert any(abs(start - 26) < 0.1 for start in starts)

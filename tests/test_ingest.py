@@ -1,0 +1,138 @@
+"""Indexing is incremental, resumable, and survives bad files."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from index import Library
+from retrieval import Collection
+from retrieval.discovery import discover
+from retrieval.ingest import ingest
+
+RATE = 22050
+
+
+@pytest.fixture
+def folder(tmp_path, music):
+    made = tmp_path / "music"
+    made.mkdir()
+    for item in music.recorded[:3]:
+        samples, rate = soundfile.read(item.path, stop=6 * RATE)
+        soundfile.write(made / item.path.name, samples, rate)
+    return made
+
+
+def counts(report):
+    return report.added, report.updated, report.unchanged, report.moved, report.missing, len(report.failed)
+
+
+def test_a_second_run_decodes_nothing(tmp_path, folder):
+    collection = Collection(tmp_path / "lib")
+    assert counts(collection.add(folder)) == (3, 0, 0, 0, 0, 0)
+    again = collection.add(folder)
+    assert counts(again) == (0, 0, 3, 0, 0, 0)
+    assert again.audio_seconds == 0
+
+
+def test_touched_moved_changed_copied_and_gone_files(tmp_path, folder):
+    collection = Collection(tmp_path / "lib")
+    collection.add(folder)
+    first, second, third = sorted(folder.iterdir())
+    os.utime(first, (1, 1))
+    second.rename(folder / "renamed.flac")
+    shutil.copy(first, folder / "copy.flac")
+    soundfile.write(third, 0.1 * np.random.default_rng(0).standard_normal(3 * RATE), RATE)
+    report = collection.add(folder)
+    assert counts(report) == (0, 1, 2, 1, 0, 0)
+    with Library(collection.folder) as library:
+        assert len(library) == 3
+        assert len(library.recording_at(str(first)).files) == 2
+    first.unlink()
+    (folder / "copy.flac").unlink()
+    assert collection.add(folder).missing == 2
+    with Library(collection.folder) as library:
+        assert len(library) == 3
+    collection.add(folder, prune=True)
+    with Library(collection.folder) as library:
+        assert len(library) == 2
+
+
+def test_bad_files_fail_by_name_and_the_rest_is_taken(tmp_path, folder):
+    (folder / "text.mp3").write_text("not music")
+    (folder / "empty.wav").write_bytes(b"")
+    soundfile.write(folder / "short.wav", np.full(RATE // 3, 0.1), RATE)
+    soundfile.write(folder / "silent.wav", np.zeros(5 * RATE), RATE)
+    (folder / "notes.txt").write_text("not tried")
+    (folder / ".hidden.wav").write_bytes(b"x")
+    report = Collection(tmp_path / "lib").add(folder, folder / "absent.wav")
+    assert report.added == 5
+    assert report.skipped == 2
+    failed = {Path(path).name: cause for path, cause in report.failed}
+    assert failed["text.mp3"].startswith("is not audio in a known format")
+    assert failed["empty.wav"] == "the file is empty"
+    assert failed["absent.wav"] == "no such file or folder"
+    with Library(tmp_path / "lib") as library:
+        flags = {Path(r.files[0].path).name: r.flags for r in library.recordings()}
+    assert flags["short.wav"] == ["short"]
+    assert flags["silent.wav"] == ["silent"]
+
+
+class Interrupting:
+    """Presses Ctrl-C after the first file."""
+
+    def planned(self, files):
+        self.files = files
+
+    def finished(self, path, error, warnings):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, folder):
+    collection = Collection(tmp_path / "lib")
+    with pytest.raises(KeyboardInterrupt):
+        collection.add(folder, watcher=Interrupting(), jobs=1)
+    with Library(collection.folder) as library:
+        assert len(library) == 1
+    assert counts(collection.add(folder)) == (2, 0, 1, 0, 0, 0)
+
+
+def test_a_newer_model_refills_what_an_older_one_left(tmp_path, folder, collection):
+    class Older:
+        model = None
+
+        def __init__(self, encoder):
+            self.encode = encoder.encode
+            self.model = type(encoder.model)("fingerprint", "0" * 64, encoder.model.format)
+
+    made = Collection(tmp_path / "lib")
+    with Library(made.folder, write=True) as library:
+        ingest(library, Older(collection.encoder), [str(folder)], Checking())
+    report = made.add(folder)
+    assert counts(report) == (0, 3, 0, 0, 0, 0)
+    clip, _ = soundfile.read(sorted(folder.iterdir())[0], dtype="float32", start=RATE, frames=4 * RATE)
+    soundfile.write(tmp_path / "clip.wav", clip, RATE)
+    assert made.query(tmp_path / "clip.wav")[0].path == str(sorted(folder.iterdir())[0])
+
+
+class Checking:
+    """Sees every file go well."""
+
+    def planned(self, files):
+        assert files == 3
+
+    def finished(self, path, error, warnings):
+        assert error is None
+
+
+def test_link_loops_end_and_excluded_files_are_passed_over(tmp_path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b" / "loop").symlink_to(tmp_path / "a")
+    for name in ("one.wav", "two.MP3", "live podcast.flac"):
+        (tmp_path / "a" / "b" / name).write_bytes(b"x")
+    found = discover([str(tmp_path), str(tmp_path / "a" / "b" / "one.wav")], ["*podcast*"])
+    assert [Path(path).name for path in found.files] == ["one.wav", "two.MP3"]
+    assert found.skipped == 1
