@@ -10,6 +10,7 @@ Samples are mono (mean of the channels), float32, finite.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterator
@@ -147,7 +148,7 @@ def _require_file(name: str) -> None:
 def _decode(stream: _Stream, rate: int) -> _Decoded:
     """Downmix and resample block by block; a fault after the first sound is reported, not raised."""
     resampler = soxr.ResampleStream(stream.rate, rate, 1, dtype="float32") if stream.rate != rate else None
-    pieces: list[NDArray[np.float32]] = []
+    decoded = io.BytesIO()  # grows in place, so that an hour is not held twice
     fault = ""
     broken_samples = 0
     native_frames = 0
@@ -159,19 +160,19 @@ def _decode(stream: _Stream, rate: int) -> _Decoded:
                 broken_samples += int(np.count_nonzero(~finite))
                 mono = np.where(finite, mono, np.float32(0))
             native_frames += len(mono)
-            pieces.append(resampler.resample_chunk(mono) if resampler else mono)
+            decoded.write((resampler.resample_chunk(mono) if resampler else mono).tobytes())
     except _DecoderError as error:
         if not native_frames:
             raise
         fault = f"breaks off after {native_frames / stream.rate:.1f} s ({error})"
     if resampler and native_frames:
-        pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        decoded.write(resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes())
+    samples = np.frombuffer(decoded.getbuffer(), np.float32)
     got = native_frames / stream.rate
     if not fault and got < stream.promised - _MISSING_TAIL_SECONDS:
         fault = f"breaks off after {got:.1f} s of {stream.promised:.1f} s"
     notes = (f"{broken_samples} samples are not finite and were silenced",) if broken_samples else ()
-    return _Decoded(Audio(np.ascontiguousarray(samples, np.float32), rate, stream.tags, notes), fault)
+    return _Decoded(Audio(samples, rate, stream.tags, notes), fault)
 
 
 def _open_soundfile(name: str) -> _Stream:

@@ -80,8 +80,15 @@ class FaissStore:
         return merge_neighbours(found, self._tail.search(queries, k), k)
 
     def _new(self) -> Any:
-        kind = self._faiss.ScalarQuantizer.QT_8bit_direct_signed
-        return self._faiss.IndexScalarQuantizer(self._format.dimensions, kind, self._faiss.METRIC_INNER_PRODUCT)
+        """An empty index whose codes are the library's own, shifted to be unsigned.
+
+        Trained on the two ends of the range, code c stands for c - 128. (The quantiser for signed bytes
+        rounds queries to bytes too.)
+        """
+        kind = self._faiss.ScalarQuantizer.QT_8bit_uniform
+        index = self._faiss.IndexScalarQuantizer(self._format.dimensions, kind, self._faiss.METRIC_INNER_PRODUCT)
+        index.train(np.tile(np.array([[-128.5], [126.5]], np.float32), self._format.dimensions))
+        return index
 
     def _read(self, cache: Path) -> Any:
         if not cache.exists():
@@ -90,7 +97,9 @@ class FaissStore:
             index = self._faiss.deserialize_index(np.frombuffer(cache.read_bytes(), np.uint8))
         except (RuntimeError, OSError):
             return self._new()
-        return index if index.d == self._format.dimensions else self._new()
+        empty = self._new()
+        alike = index.d == empty.d and getattr(getattr(index, "sq", None), "qtype", None) == empty.sq.qtype
+        return index if alike else empty
 
     def _extend(self, rows: list[VectorRows], end: int) -> None:
         """Add the vectors from the index's end; removed numbers are filled with zeros."""

@@ -1,5 +1,8 @@
 """From the similarity along a line of windows to a probability, and to a threshold of false accepts.
 
+A line counts for more the more windows it has, and for less where the clip is like the recording at any
+offset, as noise and monotonous music are.
+
 The numbers lie beside the model and are set by `scripts/calibrate.py` on recordings that it was not
 trained on: a logistic regression for the probability, and for the threshold the tail of the best logits
 that clips reach in a library which does not hold them.
@@ -15,9 +18,29 @@ from pathlib import Path
 from retrieval.embedding.encoder import MODEL_PATH
 from retrieval.errors import ModelError
 
-__all__ = ["CALIBRATION_PATH", "Calibration"]
+__all__ = ["CALIBRATION_PATH", "Calibration", "Evidence"]
 
 CALIBRATION_PATH = MODEL_PATH.with_name("fingerprint.calibration.json")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a clip laid along a recording.
+
+    Attributes:
+        similarity: mean over the pairs of windows on the line.
+        background: mean over all pairs of windows of the clip and the recording.
+        windows: how many pairs of windows lie on the line.
+    """
+
+    similarity: float
+    background: float
+    windows: int
+
+    def regressors(self) -> tuple[float, float, float, float, float]:
+        """What the logistic regression weighs."""
+        octaves = math.log2(max(self.windows, 1))
+        return 1.0, self.similarity, self.background, octaves, self.similarity * octaves
 
 
 @dataclass(frozen=True)
@@ -25,8 +48,8 @@ class Calibration:
     """Weights of the logistic regression and the outsiders' tail.
 
     Attributes:
-        bias, similarity, windows, product: weights of 1, the mean similarity, log2 of the number of
-            windows, and the product of the two.
+        bias, similarity, background, windows, product: weights of 1, the mean similarity, that of all
+            pairs of windows, log2 of the number of windows, and its product with the mean similarity.
         tail_start: the logit that a tenth of the outsiders exceed.
         tail_scale: mean excess of that tenth, taken as exponential.
         vectors: size of the library in which that was measured.
@@ -34,6 +57,7 @@ class Calibration:
 
     bias: float
     similarity: float
+    background: float
     windows: float
     product: float
     tail_start: float
@@ -52,10 +76,10 @@ class Calibration:
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{path}: cannot be read as a calibration ({error})") from error
 
-    def logit(self, similarity: float, windows: int) -> float:
-        """Log odds that a line of so many windows with this mean similarity is the recording."""
-        octaves = math.log2(max(windows, 1))
-        return self.bias + self.similarity * similarity + self.windows * octaves + self.product * similarity * octaves
+    def logit(self, evidence: Evidence) -> float:
+        """Log odds that a line with this evidence lies along the right recording."""
+        weights = (self.bias, self.similarity, self.background, self.windows, self.product)
+        return float(sum(weight * value for weight, value in zip(weights, evidence.regressors(), strict=True)))
 
     def threshold(self, max_false_accepts: float, vectors: int) -> float:
         """Logit that outsiders exceed at this rate in a library of so many vectors.

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +21,7 @@ from alignment.audio import Audio
 from index.library import Library
 from index.runs import Runs
 from index.store import VectorStore
-from retrieval.calibration import Calibration
+from retrieval.calibration import Calibration, Evidence
 from retrieval.embedding.encoder import Encoder
 from retrieval.fingerprint import QUERY_HOP_FRAMES, Fingerprint, fingerprint
 from retrieval.hits import Hit, Place
@@ -42,14 +42,12 @@ class Line:
     Attributes:
         position: of the recording's run.
         offset: recording time at the clip's start, seconds.
-        similarity: mean over the pairs of windows.
-        windows: how many pairs of windows were compared.
+        evidence: how alike their windows are.
     """
 
     position: int
     offset: float
-    similarity: float
-    windows: int
+    evidence: Evidence
 
 
 class Identifier:
@@ -74,7 +72,7 @@ class Identifier:
         threshold = self._calibration.threshold(max_false_accepts, len(self._store))
         accepted: dict[int, list[tuple[float, Line]]] = {}
         for line in self.lines(prints):
-            logit = self._calibration.logit(line.similarity, line.windows)
+            logit = self._calibration.logit(line.evidence)
             if logit >= threshold:
                 accepted.setdefault(line.position, []).append((logit, line))
         ranked = sorted(accepted.items(), key=lambda item: -item[1][0][0])[:top]
@@ -105,10 +103,10 @@ class Identifier:
         if not len(heard) or not len(self._store):
             return []
         lines = [self._refine(prints, *candidate) for candidate in self._candidates(prints, heard)]
-        lines.sort(key=lambda line: -self._calibration.logit(line.similarity, line.windows))
+        lines.sort(key=lambda line: -self._calibration.logit(line.evidence))
         kept: list[Line] = []
         for line in lines:
-            if line.windows and not any(_same_place(line, other) for other in kept):
+            if line.evidence.windows and not any(_same_place(line, other) for other in kept):
                 kept.append(line)
         return kept
 
@@ -137,7 +135,8 @@ class Identifier:
         similarities = prints.vectors @ vectors[rows].T
         usable = prints.audible[:, None] & np.any(vectors[rows], axis=1)[None, :]
         enough = max(0.6 * np.count_nonzero(prints.audible) * prints.hop / hop, 1.0)
-        best, plateau = Line(position, rough, -1.0, 0), [rough]
+        background = float(prints.vectors[prints.audible].mean(axis=0) @ vectors.mean(axis=0))
+        best, plateau = Evidence(-1.0, background, 0), [rough]
         for offset in np.arange(rough - hop, rough + hop + _OFFSET_STEP / 2, _OFFSET_STEP):
             windows = np.rint((rows * hop - offset) / prints.hop).astype(np.int64)
             inside = np.flatnonzero((windows >= 0) & (windows < len(prints.vectors)))
@@ -146,10 +145,10 @@ class Identifier:
                 continue
             similarity = float(similarities[windows[inside], inside].mean())
             if similarity > best.similarity:
-                best, plateau = Line(position, float(offset), similarity, len(inside)), [float(offset)]
+                best, plateau = Evidence(similarity, background, len(inside)), [float(offset)]
             elif similarity == best.similarity:
                 plateau.append(float(offset))
-        return replace(best, offset=float(np.mean(plateau)))
+        return Line(position, float(np.mean(plateau)), best)
 
 
 def _same_place(one: Line, other: Line) -> bool:

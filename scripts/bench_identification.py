@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import multiprocessing
 import platform
 import re
 import resource
@@ -52,7 +53,8 @@ def main() -> None:
         )
         print(f"cores, {size / 1e6 / hours:.2f} MB an hour", end=", ")
         print(f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
-        with ProcessPoolExecutor(arguments.jobs, initializer=_open, initargs=(folder,)) as pool:
+        context = multiprocessing.get_context("spawn")  # forked children would inherit locked thread pools
+        with ProcessPoolExecutor(arguments.jobs, context, _open, (folder,)) as pool:
             answers = list(pool.map(_ask, [str(arguments.bed / row["path"]) for row in asked], chunksize=20))
     rows = [(row, names.get(answer[0], ""), *answer[1:]) for row, answer in zip(asked, answers, strict=True)]
     if arguments.results:

@@ -3,7 +3,8 @@
     INCIPIT_DATA=DATA python scripts/calibrate.py [--model FILE.onnx] [--cuts 40]
 
 Indexes `recordings/train` and asks for clips of the recordings held out from training, clean and degraded,
-once with their recording in the library and once without (by leaving its lines out). Prints the rates on
+once with their recording in the library and once without (by leaving its lines out; those of music that was
+mixed in as a disturbance too). Prints the rates on
 the half of the held-out recordings that the numbers were not fitted to, then writes the numbers fitted to
 all of them beside the model. Wants the `train` extra.
 """
@@ -26,7 +27,8 @@ from train import HELD_OUT, sources
 
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from index.library import Library
-from retrieval.calibration import Calibration
+from index.runs import Runs
+from retrieval.calibration import Calibration, Evidence
 from retrieval.collection import Collection
 from retrieval.embedding.augment import Degrader, coloured_noise
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
@@ -35,14 +37,16 @@ from retrieval.identification import Identifier, Line
 
 LENGTHS = (1, 2, 3, 5, 10)
 _EXCERPT = 12 * ANALYSIS_RATE
-_START = Calibration(bias=-10.0, similarity=15.0, windows=0.0, product=1.0, tail_start=0.0, tail_scale=1.0, vectors=1)
+_LONG = 40 * ANALYSIS_RATE
+_START = Calibration(
+    bias=-10.0, similarity=15.0, background=0.0, windows=0.0, product=1.0, tail_start=0.0, tail_scale=1.0, vectors=1
+)
 
 
 class Sample(NamedTuple):
     """The best line of one question: was it right, could it be, and from which recording was the clip."""
 
-    similarity: float
-    windows: int
+    evidence: Evidence
     right: bool
     inside: bool
     source: str
@@ -83,71 +87,69 @@ def measure(
     generator = torch.Generator().manual_seed(0)
     degrade = Degrader(ANALYSIS_RATE, generator)
     music = [read_audio(path).samples for path in paths]
-    pool = [
-        np.resize(read_audio(path).samples, 40 * ANALYSIS_RATE) for path in sorted((data / "noise/train").iterdir())
-    ]
-    pool += [coloured_noise(40 * ANALYSIS_RATE, slope, generator).numpy() for slope in (0.0, 0.5, 1.0)] + music
     runs = library.runs(encoder.model)
-    samples = []
-    for path, track in zip(paths, music, strict=True):
-        recording = library.recording_at(str(path))
-        assert recording is not None, f"{path} was indexed"
-        position = int(np.flatnonzero(runs.recordings == recording.id)[0])
+    positions = [_position(library, runs, path) for path in paths]
+    noise = [np.resize(read_audio(path).samples, _LONG) for path in sorted((data / "noise" / "train").iterdir())]
+    noise += [coloured_noise(_LONG, slope, generator).numpy() for slope in (0.0, 0.5, 1.0)]
+    pool = [(-1, samples) for samples in noise]
+    pool += [(at, samples) for at, samples in zip(positions, music, strict=True) if len(samples) > _EXCERPT]
+    found = []
+    for path, position, track in zip(paths, positions, music, strict=True):
         for _ in range(cuts if len(track) > _EXCERPT + ANALYSIS_RATE else 0):
             start = int(rng.integers(0, len(track) - _EXCERPT))
             clip = track[start : start + _EXCERPT]
+            disturbing = -1
             if rng.random() < 0.7:
-                clip = _degraded(clip, pool, degrade, rng)
-            seconds = start / ANALYSIS_RATE + 2.0
+                disturbing, other = pool[int(rng.integers(len(pool)))]
+                clip = _degraded(clip, other, degrade, rng)
             for length in LENGTHS:
                 piece = clip[2 * ANALYSIS_RATE :][: length * ANALYSIS_RATE]
                 lines = identifier.lines(fingerprint(Audio(piece), encoder, QUERY_HOP_FRAMES))
-                source = path.name.split("__")[0]
-                samples += _samples(lines, position, seconds, source, length)
-    return samples
+                lines = [line for line in lines if line.position == position or line.position != disturbing]
+                found += _samples(lines, position, path.name.split("__")[0], length)
+    return found
+
+
+def _position(library: Library, runs: Runs, path: Path) -> int:
+    recording = library.recording_at(str(path))
+    assert recording is not None, f"{path} was indexed"
+    return int(np.flatnonzero(runs.recordings == recording.id)[0])
 
 
 def _degraded(
-    clip: NDArray[np.float32], pool: list[NDArray[np.float32]], degrade: Degrader, rng: np.random.Generator
+    clip: NDArray[np.float32], other: NDArray[np.float32], degrade: Degrader, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    other = pool[int(rng.integers(len(pool)))]
-    at = int(rng.integers(0, len(other) - len(clip)))
-    pair = torch.from_numpy(clip)[None], torch.from_numpy(other[at : at + len(clip)].copy())[None]
+    at = int(rng.integers(0, len(other) - len(clip) + 1))
+    pair = torch.from_numpy(clip.copy())[None], torch.from_numpy(other[at : at + len(clip)].copy())[None]
     return degrade(*pair)[0].numpy()
 
 
-def _samples(lines: list[Line], position: int, seconds: float, source: str, length: int) -> list[Sample]:
+def _samples(lines: list[Line], position: int, source: str, length: int) -> list[Sample]:
     """The best line with the recording in the library, and the best without it."""
     found = []
     if lines:
         best = lines[0]
-        right = best.position == position
-        found.append(Sample(best.similarity, best.windows, right, True, source, length))
+        found.append(Sample(best.evidence, best.position == position, True, source, length))
     others = [line for line in lines if line.position != position]
     if others:
-        found.append(Sample(others[0].similarity, others[0].windows, False, False, source, length))
+        found.append(Sample(others[0].evidence, False, False, source, length))
     return found
 
 
 def fit(samples: list[Sample], size: int) -> Calibration:
     """Logistic regression of being right, then the tail of the logits of those who cannot be."""
-    columns = np.array([_columns(s.similarity, s.windows) for s in samples])
+    columns = np.array([s.evidence.regressors() for s in samples])
     right = np.array([s.right for s in samples], float)
 
     def loss(weights: NDArray[np.float64]) -> float:
         logits = columns @ weights
         return float(np.mean(np.logaddexp(0.0, logits) - right * logits) + 1e-5 * np.sum(weights**2))
 
-    weights = minimize(loss, np.zeros(4), method="BFGS").x
+    weights = minimize(loss, np.zeros(columns.shape[1]), method="BFGS").x
     outside = np.sort((columns @ weights)[[not s.inside for s in samples]])
     start = float(np.quantile(outside, 0.9))
     excess = outside[outside > start] - start
     return Calibration(*(round(float(w), 4) for w in weights), round(start, 4), round(float(excess.mean()), 4), size)
-
-
-def _columns(similarity: float, windows: int) -> tuple[float, float, float, float]:
-    octaves = float(np.log2(max(windows, 1)))
-    return 1.0, similarity, octaves, similarity * octaves
 
 
 def judge(calibration: Calibration, samples: list[Sample], size: int) -> None:
@@ -156,7 +158,7 @@ def judge(calibration: Calibration, samples: list[Sample], size: int) -> None:
     print("length  right%  found%  false%  clips")
     for length in LENGTHS:
         chosen = [s for s in samples if s.length == length]
-        accepted = [calibration.logit(s.similarity, s.windows) >= threshold for s in chosen]
+        accepted = [calibration.logit(s.evidence) >= threshold for s in chosen]
         inside = [(s.right, s.right and ok) for s, ok in zip(chosen, accepted, strict=True) if s.inside]
         outside = [ok for s, ok in zip(chosen, accepted, strict=True) if not s.inside]
         right, found = (100 * float(np.mean([pair[i] for pair in inside])) for i in (0, 1))

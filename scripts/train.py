@@ -1,6 +1,6 @@
 """Train the fingerprint network that Incipit ships, on recordings that may be trained on.
 
-    INCIPIT_DATA=DATA python scripts/train.py [--out FILE.onnx] [--minutes 45] [--device cpu]
+    INCIPIT_DATA=DATA python scripts/train.py [--out FILE.onnx] [--steps 2000] [--device cpu]
 
 Names the data and calls `retrieval.embedding.training.train_fingerprint`; wants the `train` extra. The
 recordings of the sources in HELD_OUT are not trained on: `scripts/calibrate.py` sets the score's scale
@@ -35,7 +35,7 @@ def main() -> None:
     """Train and write the model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=MODEL_PATH)
-    parser.add_argument("--minutes", type=float, default=Recipe.minutes)
+    parser.add_argument("--steps", type=int, default=Recipe.steps)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--curves", type=Path)
     arguments = parser.parse_args()
@@ -48,7 +48,7 @@ def main() -> None:
     network = train_fingerprint(
         read(sources(data / "recordings" / "train", held_out=False)),
         read(sorted((data / "noise" / "train").iterdir())),
-        Recipe(minutes=arguments.minutes),
+        Recipe(steps=arguments.steps),
         arguments.device,
         arguments.curves,
         lambda line: print(line, flush=True),

@@ -8,11 +8,11 @@ from index.faiss_store import FaissStore
 from index.shards import VectorFormat
 from index.store import VectorRows
 
-FORMAT = VectorFormat(16, "int8", 256.0)
+FORMAT = VectorFormat(128, "int8", 256.0)
 
 
 def unit_vectors(n, seed=0):
-    vectors = np.random.default_rng(seed).standard_normal((n, 16)).astype(np.float32)
+    vectors = np.random.default_rng(seed).standard_normal((n, 128)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from retrieval.cli.console import absolute, explain, hush_decoders, json_line, library_folder, warn
+from retrieval.cli.console import absolute, explain, hush_decoders, json_line, library_folder, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ def align(
     for other in others:
         try:
             path, audio = _read(other, library)
-            result = synchronise(reference, audio)
+            with working(f"aligning {other}", quiet):
+                result = synchronise(reference, audio)
         except AlignmentError as error:
             failed = True
             warn(str(error))

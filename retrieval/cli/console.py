@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = [
     "line",
     "printable",
     "warn",
+    "working",
 ]
 
 
@@ -85,6 +87,19 @@ def library_folder(given: Path | None) -> Path:
     import platformdirs
 
     return Path(platformdirs.user_data_dir("incipit", appauthor=False)) / "library"
+
+
+@contextmanager
+def working(what: str, quiet: bool) -> Iterator[None]:
+    """Show on a terminal that something is under way."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield
+        return
+    with console.status(printable(what)):
+        yield
 
 
 class ProgressBar:

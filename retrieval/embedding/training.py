@@ -37,11 +37,11 @@ _EXCERPT_SAMPLES = 49152
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the network is trained; with the data and the seed it fixes the weights on one machine.
+    """How the network is trained; with the data and the seed it fixes the weights, up to rounding.
 
     Attributes:
         seed: of all random choices.
-        minutes: training stops after this long, the learning rate having fallen to 0.
+        steps: how many batches; the learning rate falls to 0 over them along a cosine.
         places: places a batch; three patches each.
         margin: of the triplet loss, in squared Euclidean distance.
         learning_rate: the highest, after the warm-up.
@@ -50,7 +50,7 @@ class Recipe:
     """
 
     seed: int = 0
-    minutes: float = 45.0
+    steps: int = 2000
     places: int = 96
     margin: float = 0.5
     learning_rate: float = 1.5e-3
@@ -191,11 +191,11 @@ def train_fingerprint(
     network = FingerprintNetwork().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     labels = torch.arange(recipe.places, device=place).repeat(3)
-    started, step, seen = time.monotonic(), 0, []
+    started, seen = time.monotonic(), []
     report(f"{asdict(recipe)}")
-    while (done := (time.monotonic() - started) / (60.0 * recipe.minutes)) < 1.0:
+    for step in range(1, recipe.steps + 1):
         for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * min(1.0, (step + 1) / 100) * 0.5 * (1 + np.cos(np.pi * done))
+            group["lr"] = recipe.learning_rate * min(1.0, step / 100) * 0.5 * (1 + np.cos(np.pi * step / recipe.steps))
         with torch.no_grad():
             clean, moved, disturbances = (part.to(place) for part in excerpts.batch())
             heard = torch.cat([clean, degrade(moved, disturbances)])
@@ -206,9 +206,8 @@ def train_fingerprint(
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        step += 1
         seen.append((loss.item(), _nearest_is_right(vectors.detach(), recipe.places)))
-        if step % 50 == 0:
+        if step % 50 == 0 or step == recipe.steps:
             mean_loss, right = np.mean(seen, axis=0)
             seen = []
             seconds = time.monotonic() - started
