@@ -1,8 +1,5 @@
 """From the similarity along a line of windows to a probability, and to a threshold of false accepts.
 
-A line counts for more the more windows it has, and for less where the clip is like the recording at any
-offset, as noise and monotonous music are.
-
 The numbers lie beside the model and are set by `scripts/calibrate.py` on recordings that it was not
 trained on: a logistic regression for the probability, and for the threshold the tail of the best logits
 that clips reach in a library which does not hold them.
@@ -29,18 +26,16 @@ class Evidence:
 
     Attributes:
         similarity: mean over the pairs of windows on the line.
-        background: mean over all pairs of windows of the clip and the recording.
         windows: how many pairs of windows lie on the line.
     """
 
     similarity: float
-    background: float
     windows: int
 
-    def regressors(self) -> tuple[float, float, float, float, float]:
+    def regressors(self) -> tuple[float, float, float, float]:
         """What the logistic regression weighs."""
-        octaves = math.log2(max(self.windows, 1))
-        return 1.0, self.similarity, self.background, octaves, self.similarity * octaves
+        windows = max(self.windows, 1)
+        return 1.0, self.similarity, math.log2(windows), self.similarity * math.sqrt(windows)
 
 
 @dataclass(frozen=True)
@@ -48,16 +43,16 @@ class Calibration:
     """Weights of the logistic regression and the outsiders' tail.
 
     Attributes:
-        bias, similarity, background, windows, product: weights of 1, the mean similarity, that of all
-            pairs of windows, log2 of the number of windows, and its product with the mean similarity.
-        tail_start: the logit that a tenth of the outsiders exceed.
+        bias, similarity, windows, product: weights of 1, the mean similarity, log2 of the number of
+            windows, and the mean similarity times the square root of that number.
+        tail_start: the logit that a tenth of the outsiders exceed, of the source of recordings on which it
+            is hardest to tell them.
         tail_scale: mean excess of that tenth, taken as exponential.
         vectors: size of the library in which that was measured.
     """
 
     bias: float
     similarity: float
-    background: float
     windows: float
     product: float
     tail_start: float
@@ -78,7 +73,7 @@ class Calibration:
 
     def logit(self, evidence: Evidence) -> float:
         """Log odds that a line with this evidence lies along the right recording."""
-        weights = (self.bias, self.similarity, self.background, self.windows, self.product)
+        weights = (self.bias, self.similarity, self.windows, self.product)
         return float(sum(weight * value for weight, value in zip(weights, evidence.regressors(), strict=True)))
 
     def threshold(self, max_false_accepts: float, vectors: int) -> float:

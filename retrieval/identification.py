@@ -135,8 +135,7 @@ class Identifier:
         similarities = prints.vectors @ vectors[rows].T
         usable = prints.audible[:, None] & np.any(vectors[rows], axis=1)[None, :]
         enough = max(0.6 * np.count_nonzero(prints.audible) * prints.hop / hop, 1.0)
-        background = float(prints.vectors[prints.audible].mean(axis=0) @ vectors.mean(axis=0))
-        best, plateau = Evidence(-1.0, background, 0), [rough]
+        best, plateau = Evidence(-1.0, 0), [rough]
         for offset in np.arange(rough - hop, rough + hop + _OFFSET_STEP / 2, _OFFSET_STEP):
             windows = np.rint((rows * hop - offset) / prints.hop).astype(np.int64)
             inside = np.flatnonzero((windows >= 0) & (windows < len(prints.vectors)))
@@ -145,7 +144,7 @@ class Identifier:
                 continue
             similarity = float(similarities[windows[inside], inside].mean())
             if similarity > best.similarity:
-                best, plateau = Evidence(similarity, background, len(inside)), [float(offset)]
+                best, plateau = Evidence(similarity, len(inside)), [float(offset)]
             elif similarity == best.similarity:
                 plateau.append(float(offset))
         return Line(position, float(np.mean(plateau)), best)

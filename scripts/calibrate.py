@@ -38,9 +38,7 @@ from retrieval.identification import Identifier, Line
 LENGTHS = (1, 2, 3, 5, 10)
 _EXCERPT = 12 * ANALYSIS_RATE
 _LONG = 40 * ANALYSIS_RATE
-_START = Calibration(
-    bias=-10.0, similarity=15.0, background=0.0, windows=0.0, product=1.0, tail_start=0.0, tail_scale=1.0, vectors=1
-)
+_START = Calibration(bias=-10.0, similarity=15.0, windows=0.0, product=1.0, tail_start=0.0, tail_scale=1.0, vectors=1)
 
 
 class Sample(NamedTuple):
@@ -137,7 +135,7 @@ def _samples(lines: list[Line], position: int, source: str, length: int) -> list
 
 
 def fit(samples: list[Sample], size: int) -> Calibration:
-    """Logistic regression of being right, then the tail of the logits of those who cannot be."""
+    """Logistic regression of being right; then the tail of those who cannot be, of the source where it is longest."""
     columns = np.array([s.evidence.regressors() for s in samples])
     right = np.array([s.right for s in samples], float)
 
@@ -146,10 +144,14 @@ def fit(samples: list[Sample], size: int) -> Calibration:
         return float(np.mean(np.logaddexp(0.0, logits) - right * logits) + 1e-5 * np.sum(weights**2))
 
     weights = minimize(loss, np.zeros(columns.shape[1]), method="BFGS").x
-    outside = np.sort((columns @ weights)[[not s.inside for s in samples]])
-    start = float(np.quantile(outside, 0.9))
-    excess = outside[outside > start] - start
-    return Calibration(*(round(float(w), 4) for w in weights), round(start, 4), round(float(excess.mean()), 4), size)
+    logits = columns @ weights
+    tails = []
+    for source in {s.source for s in samples}:
+        outside = logits[[s.source == source and not s.inside for s in samples]]
+        start = float(np.quantile(outside, 0.9))
+        tails.append((start, float((outside[outside > start] - start).mean())))
+    start, scale = max(tails, key=lambda tail: tail[0] + tail[1] * np.log(10.0))  # at a rate of 1 %
+    return Calibration(*(round(float(w), 4) for w in weights), round(start, 4), round(scale, 4), size)
 
 
 def judge(calibration: Calibration, samples: list[Sample], size: int) -> None:

@@ -1,6 +1,6 @@
 """Train the fingerprint network that Incipit ships, on recordings that may be trained on.
 
-    INCIPIT_DATA=DATA python scripts/train.py [--out FILE.onnx] [--steps 2000] [--device cpu]
+    INCIPIT_DATA=DATA python scripts/train.py [--out FILE.onnx] [--steps 1850] [--device cpu]
 
 Names the data and calls `retrieval.embedding.training.train_fingerprint`; wants the `train` extra. The
 recordings of the sources in HELD_OUT are not trained on: `scripts/calibrate.py` sets the score's scale

@@ -50,7 +50,7 @@ class Recipe:
     """
 
     seed: int = 0
-    steps: int = 2000
+    steps: int = 1850
     places: int = 96
     margin: float = 0.5
     learning_rate: float = 1.5e-3
