@@ -122,7 +122,9 @@ def ingest(
     lacking = {recording.content_hash for recording in library.pending(models)}
     stale = [_present_path(recording.files) for recording in library.pending(models)]
     todo = _changed(found.files, known, library, report, {path for path in stale if path})
-    watcher.planned(len(todo))
+    watcher.planned(len(todo) + len(found.absent))
+    for path, cause in found.absent.items():
+        watcher.finished(path, cause, ())
     complete = {recording.content_hash for recording in library.recordings()} - lacking
     worker = _Worker(encoder, complete)
     later: list[_Result] = []

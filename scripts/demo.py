@@ -101,7 +101,7 @@ def _align_known(recorded: list[Recorded], work: Path) -> bool:
         error = np.abs(np.interp(first.seconds[inside], path[:, 0], path[:, 1]) - second.seconds[inside])
         median, within = 1000 * float(np.median(error)), 100 * float(np.mean(error < 0.1))
         console.print(f"{median:.0f} ms from the truth in the median, {within:.0f} % of the notes within 100 ms\n")
-        good = good and median < 50
+        good = good and median < 100
     return good
 
 

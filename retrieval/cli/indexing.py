@@ -55,10 +55,6 @@ def index(
     looked_at = report.added + report.updated + report.unchanged + report.moved + len(report.failed)
     if not looked_at:
         explain(f"incipit: no recordings found in {', '.join(paths)}", quiet)
-    absent = {path: cause for path, cause in report.failed if path in paths}
-    for path, cause in absent.items():
-        if absolute(path) != path:
-            warn(f"{path}: {cause}")
     if json:
         document = asdict(report) | {"library": str(collection.folder.absolute())}
         document["failed"] = [{"path": absolute(path), "error": error} for path, error in report.failed]
@@ -69,6 +65,7 @@ def index(
         counts = {name: value for name, value in asdict(report).items() if isinstance(value, int)}
         counts["failed"] = len(report.failed)
         line("  ".join(f"{name} {value}" for name, value in counts.items()))
-        speed = f", {report.audio_seconds / report.seconds:.0f}x real time" if report.audio_seconds else ""
-        explain(f"{clock(report.audio_seconds)} of audio in {clock(report.seconds)}{speed}", quiet)
+        if report.audio_seconds:
+            speed = report.audio_seconds / report.seconds
+            explain(f"{clock(report.audio_seconds)} of audio in {clock(report.seconds)}, {speed:.0f}x real time", quiet)
     return 1 if report.failed else 0
