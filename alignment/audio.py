@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from alignment.errors import AudioError
 
-__all__ = ["ANALYSIS_RATE", "AUDIO_SUFFIXES", "Audio", "Tags", "read_audio"]
+__all__ = ["ANALYSIS_RATE", "AUDIO_SUFFIXES", "Audio", "Tags", "read_audio", "require_file"]
 
 ANALYSIS_RATE = 22050
 """Samples a second at which everything is analysed."""
@@ -108,7 +108,7 @@ def read_audio(path: str | os.PathLike[str], rate: int = ANALYSIS_RATE) -> Audio
         AudioError: there is no such file, or no decoder finds sound in it; names the file and the cause.
     """
     name = os.fspath(path)
-    _require_file(name)
+    require_file(name)
     best: _Decoded | None = None
     causes = []
     for open_stream in (_open_soundfile, _open_pyav):
@@ -131,13 +131,16 @@ class _DecoderError(Exception):
     """One decoder gives up on a file."""
 
 
-def _require_file(name: str) -> None:
+def require_file(name: str) -> None:
+    """Raise AudioError unless there is a regular file of that name with something in it that may be read."""
     file = Path(name)
     try:
         if file.is_dir():
             raise AudioError(name, "is a folder, not an audio file")
         if not file.exists():
             raise AudioError(name, "no such file")
+        if not file.is_file():
+            raise AudioError(name, "is not a regular file")
         with file.open("rb") as handle:
             if not handle.read(1):
                 raise AudioError(name, "the file is empty")
@@ -209,8 +212,8 @@ def _open_pyav(name: str) -> _Stream:
             raise _DecoderError("wants the codecs extra: pip install 'incipit-music[codecs]'") from error
         raise _DecoderError("") from error
     av.logging.set_level(None)
+    handle = Path(name).open("rb")  # noqa: SIM115  closed by the generator of blocks
     try:
-        handle = Path(name).open("rb")  # noqa: SIM115  closed by the generator of blocks
         container = av.open(handle, metadata_errors="ignore")
         stream = container.streams.audio[0]
         rate = int(stream.rate)

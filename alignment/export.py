@@ -21,11 +21,11 @@ __all__ = ["path_csv", "synchronisation_document"]
 _DECIMALS = 4
 
 
-def path_csv(others: Sequence[tuple[str, Synchronisation]]) -> str:
+def path_csv(others: Sequence[tuple[str, Synchronisation | None]]) -> str:
     """CSV of one or several alignments to one reference.
 
     One alignment gives `ref,other,segment`. Several give a column for each, under its path, on the union
-    of their reference times, blank where an alignment has nothing.
+    of their reference times, blank where an alignment has nothing, or failed (None).
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -73,7 +73,9 @@ def _segment_document(segment: Segment) -> dict[str, Any]:
     }
 
 
-def _matches(alignment: Synchronisation) -> list[Segment]:
+def _matches(alignment: Synchronisation | None) -> list[Segment]:
+    if alignment is None:
+        return []
     return [segment for segment in alignment.segments if segment.path is not None]
 
 

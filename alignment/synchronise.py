@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from alignment.audio import Audio
+from alignment.audio import ANALYSIS_RATE, Audio
 from alignment.dtw import SYMMETRIC_WEIGHTS, WarpingPathFrames, corridor_around, dtw
+from alignment.errors import FeatureError
 from alignment.features.frames import FEATURE_RATE, HOP, frames_to_seconds
 from alignment.features.sync import COARSE_DOWNSAMPLING, SyncFeatures, sync_features
 from alignment.features.tuning import estimate_tuning
@@ -89,9 +90,16 @@ class Synchronisation:
 def synchronise(ref: Audio, other: Audio) -> Synchronisation:
     """Find the corresponding times of two recordings of the same music.
 
-    Both must have the same sample rate. Recordings without sound, or of unlike music, are not accepted,
-    and both then stand alone.
+    Recordings without sound, or of unlike music, are not accepted, and both then stand alone.
+
+    Raises:
+        FeatureError: one is not at the analysis rate.
     """
+    for audio in (ref, other):
+        if audio.rate != ANALYSIS_RATE:
+            raise FeatureError(
+                f"Both recordings must be at {ANALYSIS_RATE} samples a second. Got {audio.rate} instead."
+            )
     sounding = [_sounding(audio) for audio in (ref, other)]
     if any(end - start < _SHORTEST_SECONDS for start, end in sounding):
         return _unrelated(ref, other, 0.0)

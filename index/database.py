@@ -6,15 +6,18 @@ then be read, and a commit is on the disk when it returns.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import NullPool
 
-from index.errors import LibraryDamaged
+from index.errors import LibraryDamaged, LibraryLocked, LibraryMissing, LibraryReadOnly
 from index.schema import SCHEMA_VERSION, Base
 
 __all__ = ["open_database"]
@@ -25,32 +28,60 @@ _BUSY_SECONDS = 30.0
 def open_database(path: Path, *, write: bool) -> Engine:
     """Open the database, making its tables if it is new and may be written.
 
+    Whatever SQLite reports later, on any statement, becomes an error of this room.
+
     Raises:
+        LibraryMissing: it holds nothing, and `write` is false.
         LibraryDamaged: the file is no SQLite database, or of a schema that this version does not know.
     """
-    mode = "rwc" if write else "ro"
-    uri = f"file:{quote_from_bytes(bytes(path.resolve()))}?mode={mode}"
-
-    def connect() -> sqlite3.Connection:
-        return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
-
-    engine = create_engine("sqlite://", creator=connect, poolclass=NullPool)
+    if not write:
+        _recover(path)
+    uri = _uri(path, "rwc" if write else "ro")
+    engine = create_engine("sqlite://", creator=lambda: _connect(uri), poolclass=NullPool)
     event.listen(engine, "connect", _configure)
-    try:
-        with engine.begin() as connection:
-            version = connection.execute(text("PRAGMA user_version")).scalar_one()
-            tables = connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
-            if not tables and write:
-                Base.metadata.create_all(connection)
-                connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
-                version = SCHEMA_VERSION
-    except DatabaseError as error:
-        raise LibraryDamaged(f"{path}: cannot be read as a library ({error.orig})") from error
+    event.listen(engine, "handle_error", partial(_translate, path))
+    with engine.begin() as connection:
+        version = connection.execute(text("PRAGMA user_version")).scalar_one()
+        tables = connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
+        if not tables and not write:
+            raise LibraryMissing(f"{path.parent}: the library here is empty; `incipit index FOLDER` fills it")
+        if not tables:
+            Base.metadata.create_all(connection)
+            connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
+            version = SCHEMA_VERSION
     if version != SCHEMA_VERSION:
         raise LibraryDamaged(
             f"{path}: was written with schema {version}; this version of Incipit reads schema {SCHEMA_VERSION}"
         )
     return engine
+
+
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote_from_bytes(bytes(path.resolve()))}?mode={mode}"
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
+
+
+def _recover(path: Path) -> None:
+    """Roll back what a killed writer left half done; a connection that may only read cannot."""
+    if path.with_name(path.name + "-journal").exists() and os.access(path, os.W_OK):
+        with suppress(sqlite3.Error), closing(_connect(_uri(path, "rw"))) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _translate(path: Path, context: ExceptionContext) -> None:
+    """Give SQLite's errors the names of this room; a broken constraint stays what it is, a bug."""
+    error = context.original_exception
+    if not isinstance(error, sqlite3.DatabaseError) or isinstance(error, sqlite3.IntegrityError):
+        return
+    name = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        raise LibraryLocked(f"{path.parent}: is being written by another process; try again") from error
+    if name.startswith(("SQLITE_READONLY", "SQLITE_FULL")):
+        raise LibraryReadOnly(f"{path.parent}: cannot be written ({error})") from error
+    raise LibraryDamaged(f"{path}: cannot be read as a library ({error})") from error
 
 
 def _configure(connection: sqlite3.Connection, _: object) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from index.store import Neighbours, VectorRows
 
 __all__ = ["ExactStore", "merge_neighbours"]
 
-_ROWS_AT_ONCE = 65536
+_ROWS_AT_ONCE = 16384
+_QUERIES_AT_ONCE = 512
 
 
 class ExactStore:
@@ -34,29 +35,46 @@ class ExactStore:
         """The k most similar vectors of each query; ties go to the lower number."""
         best = _none(len(queries), k)
         for numbers, vectors in self._blocks():
-            similarities = queries @ vectors.T
-            if similarities.shape[1] > k:
-                chosen = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
-                found = Neighbours(numbers[chosen], np.take_along_axis(similarities, chosen, axis=1))
-            else:
-                found = Neighbours(np.broadcast_to(numbers, similarities.shape), similarities)
-            best = merge_neighbours(best, found, k)
+            parts = [
+                _nearest(queries[first : first + _QUERIES_AT_ONCE], numbers, vectors, k)
+                for first in range(0, len(queries), _QUERIES_AT_ONCE)
+            ]
+            if parts:
+                found = Neighbours(
+                    np.concatenate([part.numbers for part in parts]),
+                    np.concatenate([part.similarities for part in parts]),
+                )
+                best = merge_neighbours(best, found, k)
         return best
 
-    def _blocks(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Numbers and decoded vectors, many short runs put together."""
-        blocks = []
+    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Numbers and decoded vectors: long runs cut, short ones put together."""
         pending: list[VectorRows] = []
         waiting = 0
-        for run in [*self._rows, None]:
-            if pending and (run is None or waiting + len(run.stored) > _ROWS_AT_ONCE):
-                numbers = np.concatenate([np.arange(p.first, p.first + len(p.stored)) for p in pending])
-                blocks.append((numbers, self._format.decode(np.concatenate([p.stored for p in pending]))))
-                pending, waiting = [], 0
-            if run is not None:
-                pending.append(run)
-                waiting += len(run.stored)
-        return blocks
+        for run in self._rows:
+            for start in range(0, len(run.stored), _ROWS_AT_ONCE):
+                part = VectorRows(run.first + start, run.stored[start : start + _ROWS_AT_ONCE])
+                if pending and waiting + len(part.stored) > _ROWS_AT_ONCE:
+                    yield self._decoded(pending)
+                    pending, waiting = [], 0
+                pending.append(part)
+                waiting += len(part.stored)
+        if pending:
+            yield self._decoded(pending)
+
+    def _decoded(self, parts: list[VectorRows]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        numbers = np.concatenate([np.arange(part.first, part.first + len(part.stored)) for part in parts])
+        return numbers, self._format.decode(np.concatenate([part.stored for part in parts]))
+
+
+def _nearest(
+    queries: NDArray[np.float32], numbers: NDArray[np.int64], vectors: NDArray[np.float32], k: int
+) -> Neighbours:
+    similarities = queries @ vectors.T
+    if similarities.shape[1] <= k:
+        return Neighbours(np.broadcast_to(numbers, similarities.shape), similarities)
+    chosen = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
+    return Neighbours(numbers[chosen], np.take_along_axis(similarities, chosen, axis=1))
 
 
 def merge_neighbours(one: Neighbours, other: Neighbours, k: int) -> Neighbours:

@@ -22,6 +22,7 @@ from index.store import Neighbours, VectorRows
 __all__ = ["FaissStore", "faiss_is_installed", "gpu_count"]
 
 _ROWS_AT_ONCE = 65536
+_SAMPLED_RUNS = 200
 
 
 def faiss_is_installed() -> bool:
@@ -46,6 +47,7 @@ class FaissStore:
         format: 8-bit rows.
         rows: all runs that may be found, in the order of their numbers; numbers between them belong to
             what was removed.
+        end: the number behind the last vector that was ever added.
         cache: where the FAISS file lies; it need not exist.
         writable: whether the cache may be made or extended.
 
@@ -53,12 +55,11 @@ class FaissStore:
         StoreUnavailable: faiss is not installed.
     """
 
-    def __init__(self, format: VectorFormat, rows: list[VectorRows], cache: Path, *, writable: bool) -> None:
+    def __init__(self, format: VectorFormat, rows: list[VectorRows], end: int, cache: Path, *, writable: bool) -> None:
         self._format = format
         self._faiss = _faiss()
         self._index = self._read(cache)
-        end = max((run.first + len(run.stored) for run in rows), default=0)
-        if self._index.ntotal > end:
+        if self._index.ntotal > end or not self._holds(rows):
             self._index = self._new()
         if writable and self._index.ntotal < end:
             self._extend(rows, end)
@@ -101,6 +102,16 @@ class FaissStore:
         alike = index.d == empty.d and getattr(getattr(index, "sq", None), "qtype", None) == empty.sq.qtype
         return index if alike else empty
 
+    def _holds(self, rows: list[VectorRows]) -> bool:
+        """Whether the index's codes are those of the library, by a sample: it may be of an older one at this place."""
+        covered = int(self._index.ntotal)
+        inside = [run for run in rows if run.first + len(run.stored) <= covered]
+        step = max(len(inside) // _SAMPLED_RUNS, 1)
+        return all(
+            np.array_equal(np.rint(self._index.reconstruct(run.first + len(run.stored) - 1)), run.stored[-1])
+            for run in [*inside[::step], *inside[-_SAMPLED_RUNS:]]
+        )
+
     def _extend(self, rows: list[VectorRows], end: int) -> None:
         """Add the vectors from the index's end; removed numbers are filled with zeros."""
         start = int(self._index.ntotal)
@@ -112,6 +123,8 @@ class FaissStore:
 
     def _write(self, cache: Path) -> None:
         cache.parent.mkdir(exist_ok=True)
+        for left in cache.parent.glob("*.part"):
+            left.unlink(missing_ok=True)
         unfinished = cache.with_suffix(f".{os.getpid()}.part")
         unfinished.write_bytes(self._faiss.serialize_index(self._index).tobytes())
         unfinished.replace(cache)

@@ -15,11 +15,10 @@ from pathlib import Path
 
 import numpy as np
 from sqlalchemy import func, select
-from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.orm import Session, selectinload
 
 from index.database import open_database
-from index.errors import LibraryDamaged, LibraryMissing, LibraryReadOnly, ModelMissing
+from index.errors import LibraryMissing, LibraryReadOnly, ModelMissing
 from index.exact import ExactStore
 from index.faiss_store import FaissStore, faiss_is_installed
 from index.lock import writer_lock
@@ -165,7 +164,7 @@ class Library:
         if runs.count.sum() <= _EXACT_AT_MOST or not faiss_is_installed():
             return ExactStore(model.format, rows)
         cache = self.folder / "index" / f"{model.name}-{model.hash[:12]}.faiss"
-        return FaissStore(model.format, rows, cache, writable=self.writable)
+        return FaissStore(model.format, rows, runs.end, cache, writable=self.writable)
 
     def damage(self) -> list[str]:
         """What contradicts itself: SQLite's own check, and vector files shorter than their rows."""
@@ -227,12 +226,6 @@ class Library:
         try:
             yield
             self._session.commit()
-        except OperationalError as error:
-            self._session.rollback()
-            raise LibraryReadOnly(f"{self.folder}: cannot be written ({error.orig})") from error
-        except DatabaseError as error:
-            self._session.rollback()
-            raise LibraryDamaged(f"{self.folder}: {error.orig}") from error
         except BaseException:
             self._session.rollback()
             raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,11 +68,21 @@ class Runs:
         position = np.searchsorted(self.first, numbers, side="right") - 1
         return position, (numbers - self.first[position]) * self.hop[position]
 
+    @cached_property
+    def _maps(self) -> list[NDArray[Any]]:
+        return [shard.map() for shard in self.shards]
+
+    @property
+    def end(self) -> int:
+        """The number behind the last vector that was ever added, removed ones included."""
+        return self.shards[-1].base + self.shards[-1].rows if self.shards else 0
+
     def rows(self, position: int) -> VectorRows:
         """The stored vectors of the run at a position."""
         first, count = int(self.first[position]), int(self.count[position])
-        shard = next(shard for shard in reversed(self.shards) if shard.base <= first)
-        return VectorRows(first, shard.read(first, count))
+        number = max(number for number, shard in enumerate(self.shards) if shard.base <= first)
+        start = first - self.shards[number].base
+        return VectorRows(first, self._maps[number][start : start + count])
 
     def vectors(self, position: int) -> NDArray[np.float32]:
         """The vectors of the run at a position, float32 `(count, dimensions)`."""

@@ -59,6 +59,13 @@ class Recording(Base):
     )
     runs: Mapped[list[VectorRun]] = relationship(back_populates="recording", cascade="all, delete-orphan")
 
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  ids of removed recordings are not used again
+
+    @property
+    def path(self) -> str:
+        """Where it lies: the first of its files that is there, as far as the library knows."""
+        return next((file.path for file in self.files if not file.missing), self.files[0].path)
+
 
 class RecordingFile(Base):
     """A path at which a recording lies, or lay (`missing`)."""

@@ -75,24 +75,22 @@ class ShardFile:
             os.fsync(handle.fileno())
         if new:
             _sync_folder(self.path.parent)
+            _sync_folder(self.path.parent.parent)
 
-    def read(self, first: int, count: int) -> NDArray[Any]:
-        """Stored rows from number `first`, read-only and mapped into memory.
+    def map(self) -> NDArray[Any]:
+        """The committed rows, read-only and mapped into memory.
 
         Raises:
-            LibraryDamaged: the file lacks them.
+            LibraryDamaged: the file lacks some, or cannot be read.
         """
-        if not count:
-            return np.zeros((0, self.format.dimensions), self.format.dtype)
+        shape = (self.rows, self.format.dimensions)
+        if not self.rows:
+            return np.zeros(shape, self.format.dtype)
         try:
-            return np.memmap(
-                self.path,
-                self.format.dtype,
-                "r",
-                (first - self.base) * self.format.row_bytes,
-                (count, self.format.dimensions),
-            )
-        except (OSError, ValueError) as error:
+            return np.memmap(self.path, self.format.dtype, "r", 0, shape)
+        except OSError as error:
+            raise LibraryDamaged(f"{self.path}: cannot be read ({error.strerror})") from error
+        except ValueError as error:
             raise LibraryDamaged(f"{self.path}: lacks vectors that the library says it holds") from error
 
 

@@ -45,6 +45,7 @@ class Collection:
         self.folder = Path(folder)
         self._encoder: Encoder | None = None
         self._identifier: Identifier | None = None
+        self._seen: tuple[int, int] | None = None
 
     @property
     def encoder(self) -> Encoder:
@@ -94,7 +95,10 @@ class Collection:
         return identifier.identify(read_audio(clip), top=top, max_false_accepts=max_false_accepts)
 
     def identifier(self) -> Identifier:
-        """The identifier over the library as it was when first asked after the last `add`."""
-        if self._identifier is None:
+        """The identifier over the library as it is; made anew when the library has been written."""
+        database = self.folder / "library.sqlite"
+        state = (database.stat().st_mtime_ns, database.stat().st_size) if database.is_file() else None
+        if self._identifier is None or state != self._seen:
+            self._seen = state
             self._identifier = Identifier(Library(self.folder), self.encoder, Calibration.load())
         return self._identifier

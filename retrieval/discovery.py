@@ -69,15 +69,27 @@ def _walk(root: str, patterns: tuple[str, ...], found: Discovered) -> Iterator[s
             folders.clear()
             continue
         visited.add((state.st_dev, state.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and not _excluded(name, patterns))
+        folders[:] = sorted(name for name in folders if _wanted(name, folder, patterns) and not _leads_up(name, folder))
         for name in sorted(names):
             path = os.path.join(folder, name)  # noqa: PTH118  bytes that are not UTF-8 stay as they are
             known = Path(name).suffix.lower() in AUDIO_SUFFIXES
-            if known and not name.startswith(".") and not _excluded(name, patterns) and not _excluded(path, patterns):
+            if known and _wanted(name, folder, patterns):
                 yield path
             else:
                 found.skipped += 1
 
 
-def _excluded(text: str, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch.fnmatch(text, pattern) for pattern in patterns)
+def _wanted(name: str, folder: str, patterns: tuple[str, ...]) -> bool:
+    """Whether a file or folder is neither hidden nor excluded, by its name or by its path."""
+    path = os.path.join(folder, name)  # noqa: PTH118
+    excluded = any(fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(path, pattern) for pattern in patterns)
+    return not name.startswith(".") and not excluded
+
+
+def _leads_up(name: str, folder: str) -> bool:
+    """Whether a folder is a link to one that it lies in."""
+    path = os.path.join(folder, name)  # noqa: PTH118
+    if not os.path.islink(path):  # noqa: PTH114
+        return False
+    target = os.path.join(os.path.realpath(path), "")  # noqa: PTH118
+    return os.path.join(os.path.realpath(folder), "").startswith(target)  # noqa: PTH118

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment.audio import Audio
+from alignment.audio import ANALYSIS_RATE, Audio
+from alignment.errors import FeatureError
 from alignment.features import FEATURE_RATE
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import PATCH_FRAMES, cut_patches, patch_spectrogram
@@ -44,6 +45,8 @@ class Fingerprint:
 
 def fingerprint(audio: Audio, encoder: Encoder, hop_frames: int) -> Fingerprint:
     """Embed the windows of a signal, one every `hop_frames` frames; shorter than one window gives none."""
+    if audio.rate != ANALYSIS_RATE:
+        raise FeatureError(f"Sound must be at {ANALYSIS_RATE} samples a second. Got {audio.rate} instead.")
     spectrogram = patch_spectrogram(audio.samples, audio.rate)
     starts = np.arange(0, spectrogram.shape[1] - PATCH_FRAMES + 1, hop_frames)
     vectors = np.zeros((len(starts), encoder.model.format.dimensions), np.float32)

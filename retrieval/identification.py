@@ -75,17 +75,18 @@ class Identifier:
             logit = self._calibration.logit(line.evidence)
             if logit >= threshold:
                 accepted.setdefault(line.position, []).append((logit, line))
-        ranked = sorted(accepted.items(), key=lambda item: -item[1][0][0])[:top]
-        recordings = self._library.recordings_by_id(int(self._runs.recordings[position]) for position, _ in ranked)
+        ids = self._runs.recordings
+        recordings = self._library.recordings_by_id(int(ids[position]) for position in accepted)
+        present = [item for item in accepted.items() if int(ids[item[0]]) in recordings]
+        ranked = sorted(present, key=lambda item: -item[1][0][0])[:top]
         hits = []
         for rank, (position, found) in enumerate(ranked, 1):
-            recording = recordings[int(self._runs.recordings[position])]
-            file = next((file for file in recording.files if not file.missing), recording.files[0])
+            recording = recordings[int(ids[position])]
             hits.append(
                 Hit(
                     rank=rank,
                     id=recording.key,
-                    path=file.path,
+                    path=recording.path,
                     title=recording.title or None,
                     work=None,
                     score=_logistic(found[0][0]),
@@ -132,22 +133,22 @@ class Identifier:
         first = max(math.floor((rough - hop) / hop), 0)
         last = min(math.ceil((rough + hop + length) / hop), len(vectors) - 1)
         rows = np.arange(first, last + 1)
-        similarities = prints.vectors @ vectors[rows].T
-        usable = prints.audible[:, None] & np.any(vectors[rows], axis=1)[None, :]
+        sounding = np.any(vectors[rows], axis=1)
         enough = max(0.6 * np.count_nonzero(prints.audible) * prints.hop / hop, 1.0)
-        best, plateau = Evidence(-1.0, 0), [rough]
-        for offset in np.arange(rough - hop, rough + hop + _OFFSET_STEP / 2, _OFFSET_STEP):
-            windows = np.rint((rows * hop - offset) / prints.hop).astype(np.int64)
+        found: dict[int, Evidence] = {}
+        offsets = np.arange(rough - hop, rough + hop + _OFFSET_STEP / 2, _OFFSET_STEP)
+        pairings = np.rint((rows[0] * hop - offsets) / prints.hop).astype(np.int64) if len(rows) else offsets[:0]
+        for pairing in np.unique(pairings):  # offsets that pair the same windows have the same evidence
+            windows = np.rint(pairing + (rows - rows[0]) * hop / prints.hop).astype(np.int64)
             inside = np.flatnonzero((windows >= 0) & (windows < len(prints.vectors)))
-            inside = inside[usable[windows[inside], inside]]
-            if len(inside) < enough:
-                continue
-            similarity = float(similarities[windows[inside], inside].mean())
-            if similarity > best.similarity:
-                best, plateau = Evidence(similarity, len(inside)), [float(offset)]
-            elif similarity == best.similarity:
-                plateau.append(float(offset))
-        return Line(position, float(np.mean(plateau)), best)
+            inside = inside[sounding[inside] & prints.audible[windows[inside]]]
+            if len(inside) >= enough:
+                alike = np.einsum("nd,nd->n", prints.vectors[windows[inside]], vectors[rows[inside]])
+                found[int(pairing)] = Evidence(float(alike.mean()), len(inside))
+        if not found:
+            return Line(position, rough, Evidence(-1.0, 0))
+        best = max(found, key=lambda pairing: found[pairing].similarity)
+        return Line(position, float(offsets[pairings == best].mean()), found[best])
 
 
 def _same_place(one: Line, other: Line) -> bool:

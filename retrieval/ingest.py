@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from alignment.audio import require_file
 from alignment.errors import AlignmentError
 from index.library import FileState, Library
 from index.schema import RecordingFile
@@ -84,6 +85,7 @@ class _Worker:
     def __call__(self, path: str) -> _Result:
         if self.stopped.is_set():
             raise KeyboardInterrupt
+        require_file(path)
         state = Path(path).stat()
         content_hash = hash_file(path)
         with self._lock:
@@ -119,9 +121,10 @@ def ingest(
     report = IngestReport(skipped=found.skipped, failed=list(found.absent.items()))
     known = library.files()
     models = (encoder.model, CHROMA)
-    lacking = {recording.content_hash for recording in library.pending(models)}
-    stale = [_present_path(recording.files) for recording in library.pending(models)]
-    todo = _changed(found.files, known, library, report, {path for path in stale if path})
+    pending = library.pending(models)
+    lacking = {recording.content_hash for recording in pending}
+    stale = {path for recording in pending if (path := _present_path(recording.files))}
+    todo = _changed(found.files, known, library, report, stale)
     watcher.planned(len(todo) + len(found.absent))
     for path, cause in found.absent.items():
         watcher.finished(path, cause, ())
@@ -129,10 +132,13 @@ def ingest(
     worker = _Worker(encoder, complete)
     later: list[_Result] = []
     for path, future in _run(worker, todo, jobs or os.cpu_count() or 1):
-        error, warnings = _settle(library, path, future, report, known, lacking, later)
-        watcher.finished(path, error, warnings)
+        settled = _settle(library, path, future, report, known, lacking)
+        if isinstance(settled, _Result):
+            later.append(settled)
+        else:
+            watcher.finished(path, *settled)
     for result in later:
-        _take_known(library, result, report, known)
+        watcher.finished(result.file.path, _take_known(library, result, report, known), ())
     _note_missing(library, found, report, prune)
     library.refresh_store(encoder.model)
     report.seconds = time.monotonic() - started
@@ -194,22 +200,19 @@ def _settle(
     report: IngestReport,
     known: dict[str, RecordingFile],
     lacking: set[str],
-    later: list[_Result],
-) -> tuple[str | None, Sequence[str]]:
-    """Write one result to the library; gives the error if it failed, and the warnings."""
+) -> tuple[str | None, Sequence[str]] | _Result:
+    """Write one result to the library; gives the error if it failed, and the warnings.
+
+    A result without analysis is given back: its content is known once the others are settled.
+    """
     try:
         result = future.result()
-    except AlignmentError as error:
-        cause = getattr(error, "cause", str(error))
-        report.failed.append((path, cause))
-        return cause, ()
-    except OSError as error:
-        cause = error.strerror or str(error)
+    except Exception as error:  # whatever is wrong with one file, the run goes on
+        cause = _cause(error)
         report.failed.append((path, cause))
         return cause, ()
     if result.analysis is None:
-        later.append(result)
-        return None, ()
+        return result
     updated = result.content_hash in lacking or path in known
     library.add(result.analysis.recording, result.file, result.analysis.vectors)
     report.audio_seconds += result.analysis.recording.duration
@@ -220,13 +223,22 @@ def _settle(
     return None, result.analysis.warnings
 
 
-def _take_known(library: Library, result: _Result, report: IngestReport, known: dict[str, RecordingFile]) -> None:
-    """Note the path of content that is in the library."""
+def _cause(error: Exception) -> str:
+    if isinstance(error, AlignmentError):
+        return str(getattr(error, "cause", error))
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return f"cannot be analysed ({type(error).__name__}: {error})"
+
+
+def _take_known(library: Library, result: _Result, report: IngestReport, known: dict[str, RecordingFile]) -> str | None:
+    """Note the path of content that is in the library; gives the error if it is not."""
     recording = library.recording_of(result.content_hash)
     path = result.file.path
     if recording is None:
-        report.failed.append((path, "has the content of a file that failed"))
-        return
+        cause = "has the content of a file that failed"
+        report.failed.append((path, cause))
+        return cause
     gone = [file.path for file in recording.files if file.path != path and not os.path.lexists(file.path)]
     changed_content = path in known and known[path].recording_id != recording.id
     library.put_file(recording, result.file)
@@ -238,6 +250,7 @@ def _take_known(library: Library, result: _Result, report: IngestReport, known: 
         report.moved += 1
     else:
         report.unchanged += 1
+    return None
 
 
 def _note_missing(library: Library, found: Discovered, report: IngestReport, prune: bool) -> None:

@@ -243,6 +243,37 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path, music):
     assert document["added"] + document["unchanged"] == len(music.recorded)
 
 
+def test_what_is_no_regular_file_does_not_hang(tmp_path, collection):
+    os.mkfifo(tmp_path / "pipe.wav")
+    done = incipit("index", tmp_path, "--library", tmp_path / "lib", "--json", timeout=60)
+    assert done.returncode == 1
+    assert documents(done)[0]["failed"][0]["error"] == "is not a regular file"
+    for clip in (tmp_path / "pipe.wav", "/dev/null", tmp_path):
+        asked = incipit("query", clip, "--library", collection.folder, "--json", timeout=60)
+        assert asked.returncode == 1
+        assert "error" in documents(asked)[0]
+
+
+def test_align_prints_its_document_and_every_column_though_some_fail(music, tmp_path):
+    first, second = (item.path for item in music.recorded[:2])
+    done = incipit("align", first, second, "absent.wav", cwd=tmp_path)
+    assert done.returncode == 1
+    rows = [line.split(",") for line in done.stdout.splitlines()]
+    assert rows[0] == ["ref", str(second), str(tmp_path / "absent.wav")]
+    assert all(row[2] == "" for row in rows[1:])
+    done = incipit("align", first, "absent.wav", "--json", cwd=tmp_path)
+    assert documents(done)[0]["others"][0]["error"] == "no such file"
+    assert incipit("align", first, second, "-o", tmp_path / "nowhere" / "x.csv").returncode == 2
+
+
+def test_doctor_names_a_damaged_library_among_the_problems(tmp_path):
+    (tmp_path / "library.sqlite").write_bytes(b"junk" * 1000)
+    done = incipit("doctor", "--library", tmp_path, "--json")
+    assert done.returncode == 1
+    assert "cannot be read as a library" in documents(done)[0]["problems"][0]
+    assert incipit("list", "--library", tmp_path).returncode == 1
+
+
 def test_a_closed_pipe_is_no_error(collection):
     command = f"{sys.executable} -m retrieval.cli list --library '{collection.folder}' | head -1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)

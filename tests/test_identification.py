@@ -7,6 +7,7 @@ from demo_music import Performance, perform
 from demo_pieces import PIECES
 
 from alignment import Audio, read_audio
+from index import Library
 from retrieval import Collection
 from retrieval.embedding.patches import cut_patches, patch_spectrogram
 from retrieval.fingerprint import QUERY_HOP_FRAMES, fingerprint
@@ -95,6 +96,17 @@ def test_vectors_have_unit_length_and_silence_none(collection, music):
     assert not lengths[~prints.audible].any()
     assert prints.audible[0]
     assert not prints.audible[-1]
+
+
+def test_an_open_collection_sees_what_another_process_removed(tmp_path, music):
+    kept, gone = music.recorded[0].path, music.recorded[2].path
+    collection = Collection(tmp_path / "lib")
+    collection.add(kept, gone)
+    assert collection.query(gone)[0].path == str(gone)
+    with Library(collection.folder, write=True) as library:
+        library.remove(library.recording_at(str(gone)))
+    assert all(hit.path != str(gone) for hit in collection.query(gone))
+    assert collection.query(kept)[0].path == str(kept)
 
 
 def test_a_repeated_passage_has_two_places(tmp_path, music):

@@ -133,6 +133,10 @@ def test_link_loops_end_and_excluded_files_are_passed_over(tmp_path):
     (tmp_path / "a" / "b" / "loop").symlink_to(tmp_path / "a")
     for name in ("one.wav", "two.MP3", "live podcast.flac"):
         (tmp_path / "a" / "b" / name).write_bytes(b"x")
-    found = discover([str(tmp_path), str(tmp_path / "a" / "b" / "one.wav")], ["*podcast*"])
+    (tmp_path / "a" / "excluded").mkdir()
+    (tmp_path / "a" / "excluded" / "three.wav").write_bytes(b"x")
+    (tmp_path / "outside.wav").write_bytes(b"x")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    found = discover([str(tmp_path / "a"), str(tmp_path / "a" / "b" / "one.wav")], ["*podcast*", "*/a/excluded"])
     assert [Path(path).name for path in found.files] == ["one.wav", "two.MP3"]
     assert found.skipped == 1

@@ -178,6 +178,60 @@ def test_missing_damaged_and_read_only_libraries_say_so(tmp_path):
         kept.chmod(0o755)
 
 
+def test_damage_in_the_middle_of_the_database_is_said_in_one_error(tmp_path):
+    with Library(tmp_path, write=True) as library:
+        for number in range(60):
+            add(library, number)
+    database = tmp_path / "library.sqlite"
+    content = database.read_bytes()
+    database.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    with pytest.raises(LibraryDamaged, match="library.sqlite"), Library(tmp_path) as library:
+        library.recordings()
+
+
+def test_what_a_writer_killed_in_mid_commit_left_is_rolled_back_by_the_next_reader(tmp_path):
+    with Library(tmp_path, write=True) as library:
+        add(library, 0)
+    script = (
+        "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('PRAGMA cache_size = 1')\n"
+        "db.execute('BEGIN'); db.execute('UPDATE recording SET title = hex(zeroblob(90000))')\n"
+        "db.execute('CREATE TABLE spilled AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9999)"
+        " SELECT i, hex(zeroblob(200)) FROM n'); os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "library.sqlite")], check=False)
+    assert done.returncode == 9
+    assert (tmp_path / "library.sqlite-journal").exists()
+    with Library(tmp_path) as library:
+        assert [recording.title for recording in library.recordings()] == ["Title 0"]
+
+
+def test_an_empty_database_is_no_library(tmp_path):
+    (tmp_path / "library.sqlite").touch()
+    with pytest.raises(LibraryMissing, match="is empty"):
+        Library(tmp_path)
+
+
+def test_ids_of_removed_recordings_are_not_used_again(tmp_path):
+    with Library(tmp_path, write=True) as library:
+        gone = add(library, 0)
+        library.remove(gone)
+        assert add(library, 1).id > gone.id
+
+
+def test_a_thousand_recordings_are_searched_with_few_open_files(tmp_path):
+    resource = pytest.importorskip("resource", reason="wants POSIX limits")
+    with Library(tmp_path, write=True) as library:
+        for number in range(150):
+            add(library, number, count=2)
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
+        try:
+            runs = library.runs(MODEL)
+            assert len(library.store(MODEL, runs)) == 300
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 def test_lost_vectors_are_noticed(tmp_path):
     with Library(tmp_path, write=True) as library:
         add(library, 0)

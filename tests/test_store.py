@@ -32,13 +32,17 @@ def by_hand(rows, queries, k):
     return numbers[order], np.take_along_axis(similarities, order, axis=1)
 
 
+def end_of(rows):
+    return rows[-1].first + len(rows[-1].stored)
+
+
 def make_exact(rows, cache):
     return ExactStore(FORMAT, rows)
 
 
 def make_faiss(rows, cache):
     pytest.importorskip("faiss")
-    return FaissStore(FORMAT, rows, cache, writable=True)
+    return FaissStore(FORMAT, rows, end_of(rows), cache, writable=True)
 
 
 @pytest.mark.parametrize("make", [make_exact, make_faiss])
@@ -63,7 +67,7 @@ def test_fewer_vectors_than_wanted_leave_blanks(make, tmp_path):
 def test_what_came_after_the_cache_is_found_all_the_same(tmp_path):
     make_faiss(runs([50, 60]), tmp_path / "cache.faiss")
     rows = runs([50, 60, 70])
-    stale = FaissStore(FORMAT, rows, tmp_path / "cache.faiss", writable=False)
+    stale = FaissStore(FORMAT, rows, end_of(rows), tmp_path / "cache.faiss", writable=False)
     queries = unit_vectors(10, seed=5)
     assert np.array_equal(stale.search(queries, 4).numbers, ExactStore(FORMAT, rows).search(queries, 4).numbers)
 
@@ -72,18 +76,34 @@ def test_removed_vectors_are_not_found_though_the_cache_holds_them(tmp_path):
     rows = runs([50, 60, 70])
     make_faiss(rows, tmp_path / "cache.faiss")
     left = [rows[0], rows[2]]
-    store = FaissStore(FORMAT, left, tmp_path / "cache.faiss", writable=False)
+    store = FaissStore(FORMAT, left, end_of(rows), tmp_path / "cache.faiss", writable=False)
     queries = FORMAT.decode(rows[1].stored[:10])
     found = store.search(queries, 4)
     assert not ((found.numbers >= 50) & (found.numbers < 110)).any()
     assert np.array_equal(found.numbers, ExactStore(FORMAT, left).search(queries, 4).numbers)
 
 
+def test_a_cache_of_another_library_is_not_believed(tmp_path):
+    make_faiss(runs([50, 60], seed=0), tmp_path / "cache.faiss")
+    rows = runs([50, 60], seed=7)
+    store = FaissStore(FORMAT, rows, end_of(rows), tmp_path / "cache.faiss", writable=False)
+    queries = unit_vectors(10, seed=5)
+    assert np.array_equal(store.search(queries, 4).numbers, ExactStore(FORMAT, rows).search(queries, 4).numbers)
+
+
+def test_removing_the_last_vectors_keeps_the_cache(tmp_path):
+    rows = runs([50, 60])
+    make_faiss(rows, tmp_path / "cache.faiss")
+    store = FaissStore(FORMAT, rows[:1], end_of(rows), tmp_path / "cache.faiss", writable=False)
+    assert store._index.ntotal == 110
+    assert store.search(FORMAT.decode(rows[1].stored[:5]), 3).numbers.max() < 50
+
+
 def test_a_broken_cache_is_made_anew(tmp_path):
     pytest.importorskip("faiss")
     (tmp_path / "cache.faiss").write_bytes(b"not an index")
     rows = runs([30])
-    store = FaissStore(FORMAT, rows, tmp_path / "cache.faiss", writable=True)
+    store = FaissStore(FORMAT, rows, end_of(rows), tmp_path / "cache.faiss", writable=True)
     assert store.search(FORMAT.decode(rows[0].stored[:1]), 1).numbers[0, 0] == 0
 
 

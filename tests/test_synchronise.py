@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from alignment import Audio, read_audio, synchronise
+from alignment import Audio, FeatureError, read_audio, synchronise
 from alignment.export import path_csv, synchronisation_document
 
 RATE = 22050
@@ -96,6 +96,12 @@ def test_silence_is_not_accepted(music, samples):
     result = synchronise(read_audio(music.recorded[0].path), silence)
     assert not result.accepted
     assert result.path is None
+
+
+def test_other_rates_are_refused(music):
+    audio = read_audio(music.recorded[0].path, 44100)
+    with pytest.raises(FeatureError, match="Got 44100"):
+        synchronise(audio, audio)
 
 
 def test_document_and_csv_say_the_same(aligned):

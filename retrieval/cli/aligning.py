@@ -7,7 +7,7 @@ import sys
 import time
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -53,30 +53,40 @@ def align(
     started = time.monotonic()
     if format is None:
         format = Format.json if output is not None and output.suffix.lower() == ".json" else Format.csv
-    reference_path, reference = _read(ref, library)
-    done: list[tuple[str, Synchronisation]] = []
-    failed = False
+    if output is not None and not output.absolute().parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {output.parent} to write to", param_hint="'-o'")
+    done: list[tuple[str, Synchronisation | None]] = []
+    entries: list[dict[str, Any]] = []
+    try:
+        reference_path, reference = _read(ref, library)
+    except AlignmentError as error:
+        warn(str(error))
+        if json:
+            json_line({"ref": absolute(ref), "error": _cause(error), "others": [], "seconds": 0.0})
+        return 1
     for other in others:
         try:
             path, audio = _read(other, library)
             with working(f"aligning {other}", quiet):
                 result = synchronise(reference, audio)
         except AlignmentError as error:
-            failed = True
             warn(str(error))
+            done.append((absolute(other), None))
+            entries.append({"path": absolute(other), "error": _cause(error), "segments": [], "accepted": False})
             continue
         done.append((path, result))
+        entries.append(synchronisation_document(path, result))
         _summarise(other, result, quiet)
-    document = {
-        "ref": reference_path,
-        "others": [synchronisation_document(path, result) for path, result in done],
-        "seconds": round(time.monotonic() - started, 3),
-    }
-    if done:
-        _write(output, format, path_csv(done), document, json)
-    if failed:
+    seconds = round(time.monotonic() - started, 3)
+    _write(output, format, path_csv(done), {"ref": reference_path, "others": entries, "seconds": seconds}, json)
+    results = [result for _, result in done]
+    if None in results:
         return 1
-    return 0 if any(result.accepted for _, result in done) else 3
+    return 0 if any(result is not None and result.accepted for result in results) else 3
+
+
+def _cause(error: Exception) -> str:
+    return str(getattr(error, "cause", error))
 
 
 def _read(name: str, library: Path | None) -> tuple[str, Audio]:
@@ -99,7 +109,9 @@ def _path_of(key: str, folder: Path) -> str | None:
         return None
     with Library(folder) as library:
         recording = library.recording(key)
-        return recording.files[0].path if recording is not None else None
+        if recording is None:
+            return None
+        return next((file.path for file in recording.files if os.path.lexists(file.path)), recording.path)
 
 
 def _summarise(name: str, result: Synchronisation, quiet: bool) -> None:
@@ -120,9 +132,9 @@ def _write(output: Path | None, format: Format, csv: str, document: dict[str, ob
     import json as json_module
 
     text = csv if format is Format.csv else json_module.dumps(document, ensure_ascii=True) + "\n"
-    if output is not None:
-        output.write_text(text, "utf-8", errors="surrogateescape")
-    elif not json:
-        sys.stdout.write(text)
     if json:
         json_line(document)
+    elif output is None:
+        sys.stdout.write(text)
+    if output is not None:
+        output.write_text(text, "utf-8", errors="surrogateescape")

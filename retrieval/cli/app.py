@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Annotated
 
@@ -56,6 +57,8 @@ def _program(
 
 def main() -> None:
     """Run the program and end the process with its exit code."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123  a closed stream is None
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -71,6 +74,8 @@ def main() -> None:
     except Exception as error:
         code = _explain(error)
     # Worker threads may still be inside a decoder; what they would bring is not wanted any more.
+    with suppress(BrokenPipeError):
+        sys.stdout.flush()
     sys.stderr.flush()
     if code == 130:
         os._exit(code)
@@ -89,6 +94,7 @@ def _explain(error: Exception) -> int:
     if isinstance(error, typer.Exit):
         return error.exit_code
     if isinstance(error, typer.Abort):
+        warn("interrupted")
         return 130
     if isinstance(error, (AlignmentError, LibraryError, RetrievalError)):
         warn(str(error))

@@ -66,7 +66,10 @@ def clock(seconds: float) -> str:
 def hush_decoders() -> None:
     """Keep what decoders written in C print of their own from the terminal; Python's stderr stays."""
     sys.stderr.flush()
-    kept = os.dup(2)
+    try:
+        kept = os.dup(2)
+    except OSError:  # stderr is closed
+        return
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     os.close(nowhere)

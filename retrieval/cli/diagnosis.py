@@ -6,10 +6,13 @@ import platform
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrieval.cli.console import json_line, library_folder, line
 from retrieval.cli.options import Json, LibraryFolder
+
+if TYPE_CHECKING:
+    from index.runs import Model
 
 __all__ = ["doctor"]
 
@@ -21,6 +24,10 @@ def doctor(library: LibraryFolder = None, json: Json = False) -> int:
 
     Example: incipit doctor
     """
+    from index.errors import LibraryError
+    from retrieval.embedding.encoder import Encoder
+
+    model = Encoder().model
     document: dict[str, Any] = {
         "incipit": metadata.version("incipit-music"),
         "python": platform.python_version(),
@@ -28,15 +35,19 @@ def doctor(library: LibraryFolder = None, json: Json = False) -> int:
         "numpy": metadata.version("numpy"),
         "decoders": _decoders(),
         **_search(),
-        **_model(),
+        "model": f"{model.name} {model.hash[:12]}",
+        "dimensions": model.format.dimensions,
     }
     folder = library_folder(library)
     problems: list[str] = document.pop("problems")
     document["library"] = str(folder.absolute())
     if (folder / "library.sqlite").is_file():
-        state, damage = _library(folder)
-        document |= state
-        problems += damage
+        try:
+            state, damage = _library(folder, model)
+            document |= state
+            problems += damage
+        except LibraryError as error:
+            problems.append(str(error))
     else:
         document["recordings"] = None
     document["problems"] = problems
@@ -87,20 +98,11 @@ def _search() -> dict[str, Any]:
     }
 
 
-def _model() -> dict[str, Any]:
-    from retrieval.embedding.encoder import Encoder
-
-    model = Encoder().model
-    return {"model": f"{model.name} {model.hash[:12]}", "dimensions": model.format.dimensions}
-
-
-def _library(folder: Path) -> tuple[dict[str, Any], list[str]]:
+def _library(folder: Path, model: Model) -> tuple[dict[str, Any], list[str]]:
     from index.errors import ModelMissing
     from index.library import Library
     from retrieval.analysis import CHROMA
-    from retrieval.embedding.encoder import Encoder
 
-    model = Encoder().model
     with Library(folder) as opened:
         files = opened.files().values()
         try:

@@ -79,7 +79,7 @@ def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> i
                 failed = True
                 warn(f"{key}: is not in the library")
                 continue
-            path = recording.files[0].path
+            path = recording.path
             opened.remove(recording)
             if not quiet:
                 line("removed", recording.key, path)
@@ -88,15 +88,14 @@ def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> i
 
 def _document(recording: Recording) -> dict[str, Any]:
     """A recording as `incipit list --json` prints it."""
-    present = [file.path for file in recording.files if not file.missing]
-    flags = [*recording.flags, *([] if present else ["missing"])]
+    missing = all(file.missing for file in recording.files)
     return {
         "id": recording.key,
         "kind": "recording",
-        "path": (present or [recording.files[0].path])[0],
+        "path": recording.path,
         "title": recording.title or None,
         "artist": recording.artist or None,
         "work": None,
         "duration": round(recording.duration, 3),
-        "flags": flags,
+        "flags": [*recording.flags, *(["missing"] if missing else [])],
     }
