@@ -1,5 +1,8 @@
 """From the similarity along a line of windows to a probability, and to a threshold of false accepts.
 
+What counts is the similarity on the line beside that half a second to two seconds off it: music of an even
+texture is like much other music wherever the two are laid together.
+
 The numbers lie beside the model and are set by `scripts/calibrate.py` on recordings that it was not
 trained on: a logistic regression for the probability, and for the threshold the tail of the best logits
 that clips reach in a library which does not hold them.
@@ -11,6 +14,8 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from retrieval.embedding.encoder import MODEL_PATH
 from retrieval.errors import ModelError
@@ -26,16 +31,19 @@ class Evidence:
 
     Attributes:
         similarity: mean over the pairs of windows on the line.
+        surroundings: mean over the pairs on the lines up to two seconds earlier and later.
         windows: how many pairs of windows lie on the line.
     """
 
     similarity: float
+    surroundings: float
     windows: int
 
-    def regressors(self) -> tuple[float, float, float, float]:
-        """What the logistic regression weighs."""
+    def regressors(self) -> tuple[float, ...]:
+        """What the logistic regression weighs, in the order of `Calibration`."""
         windows = max(self.windows, 1)
-        return 1.0, self.similarity, math.log2(windows), self.similarity * math.sqrt(windows)
+        both = (self.similarity, self.surroundings)
+        return 1.0, *both, math.log2(windows), *(math.sqrt(windows) * value for value in both)
 
 
 @dataclass(frozen=True)
@@ -43,20 +51,22 @@ class Calibration:
     """Weights of the logistic regression and the outsiders' tail.
 
     Attributes:
-        bias, similarity, windows, product: weights of 1, the mean similarity, log2 of the number of
-            windows, and the mean similarity times the square root of that number.
-        tail_start: the logit that a tenth of the outsiders exceed, of the source of recordings on which it
-            is hardest to tell them.
-        tail_scale: mean excess of that tenth, taken as exponential.
+        bias, similarity, surroundings, windows: weights of 1, the two similarities, and log2 of the number
+            of windows.
+        similarity_total, surroundings_total: weights of the similarities times the square root of that number.
+        tails: the outsiders' tail by clip length, from short to long: log2 of the number of windows, the
+            logit that a tenth of the outsiders exceed, and the mean excess of that tenth, taken as
+            exponential; of the source of recordings on which it is hardest to tell them.
         vectors: size of the library in which that was measured.
     """
 
     bias: float
     similarity: float
+    surroundings: float
     windows: float
-    product: float
-    tail_start: float
-    tail_scale: float
+    similarity_total: float
+    surroundings_total: float
+    tails: tuple[tuple[float, float, float], ...]
     vectors: int
 
     @classmethod
@@ -73,14 +83,23 @@ class Calibration:
 
     def logit(self, evidence: Evidence) -> float:
         """Log odds that a line with this evidence lies along the right recording."""
-        weights = (self.bias, self.similarity, self.windows, self.product)
+        weights = (
+            self.bias,
+            self.similarity,
+            self.surroundings,
+            self.windows,
+            self.similarity_total,
+            self.surroundings_total,
+        )
         return float(sum(weight * value for weight, value in zip(weights, evidence.regressors(), strict=True)))
 
-    def threshold(self, max_false_accepts: float, vectors: int) -> float:
-        """Logit that outsiders exceed at this rate in a library of so many vectors.
+    def threshold(self, max_false_accepts: float, vectors: int, windows: int) -> float:
+        """Logit that outsiders exceed at this rate, with so many windows on the line and vectors in the library.
 
         Each vector is a chance to be mistaken, so the rate is shared among them; in libraries smaller
         than the one measured the threshold stays as it is.
         """
         share = max_false_accepts * min(1.0, self.vectors / max(vectors, 1))
-        return self.tail_start + self.tail_scale * math.log(0.1 / max(share, 1e-12))
+        octaves = [tail[0] for tail in self.tails]
+        levels = [start + scale * math.log(0.1 / max(share, 1e-12)) for _, start, scale in self.tails]
+        return float(np.interp(math.log2(max(windows, 1)), octaves, levels))

@@ -33,6 +33,8 @@ _SEARCH_EVERY = 2
 _CANDIDATES = 30
 _OFFSET_STEP = 0.02
 _SAME_PLACE_SECONDS = 1.0
+_SURROUNDINGS = (-4, -3, -2, -1, 1, 2, 3, 4)
+"""Hops of half a second by which a line is moved to see whether it is better than those around it."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,10 @@ class Identifier:
     def identify(self, clip: Audio, *, top: int, max_false_accepts: float) -> list[Hit]:
         """The accepted recordings, surest first, at most `top`; none for silence or less than a second."""
         prints = fingerprint(clip, self._encoder, QUERY_HOP_FRAMES)
-        threshold = self._calibration.threshold(max_false_accepts, len(self._store))
         accepted: dict[int, list[tuple[float, Line]]] = {}
         for line in self.lines(prints):
             logit = self._calibration.logit(line.evidence)
+            threshold = self._calibration.threshold(max_false_accepts, len(self._store), line.evidence.windows)
             if logit >= threshold:
                 accepted.setdefault(line.position, []).append((logit, line))
         ids = self._runs.recordings
@@ -135,20 +137,34 @@ class Identifier:
         rows = np.arange(first, last + 1)
         sounding = np.any(vectors[rows], axis=1)
         enough = max(0.6 * np.count_nonzero(prints.audible) * prints.hop / hop, 1.0)
-        found: dict[int, Evidence] = {}
+        found: dict[int, tuple[float, NDArray[np.int64], NDArray[np.int64]]] = {}
         offsets = np.arange(rough - hop, rough + hop + _OFFSET_STEP / 2, _OFFSET_STEP)
         pairings = np.rint((rows[0] * hop - offsets) / prints.hop).astype(np.int64) if len(rows) else offsets[:0]
-        for pairing in np.unique(pairings):  # offsets that pair the same windows have the same evidence
+        for pairing in np.unique(pairings):  # offsets that pair the same windows have the same similarity
             windows = np.rint(pairing + (rows - rows[0]) * hop / prints.hop).astype(np.int64)
             inside = np.flatnonzero((windows >= 0) & (windows < len(prints.vectors)))
             inside = inside[sounding[inside] & prints.audible[windows[inside]]]
             if len(inside) >= enough:
-                alike = np.einsum("nd,nd->n", prints.vectors[windows[inside]], vectors[rows[inside]])
-                found[int(pairing)] = Evidence(float(alike.mean()), len(inside))
+                pair = windows[inside], rows[inside]
+                found[int(pairing)] = (_similarity(prints.vectors, vectors, *pair), *pair)
         if not found:
-            return Line(position, rough, Evidence(-1.0, 0))
-        best = max(found, key=lambda pairing: found[pairing].similarity)
-        return Line(position, float(offsets[pairings == best].mean()), found[best])
+            return Line(position, rough, Evidence(-1.0, 0.0, 0))
+        best = max(found, key=lambda pairing: found[pairing][0])
+        similarity, windows, rows = found[best]
+        around = [_similarity(prints.vectors, vectors, windows, rows + shift) for shift in _SURROUNDINGS]
+        known = [value for value in around if not math.isnan(value)]
+        evidence = Evidence(similarity, float(np.mean(known)) if known else 0.0, len(rows))
+        return Line(position, float(offsets[pairings == best].mean()), evidence)
+
+
+def _similarity(
+    clip: NDArray[np.float32], recording: NDArray[np.float32], windows: NDArray[np.int64], rows: NDArray[np.int64]
+) -> float:
+    """Mean similarity of paired windows, as far as the recording has them; NaN where it has none."""
+    inside = (rows >= 0) & (rows < len(recording))
+    if not inside.any():
+        return math.nan
+    return float(np.einsum("nd,nd->n", clip[windows[inside]], recording[rows[inside]]).mean())
 
 
 def _same_place(one: Line, other: Line) -> bool:

@@ -38,7 +38,7 @@ from retrieval.identification import Identifier, Line
 LENGTHS = (1, 2, 3, 5, 10)
 _EXCERPT = 12 * ANALYSIS_RATE
 _LONG = 40 * ANALYSIS_RATE
-_START = Calibration(bias=-10.0, similarity=15.0, windows=0.0, product=1.0, tail_start=0.0, tail_scale=1.0, vectors=1)
+_START = Calibration(-10.0, 15.0, 0.0, 0.0, 1.0, 0.0, tails=((0.0, 0.0, 1.0),), vectors=1)
 
 
 class Sample(NamedTuple):
@@ -135,7 +135,7 @@ def _samples(lines: list[Line], position: int, source: str, length: int) -> list
 
 
 def fit(samples: list[Sample], size: int) -> Calibration:
-    """Logistic regression of being right; then the tail of those who cannot be, of the source where it is longest."""
+    """Logistic regression of being right; then the tails of those who cannot be."""
     columns = np.array([s.evidence.regressors() for s in samples])
     right = np.array([s.right for s in samples], float)
 
@@ -145,22 +145,30 @@ def fit(samples: list[Sample], size: int) -> Calibration:
 
     weights = minimize(loss, np.zeros(columns.shape[1]), method="BFGS").x
     logits = columns @ weights
+    tails = tuple(_hardest_tail(samples, logits, length) for length in LENGTHS)
+    return Calibration(*(round(float(w), 4) for w in weights), tails, size)
+
+
+def _hardest_tail(samples: list[Sample], logits: NDArray[np.float64], length: int) -> tuple[float, float, float]:
+    """Octaves of windows, start and scale of the outsiders' tail, of the source with the highest threshold at 1 %."""
     tails = []
     for source in {s.source for s in samples}:
-        outside = logits[[s.source == source and not s.inside for s in samples]]
+        chosen = [s.source == source and s.length == length and not s.inside for s in samples]
+        outside = logits[chosen]
         start = float(np.quantile(outside, 0.9))
         tails.append((start, float((outside[outside > start] - start).mean())))
-    start, scale = max(tails, key=lambda tail: tail[0] + tail[1] * np.log(10.0))  # at a rate of 1 %
-    return Calibration(*(round(float(w), 4) for w in weights), round(start, 4), round(scale, 4), size)
+    start, scale = max(tails, key=lambda tail: tail[0] + tail[1] * np.log(10.0))
+    windows = np.median([s.evidence.windows for s in samples if s.length == length])
+    return round(float(np.log2(windows)), 4), round(start, 4), round(scale, 4)
 
 
 def judge(calibration: Calibration, samples: list[Sample], size: int) -> None:
     """Print, by clip length, the shares found and falsely accepted at a rate of 1 %."""
-    threshold = calibration.threshold(0.01, size)
     print("length  right%  found%  false%  clips")
     for length in LENGTHS:
         chosen = [s for s in samples if s.length == length]
-        accepted = [calibration.logit(s.evidence) >= threshold for s in chosen]
+        thresholds = [calibration.threshold(0.01, size, s.evidence.windows) for s in chosen]
+        accepted = [calibration.logit(s.evidence) >= t for s, t in zip(chosen, thresholds, strict=True)]
         inside = [(s.right, s.right and ok) for s, ok in zip(chosen, accepted, strict=True) if s.inside]
         outside = [ok for s, ok in zip(chosen, accepted, strict=True) if not s.inside]
         right, found = (100 * float(np.mean([pair[i] for pair in inside])) for i in (0, 1))
