@@ -18,14 +18,14 @@ Keys = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as `incipi
 
 
 def list_recordings(library: LibraryFolder = None, json: Json = False) -> int:
-    """List the recordings of the library, a line each.
+    """List the recordings of the library, a line each, by path.
 
     Example: incipit list --json | jq -r .path
     """
     from index.library import Library
 
     with Library(library_folder(library)) as opened:
-        for recording in opened.recordings():
+        for recording in sorted(opened.recordings(), key=lambda recording: recording.path):
             document = _document(recording)
             if json:
                 json_line(document)
