@@ -108,7 +108,7 @@ class Library:
     def recording(self, key: str) -> Recording | None:
         """The recording of that key, or of that path, or None."""
         found = self._session.scalar(select(Recording).where(Recording.key == key))
-        return found or self.recording_at(os.path.abspath(key))  # noqa: PTH100  resolving would follow links
+        return found or self.recording_at(os.path.abspath(key))
 
     def recordings_by_id(self, ids: Iterable[int]) -> dict[int, Recording]:
         """The recordings of these ids, with their files."""

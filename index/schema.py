@@ -59,7 +59,7 @@ class Recording(Base):
     )
     runs: Mapped[list[VectorRun]] = relationship(back_populates="recording", cascade="all, delete-orphan")
 
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  ids of removed recordings are not used again
+    __table_args__ = ({"sqlite_autoincrement": True},)  # ids of removed recordings are not used again
 
     @property
     def path(self) -> str:

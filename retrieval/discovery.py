@@ -40,8 +40,8 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Discovered:
     patterns = tuple(exclude)
     seen: set[str] = set()
     for given in paths:
-        path = os.path.abspath(given)  # noqa: PTH100  resolving would follow links
-        if os.path.isdir(path):  # noqa: PTH112
+        path = os.path.abspath(given)
+        if Path(path).is_dir():
             found.roots.append(path)
             candidates: Iterable[str] = _walk(path, patterns, found)
         elif os.path.lexists(path):
@@ -71,25 +71,21 @@ def _walk(root: str, patterns: tuple[str, ...], found: Discovered) -> Iterator[s
         visited.add((state.st_dev, state.st_ino))
         folders[:] = sorted(name for name in folders if _wanted(name, folder, patterns) and not _leads_up(name, folder))
         for name in sorted(names):
-            path = os.path.join(folder, name)  # noqa: PTH118  bytes that are not UTF-8 stay as they are
-            known = Path(name).suffix.lower() in AUDIO_SUFFIXES
-            if known and _wanted(name, folder, patterns):
-                yield path
+            path = Path(folder, name)
+            if path.suffix.lower() in AUDIO_SUFFIXES and _wanted(name, folder, patterns):
+                yield str(path)
             else:
                 found.skipped += 1
 
 
 def _wanted(name: str, folder: str, patterns: tuple[str, ...]) -> bool:
     """Whether a file or folder is neither hidden nor excluded, by its name or by its path."""
-    path = os.path.join(folder, name)  # noqa: PTH118
+    path = str(Path(folder, name))
     excluded = any(fnmatch.fnmatch(name, pattern) or fnmatch.fnmatch(path, pattern) for pattern in patterns)
     return not name.startswith(".") and not excluded
 
 
 def _leads_up(name: str, folder: str) -> bool:
     """Whether a folder is a link to one that it lies in."""
-    path = os.path.join(folder, name)  # noqa: PTH118
-    if not os.path.islink(path):  # noqa: PTH114
-        return False
-    target = os.path.join(os.path.realpath(path), "")  # noqa: PTH118
-    return os.path.join(os.path.realpath(folder), "").startswith(target)  # noqa: PTH118
+    path = Path(folder, name)
+    return path.is_symlink() and Path(folder).resolve().is_relative_to(path.resolve())

@@ -5,8 +5,8 @@
 2. The best-voted offsets are verified against all vectors of the recording along the line
    `recording time = clip time + offset`, in steps of 20 ms: only pairs of windows that lie within 50 ms
    of each other on that line are compared, so the mean similarity peaks sharply at the true offset.
-3. The mean similarity and the number of windows give a probability and, against the threshold of the
-   wanted false accepts, the decision.
+3. The mean similarity on the line, that around it, and the number of windows give a probability and,
+   against the threshold of the wanted false accepts, the decision.
 """
 
 from __future__ import annotations

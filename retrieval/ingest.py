@@ -255,8 +255,11 @@ def _take_known(library: Library, result: _Result, report: IngestReport, known: 
 
 def _note_missing(library: Library, found: Discovered, report: IngestReport, prune: bool) -> None:
     """Mark known files below the walked folders that are gone, or forget them."""
-    below = tuple(os.path.join(root, "") for root in found.roots)  # noqa: PTH118
-    gone = [path for path in library.files() if path.startswith(below) and not os.path.lexists(path)]
+    gone = [
+        path
+        for path in library.files()
+        if not os.path.lexists(path) and any(Path(path).is_relative_to(root) for root in found.roots)
+    ]
     report.missing = len(gone)
     if prune:
         for path in gone:

@@ -7,15 +7,15 @@ import pytest
 torch = pytest.importorskip("torch", reason="training wants torch: scripts/test --all")
 pytest.importorskip("onnx", reason="training wants onnx: scripts/test --all")
 
-from alignment.features import HOP  # noqa: E402
-from retrieval.embedding.augment import Degrader, coloured_noise, room_responses  # noqa: E402
-from retrieval.embedding.checkpoint import load_network, save_network  # noqa: E402
-from retrieval.embedding.encoder import MODEL_PATH, Encoder  # noqa: E402
-from retrieval.embedding.losses import triplet_loss  # noqa: E402
-from retrieval.embedding.mining import hard_positive_semi_hard_negatives  # noqa: E402
-from retrieval.embedding.model import FingerprintNetwork  # noqa: E402
-from retrieval.embedding.patches import PATCH_FRAMES, cut_patches, patch_spectrogram  # noqa: E402
-from retrieval.embedding.training import Recipe, TorchPatches, train_fingerprint  # noqa: E402
+from alignment.features import HOP
+from retrieval.embedding.augment import Degrader, coloured_noise, room_responses
+from retrieval.embedding.checkpoint import load_network, save_network
+from retrieval.embedding.encoder import MODEL_PATH, Encoder
+from retrieval.embedding.losses import triplet_loss
+from retrieval.embedding.mining import hard_positive_semi_hard_negatives
+from retrieval.embedding.model import FingerprintNetwork
+from retrieval.embedding.patches import PATCH_FRAMES, cut_patches, patch_spectrogram
+from retrieval.embedding.training import Recipe, TorchPatches, train_fingerprint
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 RATE = 22050

@@ -78,7 +78,7 @@ def hush_decoders() -> None:
 
 def absolute(path: str) -> str:
     """Absolute path, links left as they are."""
-    return os.path.abspath(path)  # noqa: PTH100  resolving would follow links
+    return os.path.abspath(path)
 
 
 def library_folder(given: Path | None) -> Path:

@@ -10,6 +10,7 @@ from retrieval.cli.console import clock, json_line, library_folder, line, warn
 from retrieval.cli.options import Json, LibraryFolder, Quiet
 
 if TYPE_CHECKING:
+    from index.library import Library
     from index.schema import Recording
 
 __all__ = ["list_recordings", "remove", "show"]
@@ -42,18 +43,12 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
     """
     from index.library import Library
 
-    failed = False
     with Library(library_folder(library)) as opened:
-        for key in keys:
-            recording = opened.recording(key)
-            if recording is None:
-                failed = True
-                warn(f"{key}: is not in the library")
-                continue
+        found, failed = _find(opened, keys)
+        for recording in found:
             paths = [{"path": file.path, "missing": file.missing} for file in recording.files]
-            vectors = {run.model_id: run.count for run in recording.runs}
             document = _document(recording) | {"paths": paths, "content_hash": recording.content_hash}
-            document["vectors"] = sum(vectors.values())
+            document["vectors"] = sum(run.count for run in recording.runs)
             if json:
                 json_line(document)
             else:
@@ -71,19 +66,28 @@ def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> i
 
     folder = library_folder(library)
     Library(folder).close()  # a library that is not there is not made
-    failed = False
     with Library(folder, write=True) as opened:
-        for key in keys:
-            recording = opened.recording(key)
-            if recording is None:
-                failed = True
-                warn(f"{key}: is not in the library")
-                continue
+        found, failed = _find(opened, keys)
+        for recording in found:
             path = recording.path
             opened.remove(recording)
             if not quiet:
                 line("removed", recording.key, path)
     return 1 if failed else 0
+
+
+def _find(library: Library, keys: list[str]) -> tuple[list[Recording], bool]:
+    """The recordings of these ids or paths, each once, and whether one is not there, which is told."""
+    found: dict[int, Recording] = {}
+    failed = False
+    for key in keys:
+        recording = library.recording(key)
+        if recording is None:
+            failed = True
+            warn(f"{key}: is not in the library")
+        else:
+            found[recording.id] = recording
+    return list(found.values()), failed
 
 
 def _document(recording: Recording) -> dict[str, Any]:

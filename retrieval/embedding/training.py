@@ -220,7 +220,7 @@ def train_fingerprint(
 def _nearest_is_right(vectors: Tensor, places: int) -> float:
     """Share of degraded views whose nearest clean view is their own."""
     nearest = (vectors[places:] @ vectors[:places].T).argmax(dim=1)
-    wanted = torch.arange(places).repeat(2)
+    wanted = torch.arange(places, device=vectors.device).repeat(2)
     return float((nearest == wanted).float().mean())
 
 
