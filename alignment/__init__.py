@@ -4,7 +4,8 @@ from alignment.audio import Audio, read_audio
 from alignment.dtw import dtw
 from alignment.errors import AlignmentError, AudioError, FeatureError
 from alignment.path import WarpingPath
-from alignment.synchronise import Segment, Synchronisation, synchronise
+from alignment.segments import Segment, Synchronisation
+from alignment.synchronise import synchronise
 
 __all__ = [
     "AlignmentError",

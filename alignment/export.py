@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from alignment.path import WarpingPath
-from alignment.synchronise import Segment, Synchronisation
+from alignment.segments import Segment, Synchronisation
 
 __all__ = ["path_csv", "synchronisation_document"]
 

@@ -13,7 +13,6 @@ Grosche (ICASSP 2009).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +26,9 @@ from alignment.features.frames import FEATURE_RATE, HOP, frames_to_seconds
 from alignment.features.sync import COARSE_DOWNSAMPLING, SyncFeatures, sync_features
 from alignment.features.tuning import estimate_tuning
 from alignment.path import WarpingPath
+from alignment.segments import Segment, Synchronisation
 
-__all__ = ["Segment", "Synchronisation", "synchronise"]
+__all__ = ["synchronise"]
 
 _CORRIDOR_SECONDS = 2.0
 _SILENCE_DECIBELS = -60.0
@@ -42,49 +42,6 @@ _LOCAL_SECONDS = 4.0
 _REVERSED_CENTRE, _REVERSED_SLOPE = 0.78, -12.0
 _DIAGONAL_CENTRE, _DIAGONAL_SLOPE = 0.43, 20.0
 _ACCEPTED = 0.5
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of both recordings that corresponds, or of one that stands alone.
-
-    Attributes:
-        kind: "match", "only_ref" or "only_other".
-        ref, other: start and end in seconds; None on the side that has nothing.
-        path: of a match, strictly rising on both sides; else None.
-        confidence: of a match, in 0..1 for each point of the path; else empty.
-    """
-
-    kind: str
-    ref: tuple[float, float] | None
-    other: tuple[float, float] | None
-    path: WarpingPath | None
-    confidence: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Synchronisation:
-    """How two recordings correspond.
-
-    Attributes:
-        segments: in the order of the reference.
-        accepted: whether they are taken for performances of the same music.
-        confidence: in 0..1, how sure that is.
-        transposition: semitones that make the other sound like the reference.
-        tuning_cents: cents by which the other is tuned above the reference, beyond whole semitones.
-    """
-
-    segments: tuple[Segment, ...]
-    accepted: bool
-    confidence: float
-    transposition: int
-    tuning_cents: float
-
-    @property
-    def path(self) -> WarpingPath | None:
-        """The path of the longest match, or None."""
-        matches = [segment.path for segment in self.segments if segment.path is not None]
-        return max(matches, key=lambda path: float(path.ref[-1] - path.ref[0]), default=None)
 
 
 def synchronise(ref: Audio, other: Audio) -> Synchronisation:

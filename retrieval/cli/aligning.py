@@ -16,7 +16,7 @@ from retrieval.cli.options import Json, LibraryFolder, Quiet
 
 if TYPE_CHECKING:
     from alignment.audio import Audio
-    from alignment.synchronise import Synchronisation
+    from alignment.segments import Synchronisation
 
 __all__ = ["align"]
 

@@ -1,0 +1,55 @@
+"""What corresponds between two recordings, piece by piece."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.path import WarpingPath
+
+__all__ = ["Segment", "Synchronisation"]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of both recordings that corresponds, or of one that stands alone.
+
+    Attributes:
+        kind: "match", "only_ref" or "only_other".
+        ref, other: start and end in seconds; None on the side that has nothing.
+        path: of a match, strictly rising on both sides; else None.
+        confidence: of a match, in 0..1 for each point of the path; else empty.
+    """
+
+    kind: str
+    ref: tuple[float, float] | None
+    other: tuple[float, float] | None
+    path: WarpingPath | None
+    confidence: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Synchronisation:
+    """How two recordings correspond.
+
+    Attributes:
+        segments: in the order of the reference.
+        accepted: whether they are taken for performances of the same music.
+        confidence: in 0..1, how sure that is.
+        transposition: semitones that make the other sound like the reference.
+        tuning_cents: cents by which the other is tuned above the reference, beyond whole semitones.
+    """
+
+    segments: tuple[Segment, ...]
+    accepted: bool
+    confidence: float
+    transposition: int
+    tuning_cents: float
+
+    @property
+    def path(self) -> WarpingPath | None:
+        """The path of the longest match, or None."""
+        matches = [segment.path for segment in self.segments if segment.path is not None]
+        return max(matches, key=lambda path: float(path.ref[-1] - path.ref[0]), default=None)
