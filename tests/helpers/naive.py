@@ -7,11 +7,13 @@ import math
 import numpy as np
 
 
-def dtw(x, y, weights=(1.0, 1.0, 1.0), subsequence=False, corridor=None):
+SINGLE = ((1, 1), (1, 0), (0, 1))
+
+
+def dtw(x, y, weights=(1.0, 1.0, 1.0), subsequence=False, corridor=None, steps=SINGLE):
     """Accumulated costs (n, m) of cosine distances, every cell by the recurrence."""
     n, m = x.shape[1], y.shape[1]
     total = np.full((n, m), math.inf)
-    diagonal, down, right = weights
     for i in range(n):
         for j in range(m):
             if corridor is not None and not corridor.low[i] <= j < corridor.high[i]:
@@ -20,28 +22,22 @@ def dtw(x, y, weights=(1.0, 1.0, 1.0), subsequence=False, corridor=None):
             if i == 0 and (subsequence or j == 0):
                 total[i, j] = cost
                 continue
-            ways = []
-            if i and j:
-                ways.append(total[i - 1, j - 1] + diagonal * cost)
-            if i:
-                ways.append(total[i - 1, j] + down * cost)
-            if j:
-                ways.append(total[i, j - 1] + right * cost)
-            total[i, j] = min(ways)
+            ways = [
+                total[i - down, j - right] + weight * cost
+                for (down, right), weight in zip(steps, weights, strict=True)
+                if i >= down and j >= right
+            ]
+            total[i, j] = min(ways, default=math.inf)
     return total
 
 
-def path_cost(x, y, path, weights=(1.0, 1.0, 1.0)):
+def path_cost(x, y, path, weights=(1.0, 1.0, 1.0), steps=SINGLE):
     """Cost of a path, step by step."""
+    weight_of = dict(zip(steps, weights, strict=True))
     total = 0.0
     for k, (i, j) in enumerate(path):
         cost = max(1.0 - float(np.dot(x[:, i].astype(float), y[:, j].astype(float))), 0.0)
-        if k == 0:
-            weight = 1.0
-        else:
-            step = (i - path[k - 1][0], j - path[k - 1][1])
-            weight = {(1, 1): weights[0], (1, 0): weights[1], (0, 1): weights[2]}[step]
-        total += weight * cost
+        total += cost if k == 0 else weight_of[i - path[k - 1][0], j - path[k - 1][1]] * cost
     return total
 
 
