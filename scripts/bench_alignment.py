@@ -347,7 +347,7 @@ def _print_bed(
     """Print the table as results come in; returns where its cached rows are from."""
     windows = "".join(f"{f'<{window} ms':>9s}" for window in _WINDOWS_MS)
     print(f"\n{bed + (', constant offset removed' if debias else ''):44s} {'aligner':13s}", end="")
-    print(f"{'mean ms':>9s}{'median':>9s}{windows}{'missed %':>10s}{'CPU':>7s}{'MB':>7s}")
+    print(f"{'mean ms':>9s}{'median':>9s}{windows}{'missed %':>10s}{'CPU':>7s}{'MB':>7s}", flush=True)
     every: dict[str, list[Measured]] = {name: [] for name in names}
     for folder in folders:
         for name in names:

@@ -140,6 +140,7 @@ def main() -> None:
     os.environ.update(ONE_THREAD | {"NUMBA_NUM_THREADS": "2"})
     names = [name for name in KERNELS if _wanted(name, arguments.only)]
     print(machine("numpy", "numba", *dict.fromkeys(KERNELS[name].package for name in names)))
+    print(f"load when it began {os.getloadavg()[0]:.1f}; two threads want both cores idle")
     results: dict[str, Measured] = {}
     for name in names:
         frames = _frames_that_fit(arguments.frames, KERNELS[name].bytes_a_cell)
@@ -178,7 +179,7 @@ def measure(name: str, frames: int, repeats: int) -> Measured:
     x, y = _unit_features(rng, frames), _unit_features(rng, frames)
     seconds = []
     with contextlib.redirect_stdout(io.StringIO()):
-        kernel.warp(x[:, :_WARM_UP_FRAMES], y[:, :_WARM_UP_FRAMES])
+        kernel.warp(*[np.ascontiguousarray(side[:, :_WARM_UP_FRAMES]) for side in (x, y)])
         gc.collect()
         _forget_peak()
         before = _memory("VmRSS")
