@@ -11,6 +11,9 @@ from alignment.path import WarpingPath
 
 __all__ = ["Segment", "Synchronisation"]
 
+_ROUNDING = 1e-6
+"""Seconds by which neighbours may overlap."""
+
 
 @dataclass(frozen=True)
 class Segment:
@@ -53,3 +56,26 @@ class Synchronisation:
         """The path of the longest match, or None."""
         matches = [segment.path for segment in self.segments if segment.path is not None]
         return max(matches, key=lambda path: float(path.ref[-1] - path.ref[0]), default=None)
+
+    def chain(self) -> tuple[Segment, ...]:
+        """The matches, rising on both sides, that cover most of the reference.
+
+        Where sections are swapped, this is what can be read as one path from beginning to end.
+        """
+        matches = [segment for segment in self.segments if segment.path is not None]
+        matches.sort(key=lambda segment: segment.path.ref[0] if segment.path is not None else 0.0)
+        best: list[tuple[float, tuple[Segment, ...]]] = []
+        for last in matches:
+            before = [(covered, chain) for covered, chain in best if _precedes(chain[-1], last)]
+            covered, chain = max(before, key=lambda entry: entry[0], default=(0.0, ()))
+            best.append((covered + _covered(last), (*chain, last)))
+        return max(best, key=lambda entry: entry[0], default=(0.0, ()))[1]
+
+
+def _precedes(first: Segment, second: Segment) -> bool:
+    sides = ((first.ref, second.ref), (first.other, second.other))
+    return all(a is not None and b is not None and a[1] <= b[0] + _ROUNDING for a, b in sides)
+
+
+def _covered(segment: Segment) -> float:
+    return segment.ref[1] - segment.ref[0] if segment.ref is not None else 0.0

@@ -115,36 +115,6 @@ def test_list_show_and_remove(tmp_path, music):
     assert music.recorded[1].path.exists()
 
 
-def test_align_prints_csv_and_writes_what_the_ending_says(music, tmp_path):
-    first, second = music.pair("beethoven-ode")
-    done = incipit("align", first.path, second.path)
-    assert done.returncode == 0
-    rows = [line.split(",") for line in done.stdout.splitlines()]
-    assert rows[0] == ["ref", "other", "segment"]
-    path = np.array(rows[1:], float)
-    assert (np.diff(path[:, :2], axis=0) > 0).all()
-    error = np.abs(np.interp(first.seconds, path[:, 0], path[:, 1]) - second.seconds)
-    assert np.median(error) < 0.05
-    written = tmp_path / "path.json"
-    assert incipit("align", first.path, second.path, "-o", written).stdout == ""
-    document = json.loads(written.read_text())
-    assert document["ref"] == str(first.path)
-    assert document["others"][0]["accepted"] is True
-
-
-def test_align_takes_ids_of_the_library(collection, music):
-    items = documents(incipit("list", "--library", collection.folder, "--json"))
-    key = next(item["id"] for item in items if item["path"] == str(music.recorded[1].path))
-    done = incipit("align", music.recorded[0].path, key, "--library", collection.folder, "--json")
-    assert documents(done)[0]["others"][0]["path"] == str(music.recorded[1].path)
-
-
-def test_two_works_are_exit_code_3(music):
-    done = incipit("align", music.recorded[0].path, music.recorded[3].path, "--json")
-    assert done.returncode == 3
-    assert documents(done)[0]["others"][0]["accepted"] is False
-
-
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -261,18 +231,6 @@ def test_what_is_no_regular_file_does_not_hang(tmp_path, collection):
         asked = incipit("query", clip, "--library", collection.folder, "--json", timeout=60)
         assert asked.returncode == 1
         assert "error" in documents(asked)[0]
-
-
-def test_align_prints_its_document_and_every_column_though_some_fail(music, tmp_path):
-    first, second = (item.path for item in music.recorded[:2])
-    done = incipit("align", first, second, "absent.wav", cwd=tmp_path)
-    assert done.returncode == 1
-    rows = [line.split(",") for line in done.stdout.splitlines()]
-    assert rows[0] == ["ref", str(second), str(tmp_path / "absent.wav")]
-    assert all(row[2] == "" for row in rows[1:])
-    done = incipit("align", first, "absent.wav", "--json", cwd=tmp_path)
-    assert documents(done)[0]["others"][0]["error"] == "no such file"
-    assert incipit("align", first, second, "-o", tmp_path / "nowhere" / "x.csv").returncode == 2
 
 
 def test_doctor_names_a_damaged_library_among_the_problems(tmp_path):

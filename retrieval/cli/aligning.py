@@ -2,139 +2,296 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 import sys
 import time
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrieval.cli.console import absolute, explain, hush_decoders, json_line, library_folder, warn, working
+from retrieval.cli.alignment_files import Format, alignment_document, alignment_text, format_of, write_warped
+from retrieval.cli.console import (
+    ProgressBar,
+    absolute,
+    clock,
+    explain,
+    hush_decoders,
+    json_line,
+    warn,
+    working,
+)
 from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.sides import Other, Side, read_side, resolve
 
 if TYPE_CHECKING:
-    from alignment.audio import Audio
-    from alignment.segments import Synchronisation
+    from alignment.annotations import Annotations
 
 __all__ = ["align"]
 
-
-class Format(StrEnum):
-    """How an alignment is written."""
-
-    csv = "csv"
-    json = "json"
+_TOLD = 3
+"""So many stretches that stand alone are told of on each side."""
 
 
 def align(
-    ref: Annotated[str, typer.Argument(metavar="REF", help="Reference: a recording, or its id in the library.")],
-    others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Other performances of the same work.")],
+    ref: Annotated[str, typer.Argument(metavar="REF", help="Reference: a recording, a score, or an id.")],
+    others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Other performances, or a score.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there, not to stdout.")
     ] = None,
-    format: Annotated[Format | None, typer.Option("--format", help="Else by the ending of FILE, else csv.")] = None,
+    format: Annotated[
+        Format | None, typer.Option("--format", help="Else by the ending of FILE (.csv .json .txt .svl), else csv.")
+    ] = None,
+    band: Annotated[
+        float | None,
+        typer.Option(metavar="S", min=0.1, help="Stay within S seconds of the straight line, or of the anchors'."),
+    ] = None,
+    anchor: Annotated[
+        list[str] | None,
+        typer.Option(metavar="REF=OTHER", help="Times that correspond, in seconds or m:ss; may be repeated."),
+    ] = None,
+    warp: Annotated[
+        Path | None, typer.Option(metavar="OUT.wav", help="Write OTHER with the timing of REF, at its own pitch.")
+    ] = None,
+    carry: Annotated[
+        str | None,
+        typer.Option(metavar="LABELS", help="Write these annotations of REF (CSV, Audacity, SRT, VTT) for OTHER."),
+    ] = None,
     library: LibraryFolder = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Find the corresponding times of a reference and other performances of the same work.
 
-    Prints CSV with the columns ref, other (seconds) and segment.
+    Prints CSV with the columns ref, other (seconds) and segment; between rows of a segment, interpolate.
 
     Example: incipit align gould.flac richter.mp3 -o path.csv
+
+    Example: incipit align sonata.musicxml gould.flac richter.mp3 --format measures
+
+    Example: incipit align gould.flac richter.mp3 --anchor 1:02=0:58.5 --warp richter-as-gould.wav
+
+    Example: incipit align old.flac new.flac --carry labels.txt -o new-labels.txt
     """
     from alignment.errors import AlignmentError
-    from alignment.export import path_csv, synchronisation_document
-    from alignment.synchronise import synchronise
 
     hush_decoders()
     started = time.monotonic()
-    if format is None:
-        format = Format.json if output is not None and output.suffix.lower() == ".json" else Format.csv
-    if output is not None and not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent} to write to", param_hint="'-o'")
-    done: list[tuple[str, Synchronisation | None]] = []
-    entries: list[dict[str, Any]] = []
+    wanted = format or format_of(output)
+    if carry is not None and (format is not None or (json and output is None)):
+        raise typer.BadParameter("--carry writes annotations in their own format, and beside --json to -o FILE")
+    if len(others) > 1:
+        _refuse_several({"--warp": warp, "--carry": carry, "--anchor": anchor, f"--format {wanted}": wanted.is_for_one})
+    options = {**({"band": band} if band else {}), **({"anchors": _anchors(anchor)} if anchor else {})}
+    paths = [resolve(name, library) for name in (ref, *others)]
+    _require_score(wanted, paths)
+    _require_writable({"-o": output, "--warp": warp}, [*paths, carry])
     try:
-        reference_path, reference = _read(ref, library)
+        labels = _labels(carry)
+        reference = read_side(paths[0])
     except AlignmentError as error:
-        warn(str(error))
-        if json:
-            json_line({"ref": absolute(ref), "error": _cause(error), "others": [], "seconds": 0.0})
+        return _refuse(ref, error, json)
+    _tell_warnings(reference)
+    done = _align_all(reference, list(zip(others, paths[1:], strict=True)), options, quiet)
+    document = alignment_document(reference, done, time.monotonic() - started)
+    text = _carried(labels, done[0], quiet) if labels else alignment_text(reference, done, document, wanted)
+    _write(text, output, document if json else None)
+    warped = warp is None or not done[0].accepted or _warped(reference, done[0], warp)
+    if not warped or any(other.alignment is None for other in done):
         return 1
-    for other in others:
-        try:
-            path, audio = _read(other, library)
-            with working(f"aligning {other}", quiet):
-                result = synchronise(reference, audio)
-        except AlignmentError as error:
-            warn(str(error))
-            done.append((absolute(other), None))
-            entries.append({"path": absolute(other), "error": _cause(error), "segments": [], "accepted": False})
+    return 0 if any(other.accepted for other in done) else 3
+
+
+def _refuse_several(given: dict[str, Any]) -> None:
+    for option, value in given.items():
+        if value:
+            raise typer.BadParameter(f"{option} is for one OTHER, got several")
+
+
+def _require_score(format: Format, paths: list[str]) -> None:
+    if format is not Format.measures:
+        return
+    from alignment.score import is_score
+
+    if not any(is_score(path) for path in paths):
+        raise typer.BadParameter("measures wants a score as REF or OTHER", param_hint="'--format'")
+
+
+def _require_writable(targets: dict[str, Path | None], inputs: Sequence[str | None]) -> None:
+    for option, target in targets.items():
+        if target is None:
             continue
-        done.append((path, result))
-        entries.append(synchronisation_document(path, result))
-        _summarise(other, result, quiet)
-    seconds = round(time.monotonic() - started, 3)
-    _write(output, format, path_csv(done), {"ref": reference_path, "others": entries, "seconds": seconds}, json)
-    results = [result for _, result in done]
-    if None in results:
-        return 1
-    return 0 if any(result is not None and result.accepted for result in results) else 3
+        if not target.absolute().parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {target.parent} to write to", param_hint=f"'{option}'")
+        if target.exists() and any(name and Path(name).exists() and target.samefile(name) for name in inputs):
+            raise typer.BadParameter(f"{target} is read, and would be overwritten", param_hint=f"'{option}'")
+
+
+def _anchors(texts: Sequence[str]) -> list[tuple[float, float]]:
+    """Times that correspond, in the order of the reference."""
+    anchors = sorted(_anchor(text) for text in texts)
+    for (ref, other), (next_ref, next_other) in itertools.pairwise(anchors):
+        if next_ref <= ref or next_other <= other:
+            raise typer.BadParameter(
+                f"must rise on both sides, and {clock(ref)}={clock(other)} is not before "
+                f"{clock(next_ref)}={clock(next_other)}",
+                param_hint="'--anchor'",
+            )
+    return anchors
+
+
+def _anchor(text: str) -> tuple[float, float]:
+    from alignment.annotations import parse_seconds
+
+    ref, separator, other = text.partition("=")
+    try:
+        if not separator:
+            raise ValueError(f"{text!r} is not REF=OTHER")
+        return parse_seconds(ref), parse_seconds(other)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; wanted is such as 1:02=58.5", param_hint="'--anchor'") from error
+
+
+def _require_inside(anchors: Sequence[tuple[float, float]], ref: Side, other: Side) -> None:
+    for anchor in anchors:
+        for seconds, side in zip(anchor, (ref, other), strict=True):
+            if not 0.0 <= seconds <= side.audio.duration:
+                raise typer.BadParameter(
+                    f"{clock(seconds)} is not within {side.path}, which is {clock(side.audio.duration)} long",
+                    param_hint="'--anchor'",
+                )
+
+
+def _labels(path: str | None) -> Annotations | None:
+    if path is None:
+        return None
+    from alignment.annotations import read_annotations
+
+    return read_annotations(path)
+
+
+def _refuse(ref: str, error: Exception, json: bool) -> int:
+    """Tell that nothing can be done without the reference or the annotations."""
+    warn(str(error))
+    if json:
+        json_line({"ref": absolute(ref), "error": _cause(error), "others": [], "seconds": 0.0})
+    return 1
 
 
 def _cause(error: Exception) -> str:
     return str(getattr(error, "cause", error))
 
 
-def _read(name: str, library: Path | None) -> tuple[str, Audio]:
-    """Decode a file, or the recording of that id in the library; gives its absolute path too."""
-    from alignment.audio import read_audio
-
-    path = name
-    if not os.path.lexists(name):
-        path = _path_of(name, library_folder(library)) or name
-    audio = read_audio(path)
-    for text in audio.warnings:
-        warn(f"{path}: warning: {text}")
-    return absolute(path), audio
-
-
-def _path_of(key: str, folder: Path) -> str | None:
-    from index.library import Library
-
-    if not (folder / "library.sqlite").is_file():
-        return None
-    with Library(folder) as library:
-        recording = library.recording(key)
-        if recording is None:
-            return None
-        return next((file.path for file in recording.files if os.path.lexists(file.path)), recording.path)
+def _align_all(reference: Side, others: list[tuple[str, str]], options: dict[str, Any], quiet: bool) -> list[Other]:
+    """Align one after the other, given by name and path; one that fails does not stop the rest."""
+    done = []
+    with _progress([name for name, _ in others], quiet) as tell:
+        for name, path in others:
+            other = _align_one(reference, path, options)
+            tell(name, other)
+            done.append(other)
+    for (name, _), other in zip(others, done, strict=True):
+        _summarise(name, other, quiet)
+    return done
 
 
-def _summarise(name: str, result: Synchronisation, quiet: bool) -> None:
+@contextmanager
+def _progress(names: list[str], quiet: bool) -> Iterator[Callable[[str, Other], None]]:
+    """Show that something is under way, a bar over several; gives what tells of failures and warnings."""
+    if len(names) > 1:
+        with ProgressBar("aligning", quiet) as bar:
+            bar.planned(len(names))
+            yield lambda name, other: bar.finished(
+                name, other.error or None, other.side.warnings if other.side is not None else ()
+            )
+        return
+
+    def tell(name: str, other: Other) -> None:
+        if other.error:
+            warn(f"{name}: {other.error}")
+        if other.side is not None:
+            _tell_warnings(other.side)
+
+    with working(f"aligning {names[0]}", quiet):
+        yield tell
+
+
+def _align_one(reference: Side, path: str, options: dict[str, Any]) -> Other:
+    from alignment.errors import AlignmentError
+    from alignment.synchronise import synchronise
+
+    try:
+        side = read_side(path)
+        _require_inside(options.get("anchors", ()), reference, side)
+        return Other(side.path, side, synchronise(reference.audio, side.audio, **options))
+    except AlignmentError as error:
+        return Other(absolute(path), error=_cause(error))
+
+
+def _tell_warnings(side: Side) -> None:
+    for text in side.warnings:
+        warn(f"{side.path}: warning: {text}")
+
+
+def _summarise(name: str, other: Other, quiet: bool) -> None:
+    """Say on stderr what corresponds, in which key and tuning, and what stands alone on either side."""
+    result = other.alignment
+    if result is None:
+        return
     if not result.accepted:
         explain(f"{name}: not taken for the same music as the reference (confidence {result.confidence:.2f})", quiet)
         return
-    path = result.path
-    assert path is not None, "what is accepted has a path"
+    matches = [(part.ref, part.other) for part in result.segments if part.ref is not None and part.other is not None]
+    ref_seconds = sum(ref[1] - ref[0] for ref, _ in matches)
+    other_seconds = sum(other[1] - other[0] for _, other in matches)
+    pieces = f" in {len(matches)} pieces" if len(matches) > 1 else ""
     key = f", transposed by {-result.transposition:+d} semitones" if result.transposition else ""
     explain(
-        f"{name}: aligned {path.ref[-1] - path.ref[0]:.1f} s of the reference with "
-        f"{path.other[-1] - path.other[0]:.1f} s, tuned {result.tuning_cents:+.0f} cents{key}",
+        f"{name}: aligned {ref_seconds:.1f} s of the reference with {other_seconds:.1f} s{pieces}, "
+        f"tuned {result.tuning_cents:+.0f} cents{key}",
         quiet,
     )
+    _tell_alone("in the reference", [part.ref for part in result.segments if part.kind == "only_ref"], quiet)
+    _tell_alone(f"in {name}", [part.other for part in result.segments if part.kind == "only_other"], quiet)
 
 
-def _write(output: Path | None, format: Format, csv: str, document: dict[str, object], json: bool) -> None:
-    import json as json_module
+def _tell_alone(where: str, spans: Sequence[tuple[float, float] | None], quiet: bool) -> None:
+    told = [f"{clock(span[0])}-{clock(span[1])}" for span in spans[:_TOLD] if span is not None]
+    if told:
+        more = f" and {len(spans) - _TOLD} more" if len(spans) > _TOLD else ""
+        explain(f"  only {where}: {', '.join(told)}{more}", quiet)
 
-    text = csv if format is Format.csv else json_module.dumps(document, ensure_ascii=True) + "\n"
-    if json:
+
+def _carried(labels: Annotations, other: Other, quiet: bool) -> str | None:
+    """The annotations for the other recording; None where it is not the same music."""
+    from alignment.annotations import carry, write_annotations
+
+    if other.alignment is None or not other.accepted:
+        return None
+    carried, left_out = carry(labels, other.alignment)
+    told = f", left out {left_out} that have no counterpart" if left_out else ""
+    explain(f"carried {len(labels.entries) - left_out} of {len(labels.entries)} annotations{told}", quiet)
+    return write_annotations(carried)
+
+
+def _warped(reference: Side, other: Other, target: Path) -> bool:
+    from alignment.errors import AlignmentError
+
+    try:
+        write_warped(reference, other, target)
+    except AlignmentError as error:
+        warn(str(error))
+        return False
+    return True
+
+
+def _write(text: str | None, output: Path | None, document: dict[str, Any] | None) -> None:
+    """Print the document if there is one, else the text unless there is a file for it."""
+    if document is not None:
         json_line(document)
-    elif output is None:
+    elif output is None and text is not None:
         sys.stdout.write(text)
-    if output is not None:
-        output.write_text(text, "utf-8", errors="surrogateescape")
+    if output is not None and text is not None:
+        output.write_text(text, "utf-8", errors="surrogateescape", newline="")

@@ -1,0 +1,314 @@
+"""Annotations of a recording (beats, measures, labels, subtitles) as files, and carried to another recording.
+
+Formats, by the ending of the file and by what stands in it:
+
+- CSV with commas, semicolons or tabs: a time, perhaps an end, then anything, with or without a header. A header
+  names the columns of the time (`time`, `start`, `onset`, `begin`, `seconds`, else the first) and of the end
+  (`end`, `stop`, `offset`). Without one the first column is the time, and the second the end if all its rows
+  hold numbers that are not before the time, one of them with a decimal point.
+- Audacity label tracks (Audacity Manual, "Importing and Exporting Labels"): start, end, text, with tabs between;
+  lines of frequencies, which begin with a backslash, stay with their label.
+- SubRip (`.srt`) and WebVTT (`.vtt`) subtitles. Comments of WebVTT are dropped; times inside a text stay as they are.
+
+Times are seconds, or `[h:]mm:ss`, and are written as they were read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from alignment.carrying import carry_span, carry_times
+from alignment.errors import AlignmentError
+from alignment.segments import Synchronisation
+
+__all__ = [
+    "Annotation",
+    "AnnotationError",
+    "Annotations",
+    "audacity_line",
+    "carry",
+    "parse_seconds",
+    "read_annotations",
+    "write_annotations",
+]
+
+_TIME_NAMES = {"time", "start", "onset", "begin", "seconds"}
+_END_NAMES = {"end", "stop", "offset"}
+_CLOCK = re.compile(r"(-?)(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)")
+_ARROW = re.compile(r"(\S+)\s+-->\s+(\S+)[ \t]*(.*)")
+
+
+class AnnotationError(AlignmentError):
+    """A file of annotations cannot be read; names the file and the cause."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        self.path = path
+        self.cause = cause
+        super().__init__(f"{path}: {cause}")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """What is said of a point or a span of a recording.
+
+    Attributes:
+        start: seconds.
+        end: seconds; None for a point.
+        cells: what stands beside the times, in the order of the file; the label first.
+    """
+
+    start: float
+    end: float | None
+    cells: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a file of annotations is written.
+
+    Attributes:
+        format: "csv", "audacity", "srt" or "vtt".
+        header: of CSV its first row, of WebVTT what stands before the cues; else empty.
+        delimiter: of CSV.
+        columns: of CSV, where the time and the end stand.
+        clock: times are written as [h:]mm:ss.
+    """
+
+    format: str
+    header: tuple[str, ...] = ()
+    delimiter: str = ","
+    columns: tuple[int, int | None] = (0, None)
+    clock: bool = False
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """The annotations of a recording, and the layout of their file."""
+
+    entries: tuple[Annotation, ...]
+    layout: Layout
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds from `83.5`, `1:23.5` or `0:01:23.5`; raises ValueError for anything else."""
+    parts = _CLOCK.fullmatch(text.strip())
+    if parts is None:
+        raise ValueError(f"{text!r} is not a time")
+    sign, hours, minutes, rest = parts.groups()
+    seconds = int(hours or 0) * 3600.0 + int(minutes or 0) * 60.0 + float(rest.replace(",", "."))
+    return -seconds if sign else seconds
+
+
+def carry(annotations: Annotations, alignment: Synchronisation) -> tuple[Annotations, int]:
+    """Carry annotations of the reference over to the other recording.
+
+    A point in a part that the other leaves out is left out. A span is clipped to what corresponds, and gives
+    one annotation for each place where sections are in another order.
+
+    Returns:
+        The annotations in the order of the other recording, and how many were left out.
+    """
+    carried: list[Annotation] = []
+    left_out = 0
+    points = carry_times([entry.start for entry in annotations.entries], alignment)
+    for entry, point in zip(annotations.entries, points, strict=True):
+        if entry.end is not None and entry.end > entry.start:
+            spans = carry_span(entry.start, entry.end, alignment)
+            carried += [replace(entry, start=start, end=end) for start, end in spans]
+            left_out += not spans
+        elif np.isnan(point):
+            left_out += 1
+        else:
+            carried.append(replace(entry, start=float(point), end=None if entry.end is None else float(point)))
+    carried.sort(key=lambda entry: entry.start)
+    return Annotations(tuple(carried), annotations.layout), left_out
+
+
+def read_annotations(path: str) -> Annotations:
+    """Read a file of annotations.
+
+    Raises:
+        AnnotationError: there is no such file, or it holds no annotations in a known form.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise AnnotationError(
+            path, "no such file" if isinstance(error, FileNotFoundError) else str(error.strerror)
+        ) from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = content.decode("latin-1")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    suffix = Path(path).suffix.lower()
+    try:
+        found = _parse(text, suffix)
+    except ValueError as error:
+        raise AnnotationError(path, str(error)) from error
+    if not found.entries:
+        raise AnnotationError(path, "holds no annotations")
+    return found
+
+
+def write_annotations(annotations: Annotations) -> str:
+    """The text of a file of annotations, in the layout in which they were read."""
+    layout = annotations.layout
+    if layout.format == "csv":
+        return _csv_text(annotations)
+    if layout.format == "audacity":
+        return "".join(audacity_line(entry) for entry in annotations.entries)
+    cues = (_cue(number, entry, layout.format) for number, entry in enumerate(annotations.entries, 1))
+    return "\n\n".join([*layout.header, *cues]) + "\n"
+
+
+def audacity_line(entry: Annotation) -> str:
+    """A label as Audacity writes it."""
+    label, *frequencies = entry.cells or ("",)
+    end = entry.start if entry.end is None else entry.end
+    return "".join(f"{text}\n" for text in (f"{entry.start:.6f}\t{end:.6f}\t{label}", *frequencies))
+
+
+def _parse(text: str, suffix: str) -> Annotations:
+    if suffix == ".vtt" or text.startswith("WEBVTT"):
+        return _parse_cues(text, "vtt")
+    if suffix == ".srt":
+        return _parse_cues(text, "srt")
+    first = next((line for line in text.split("\n") if line.strip()), "")
+    if "\t" in first and all(_is_time(cell) for cell in first.split("\t")[:2]):
+        return _parse_audacity(text)
+    return _parse_csv(text, max("\t;,", key=first.count))
+
+
+def _parse_audacity(text: str) -> Annotations:
+    entries: list[Annotation] = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith("\\") and entries:
+            entries[-1] = replace(entries[-1], cells=(*entries[-1].cells, line))
+        elif line.strip():
+            start, end, label = (*line.split("\t", 2), "", "")[:3]
+            entries.append(Annotation(_time(start, number), _time(end, number), (label,)))
+    return Annotations(tuple(entries), Layout("audacity"))
+
+
+def _parse_csv(text: str, delimiter: str) -> Annotations:
+    rows = [
+        (number, [cell.strip() for cell in row])
+        for number, row in enumerate(csv.reader(io.StringIO(text), delimiter=delimiter), 1)
+        if any(cell.strip() for cell in row)
+    ]
+    header: tuple[str, ...] = ()
+    if rows and not _is_time(rows[0][1][_time_column(rows[0][1])]):
+        header = tuple(rows.pop(0)[1])
+    time, end = (_time_column(header), _end_column(header)) if header else (0, _plain_end_column(rows))
+    entries = []
+    for number, row in rows:
+        if len(row) <= time:
+            raise ValueError(f"line {number} has no time")
+        ends = row[end] if end is not None and end < len(row) else ""
+        cells = tuple(cell for column, cell in enumerate(row) if column not in (time, end))
+        entries.append(Annotation(_time(row[time], number), _time(ends, number) if ends else None, cells))
+    clock = any(":" in row[time] for _, row in rows)
+    return Annotations(tuple(entries), Layout("csv", header, delimiter, (time, end), clock))
+
+
+def _time_column(header: Iterable[str]) -> int:
+    return next((column for column, name in enumerate(header) if name.lower() in _TIME_NAMES), 0)
+
+
+def _end_column(header: Iterable[str]) -> int | None:
+    return next((column for column, name in enumerate(header) if name.lower() in _END_NAMES), None)
+
+
+def _plain_end_column(rows: list[tuple[int, list[str]]]) -> int | None:
+    """Of a table without header, 1 where the second column holds the ends of spans."""
+    pairs = [row[:2] for _, row in rows]
+    if not all(len(pair) == 2 and _is_time(pair[0]) and _is_time(pair[1]) for pair in pairs):
+        return None
+    ordered = all(parse_seconds(end) >= parse_seconds(start) for start, end in pairs)
+    return 1 if ordered and any(mark in end for _, end in pairs for mark in ".:") else None
+
+
+def _csv_text(annotations: Annotations) -> str:
+    layout = annotations.layout
+    time, end = layout.columns
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, delimiter=layout.delimiter, lineterminator="\n")
+    if layout.header:
+        writer.writerow(layout.header)
+    for entry in annotations.entries:
+        row = list(entry.cells)
+        for column, seconds in sorted([(time, entry.start), *([(end, entry.end)] if end is not None else [])]):
+            row.insert(column, _written(seconds, layout.clock))
+        writer.writerow(row)
+    return buffer.getvalue()
+
+
+def _parse_cues(text: str, format: str) -> Annotations:
+    entries: list[Annotation] = []
+    header: list[str] = []
+    for line, block in _blocks(text):
+        timing = next((row for row in block[:2] if "-->" in row), None)
+        if timing is None:
+            if format == "vtt" and not entries:
+                header.append("\n".join(block))
+            continue
+        parts = _ARROW.fullmatch(timing.strip())
+        if parts is None:
+            raise ValueError(f"line {line} is not a time --> another")
+        start, end = _time(parts[1], line), _time(parts[2], line)
+        place = block.index(timing)
+        name = block[0] if place else ""
+        entries.append(Annotation(start, end, ("\n".join(block[place + 1 :]), parts[3], name)))
+    return Annotations(tuple(entries), Layout(format, tuple(header)))
+
+
+def _blocks(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Runs of lines that are not blank, each with the number of its first line."""
+    block: list[str] = []
+    for number, line in enumerate([*text.split("\n"), ""], 1):
+        if line.strip():
+            block.append(line)
+        elif block:
+            yield number - len(block), block
+            block = []
+
+
+def _cue(number: int, entry: Annotation, format: str) -> str:
+    label, settings, name = (*entry.cells, "", "", "")[:3]
+    mark = "," if format == "srt" else "."
+    start, end = (_clock(seconds, hours=True).replace(".", mark) for seconds in (entry.start, entry.end or entry.start))
+    head = str(number) if format == "srt" else name
+    return "\n".join(part for part in (head, f"{start} --> {end} {settings}".rstrip(), label) if part)
+
+
+def _written(seconds: float | None, clock: bool) -> str:
+    if seconds is None:
+        return ""
+    return _clock(seconds) if clock else f"{seconds:.4f}"
+
+
+def _clock(seconds: float, hours: bool = False) -> str:
+    thousandths = round(seconds * 1000.0)
+    minutes, rest = divmod(thousandths, 60_000)
+    if hours or minutes >= 60:
+        return f"{minutes // 60:0{2 if hours else 1}d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"
+    return f"{minutes}:{rest // 1000:02d}.{rest % 1000:03d}"
+
+
+def _time(text: str, line: int) -> float:
+    try:
+        return parse_seconds(text)
+    except ValueError as error:
+        raise ValueError(f"line {line}: {error}") from error
+
+
+def _is_time(text: str) -> bool:
+    return _CLOCK.fullmatch(text.strip()) is not None

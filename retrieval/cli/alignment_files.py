@@ -1,0 +1,104 @@
+"""The files that `incipit align` writes, and which of them can be had of what was given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from retrieval.cli.sides import Other, Side, score_among
+
+if TYPE_CHECKING:
+    from alignment.score import Beat
+
+__all__ = ["Format", "alignment_document", "alignment_text", "format_of", "write_warped"]
+
+
+class Format(StrEnum):
+    """How an alignment is written."""
+
+    csv = "csv"
+    json = "json"
+    audacity = "audacity"
+    sonic_visualiser = "sonic-visualiser"
+    trackswitch = "trackswitch"
+    measures = "measures"
+
+    @property
+    def is_for_one(self) -> bool:
+        """Whether the file lies on the timeline of one recording, and so takes one OTHER."""
+        return self in (Format.audacity, Format.sonic_visualiser)
+
+
+_ENDINGS = {".json": Format.json, ".txt": Format.audacity, ".svl": Format.sonic_visualiser}
+
+
+def format_of(output: Path | None) -> Format:
+    """The format that the ending of a file asks for; CSV for any other."""
+    return _ENDINGS.get(output.suffix.lower(), Format.csv) if output is not None else Format.csv
+
+
+def alignment_document(reference: Side, others: list[Other], seconds: float) -> dict[str, Any]:
+    """The JSON document of an alignment."""
+    from alignment.export import synchronisation_document
+
+    return {
+        "ref": reference.path,
+        "others": [
+            {"path": other.path, "error": other.error, "segments": [], "accepted": False}
+            if other.alignment is None
+            else synchronisation_document(other.path, other.alignment)
+            for other in others
+        ],
+        "seconds": round(seconds, 3),
+    }
+
+
+def alignment_text(reference: Side, others: list[Other], document: dict[str, Any], format: Format) -> str:
+    """The file of an alignment in a format."""
+    from alignment import export
+
+    named = [(other.path, other.alignment) for other in others]
+    score, number = score_among(reference, others)
+    beats = score.beats if score is not None else ()
+    if format is Format.json:
+        return json.dumps(document, ensure_ascii=True) + "\n"
+    if format is Format.trackswitch:
+        return export.trackswitch_csv(reference.path, named, beats, number)
+    if format is Format.measures:
+        return export.measure_table(beats, named, number)
+    if format.is_for_one:
+        return _labels(reference, others[0], beats, format)
+    return export.path_csv(named)
+
+
+def write_warped(reference: Side, other: Other, target: Path) -> None:
+    """Write the sound of the other with the timing of the reference; raises AlignmentError or OSError."""
+    import soundfile
+
+    from alignment.warp import warp_file, warp_onto
+
+    assert other.side is not None, "what is aligned was read"
+    assert other.alignment is not None, "only what is aligned is warped"
+    if other.side.score is None:
+        warp_file(other.path, reference.audio.duration, other.alignment, target)
+    else:
+        samples = warp_onto(reference.audio, other.side.audio, other.alignment)
+        soundfile.write(target, samples, other.side.audio.rate)
+
+
+def _labels(reference: Side, other: Other, beats: Sequence[Beat], format: Format) -> str:
+    """Labels for the other recording; for the reference where the other is a score, which nobody listens to."""
+    from alignment import export
+    from alignment.carrying import inverted
+
+    alignment, labelled = other.alignment, other.path
+    if alignment is None:
+        return ""
+    if other.side is not None and other.side.score is not None and reference.score is None:
+        alignment, labelled = inverted(alignment), reference.path
+    if format is Format.audacity:
+        return export.audacity_labels(alignment, beats)
+    return export.sonic_visualiser_layer(alignment, export.sample_rate(labelled), beats)

@@ -1,0 +1,91 @@
+"""REF and OTHER of an alignment: a file or an id of the library, a recording or a score, as sound."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from retrieval.cli.console import absolute, library_folder
+
+if TYPE_CHECKING:
+    from alignment.audio import Audio
+    from alignment.score import Score
+    from alignment.segments import Synchronisation
+
+__all__ = ["Other", "Side", "read_side", "resolve", "score_among"]
+
+
+@dataclass(frozen=True)
+class Side:
+    """A recording or score that was read.
+
+    Attributes:
+        path: absolute.
+        audio: its sound, at the analysis rate.
+        score: the score, if it is one.
+        warnings: one line for each fault that did not prevent reading.
+    """
+
+    path: str
+    audio: Audio
+    score: Score | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Other:
+    """What came of one OTHER: either what was read and its alignment, or the cause of its failure."""
+
+    path: str
+    side: Side | None = None
+    alignment: Synchronisation | None = None
+    error: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it was aligned, and taken for the same music as the reference."""
+        return self.alignment is not None and self.alignment.accepted
+
+
+def resolve(name: str, library: Path | None) -> str:
+    """The path of a file, or of the recording or score of that id in the library."""
+    return name if os.path.lexists(name) else _path_of(name, library_folder(library)) or name
+
+
+def read_side(path: str) -> Side:
+    """Decode a recording, or make a score sound; raises AlignmentError where that fails."""
+
+    from alignment.audio import read_audio
+    from alignment.score import is_score, read_score
+
+    if is_score(path):
+        from alignment.score_sound import score_sound
+
+        score = read_score(path)
+        return Side(absolute(path), score_sound(score), score)
+    audio = read_audio(path)
+    return Side(absolute(path), audio, None, audio.warnings)
+
+
+def score_among(reference: Side, others: list[Other]) -> tuple[Score | None, int | None]:
+    """The score that measures are counted in, the reference or the first other that is one, and which other."""
+    if reference.score is not None:
+        return reference.score, None
+    for number, other in enumerate(others):
+        if other.side is not None and other.side.score is not None:
+            return other.side.score, number
+    return None, None
+
+
+def _path_of(key: str, folder: Path) -> str | None:
+    from index.library import Library
+
+    if not (folder / "library.sqlite").is_file():
+        return None
+    with Library(folder) as library:
+        recording = library.recording(key)
+        if recording is None:
+            return None
+        return next((file.path for file in recording.files if os.path.lexists(file.path)), recording.path)
