@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli import aligning, diagnosis, indexing, listing, querying
+from retrieval.cli import aligning, diagnosis, indexing, listing, querying, tempo
 from retrieval.cli.console import warn
 
 __all__ = ["app", "main"]
@@ -30,6 +30,7 @@ app = typer.Typer(
 app.command("index")(indexing.index)
 app.command("query")(querying.query)
 app.command("align")(aligning.align)
+app.command("tempo")(tempo.tempo)
 app.command("list")(listing.list_recordings)
 app.command("show")(listing.show)
 app.command("remove")(listing.remove)

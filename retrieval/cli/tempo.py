@@ -1,0 +1,259 @@
+"""`incipit tempo`: how fast a recording goes, by itself, against another performance, or against the score."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from retrieval.cli.console import absolute, explain, hush_decoders, json_line, warn, working
+from retrieval.cli.options import Json, LibraryFolder, Quiet
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from alignment.pulse import LocalPulse
+    from alignment.score import Score
+    from retrieval.cli.sides import Side
+
+    Floats = NDArray[np.float64]
+
+__all__ = ["tempo"]
+
+_STEP_SECONDS = 0.5
+
+
+class _Curve(NamedTuple):
+    """Tempo of one OTHER at the times of FILE; NaN throughout where it failed or is other music."""
+
+    path: str
+    values: Floats
+    accepted: bool
+    error: str = ""
+
+
+def tempo(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A recording, a score, or an id.")],
+    others: Annotated[
+        list[str] | None, typer.Argument(metavar="OTHER...", help="Performances of the same work.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the CSV there, not to stdout.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.png|svg", help="Draw it (the plot extra).")] = None,
+    window: Annotated[
+        float, typer.Option(metavar="S", min=0.1, help="Seconds over which a tempo ratio is averaged.")
+    ] = 4.0,
+    library: LibraryFolder = None,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Tell the tempo of a recording, of performances against a recording, or of performances of a score.
+
+    Prints CSV. Of one recording: time and beats a minute at each beat.
+
+    With OTHERs: the seconds of each that pass in a second of FILE, or,
+    if FILE is a score, beats a minute at each beat; blank for no match.
+
+    Example: incipit tempo gould.flac
+
+    Example: incipit tempo sonata.musicxml gould.flac richter.mp3 --plot tempo.svg
+    """
+    from alignment.errors import AlignmentError
+    from retrieval.cli.sides import read_side, resolve
+
+    hush_decoders()
+    started = time.monotonic()
+    _require_writable({"-o": output, "--plot": plot})
+    try:
+        side = read_side(resolve(file, library))
+    except AlignmentError as error:
+        warn(str(error))
+        if json:
+            json_line({"ref": absolute(file), "error": _cause(error), "others": []})
+        return 1
+    _warn_all(side)
+    if not others and side.score is None:
+        return _tell_pulse(side, output, plot, json, quiet, started)
+    times = _times(side)
+    curves = [_curve(side, other, resolve(other, library), times, window, quiet) for other in others or ()]
+    _write(_csv(side.score, times, curves), output, json)
+    if json:
+        json_line(_document(side, times, curves, started))
+    if plot is not None:
+        _draw(plot, side, times, curves)
+    if any(curve.error for curve in curves):
+        return 1
+    return 0 if not curves or any(curve.accepted for curve in curves) else 3
+
+
+def _require_writable(targets: dict[str, Path | None]) -> None:
+    for option, target in targets.items():
+        if target is not None and not target.absolute().parent.is_dir():
+            raise typer.BadParameter(f"there is no folder {target.parent} to write to", param_hint=f"'{option}'")
+    picture = targets["--plot"]
+    if picture is None:
+        return
+    from alignment.plot import PICTURE_SUFFIXES, require_picture
+
+    if picture.suffix.lower() not in PICTURE_SUFFIXES:
+        raise typer.BadParameter(f"{picture} must end in {', '.join(PICTURE_SUFFIXES)}", param_hint="'--plot'")
+    require_picture(picture)
+
+
+def _warn_all(side: Side) -> None:
+    for text in side.warnings:
+        warn(f"{side.path}: warning: {text}")
+
+
+def _cause(error: Exception) -> str:
+    return str(getattr(error, "cause", error))
+
+
+def _times(side: Side) -> Floats:
+    """Seconds of FILE at which the tempo is told: a score's beats, else every half second."""
+    import numpy as np
+
+    if side.score is not None:
+        return np.array([beat.seconds for beat in side.score.beats], np.float64)
+    return np.arange(0.0, side.audio.duration, _STEP_SECONDS)
+
+
+def _curve(side: Side, name: str, path: str, times: Floats, window: float, quiet: bool) -> _Curve:
+    import numpy as np
+
+    from alignment.errors import AlignmentError
+    from alignment.synchronise import synchronise
+    from alignment.tempo import beats_per_minute, tempo_ratio
+    from retrieval.cli.sides import read_side
+
+    nothing = np.full(times.shape, np.nan)
+    try:
+        other = read_side(path)
+        _warn_all(other)
+        with working(f"aligning {name}", quiet):
+            result = synchronise(side.audio, other.audio)
+    except AlignmentError as error:
+        warn(str(error))
+        return _Curve(absolute(path), nothing, False, _cause(error))
+    if not result.accepted:
+        explain(f"{name}: not taken for the same music (confidence {result.confidence:.2f})", quiet)
+        return _Curve(other.path, nothing, False)
+    if side.score is None:
+        values = tempo_ratio(result, times, window)
+    else:
+        values = beats_per_minute(times, result, numbers=_numbers_of_beats(side.score))
+    return _Curve(other.path, values, True)
+
+
+def _tell_pulse(side: Side, output: Path | None, plot: Path | None, json: bool, quiet: bool, started: float) -> int:
+    """The pulse of one recording."""
+    from alignment.features.onsets import onset_strength
+    from alignment.pulse import predominant_local_pulse
+    from alignment.tempo import tempo_csv
+
+    with working(f"listening to {side.path}", quiet):
+        strength = onset_strength(side.audio.samples, side.audio.rate)
+        pulse = predominant_local_pulse(strength)
+    _write(tempo_csv([("time", pulse.beats), ("bpm", pulse.beats_bpm)]), output, json)
+    if json:
+        json_line(_pulse_document(side, pulse, started))
+    if plot is not None:
+        from alignment.plot import plot_pulse
+
+        plot_pulse(plot, strength, pulse, side.path)
+    if len(pulse.beats):
+        return 0
+    explain(f"{side.path}: no pulse was found", quiet)
+    return 3
+
+
+def _pulse_document(side: Side, pulse: LocalPulse, started: float) -> dict[str, Any]:
+    return {
+        "ref": side.path,
+        "unit": "bpm",
+        "times": _numbers(pulse.beats),
+        "values": _numbers(pulse.beats_bpm),
+        "others": [],
+        "seconds": round(time.monotonic() - started, 3),
+    }
+
+
+def _csv(score: Score | None, times: Floats, curves: list[_Curve]) -> str:
+    """Columns: time, for a score measure and beat, and the tempo of each OTHER; of a score alone its own."""
+    from alignment.tempo import tempo_csv
+
+    if score is None:
+        return tempo_csv([("time", times), *((curve.path, curve.values) for curve in curves)])
+    beats = score.beats
+    places = [("measure", [beat.measure for beat in beats]), ("beat", [f"{beat.beat:g}" for beat in beats])]
+    values = [(curve.path, curve.values) for curve in curves] or [("bpm", _own_tempo(score))]
+    return tempo_csv([("time", times), *places, *values])
+
+
+def _numbers_of_beats(score: Score) -> Floats:
+    """Beats from the start; a measure that begins within a beat begins at its fraction."""
+    import numpy as np
+
+    steps = [(after.beat - before.beat) % 1.0 or 1.0 for before, after in itertools.pairwise(score.beats)]
+    return np.cumsum([0.0, *steps])[: len(score.beats)]
+
+
+def _own_tempo(score: Score) -> Floats:
+    """Beats a minute that a score itself asks for."""
+    import numpy as np
+
+    seconds = np.array([beat.seconds for beat in score.beats], np.float64)
+    if len(seconds) < 2:
+        return np.full(seconds.shape, np.nan)
+    intervals = np.diff(seconds) / np.diff(_numbers_of_beats(score))
+    return np.asarray(60.0 / np.append(intervals, intervals[-1]), np.float64)
+
+
+def _document(side: Side, times: Floats, curves: list[_Curve], started: float) -> dict[str, Any]:
+    document: dict[str, Any] = {"ref": side.path, "unit": "ratio", "times": _numbers(times)}
+    if side.score is not None:
+        document["unit"] = "bpm"
+        document["measures"] = [beat.measure for beat in side.score.beats]
+        document["beats"] = [beat.beat for beat in side.score.beats]
+        if not curves:
+            document["values"] = _numbers(_own_tempo(side.score))
+    document["others"] = [
+        {
+            "path": curve.path,
+            **({"error": curve.error} if curve.error else {}),
+            "accepted": curve.accepted,
+            "values": _numbers(curve.values),
+        }
+        for curve in curves
+    ]
+    document["seconds"] = round(time.monotonic() - started, 3)
+    return document
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    return [None if math.isnan(value) else round(value, 4) for value in values.tolist()]
+
+
+def _draw(out: Path, side: Side, times: Floats, curves: list[_Curve]) -> None:
+    from alignment.plot import plot_bpm, plot_ratio
+
+    drawn = [(curve.path, curve.values) for curve in curves if curve.accepted]
+    if side.score is None:
+        plot_ratio(out, times, drawn, side.path)
+    else:
+        own = [] if curves else [(side.path, _own_tempo(side.score))]
+        plot_bpm(out, times, drawn or own, side.path, [beat.measure for beat in side.score.beats])
+
+
+def _write(text: str, output: Path | None, json: bool) -> None:
+    if output is not None:
+        output.write_text(text, "utf-8", errors="surrogateescape")
+    elif not json:
+        sys.stdout.write(text)
