@@ -2,12 +2,13 @@
 
 AlignmentError
 ├── AudioError          a file that cannot be decoded to sound
+├── ScoreError          a file that cannot be read as a score
 └── FeatureError        sound or features that cannot be worked with
 """
 
 from __future__ import annotations
 
-__all__ = ["AlignmentError", "AudioError", "FeatureError"]
+__all__ = ["AlignmentError", "AudioError", "FeatureError", "ScoreError"]
 
 
 class AlignmentError(Exception):
@@ -28,3 +29,12 @@ class AudioError(AlignmentError):
 
 class FeatureError(AlignmentError):
     """The given sound or features cannot be worked with (too short, not finite, unlike shapes)."""
+
+
+class ScoreError(AlignmentError):
+    """A file cannot be read as a score; names the file and the cause, as `AudioError` does."""
+
+    def __init__(self, path: str, cause: str) -> None:
+        self.path = path
+        self.cause = cause
+        super().__init__(f"{path}: {cause}")

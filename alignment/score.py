@@ -1,0 +1,200 @@
+"""Scores as what is played of them: notes and beats in seconds, all repeats and voltas unfolded.
+
+A MIDI file's seconds are its own, tempo changes followed. Other scores run at their tempo marks, and at 120
+quarters a minute where there is none. A repeated measure occurs again, under the same label.
+
+A beat is what the time signature counts: 6/8 has six. The beats of a pick-up count so that they end at the
+bar line: a quarter before 4/4 is beat 4.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment._midi import read_midi
+from alignment._musicxml import read_musicxml
+from alignment._sheet import DEFAULT_TEMPO, Measure, ReadError, Sheet
+from alignment._verovio import read_encoded
+from alignment.errors import ScoreError
+
+__all__ = ["SCORE_SUFFIXES", "Beat", "Score", "is_score", "read_score"]
+
+SCORE_SUFFIXES = frozenset({".mid", ".midi", ".musicxml", ".xml", ".mxl", ".mei", ".krn"})
+"""Endings (lower case) of files that are taken for scores."""
+
+_MOST_BYTES = 2**26
+_LONGEST_SECONDS = 12 * 3600.0
+_SHORTEST_SECONDS = 0.05
+_SLOWEST, _FASTEST = 4.0, 2000.0
+"""Tempo marks beyond these, in quarters a minute, are mistakes and are passed over."""
+
+
+_TOLERANCE = 1e-3
+"""Quarters: a beat so close to the end of a measure is the next one's start."""
+
+
+class Beat(NamedTuple):
+    """A beat of a score as it is played.
+
+    Attributes:
+        seconds: when it falls.
+        measure: label of its measure, as printed; in a MIDI file counted from 1.
+        beat: from 1; a fraction where a measure begins within a beat.
+    """
+
+    seconds: float
+    measure: str
+    beat: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score, unfolded and timed.
+
+    Attributes:
+        path: the file that it is from.
+        title: as the file states it, or None.
+        notes: float64, shape `(n, 4)`, sorted: onset and offset in seconds, MIDI pitch as it sounds,
+            velocity in 0..1.
+        beats: every beat in time order; each measure's first entry is its start.
+        duration: seconds to the end of the last measure or note.
+    """
+
+    path: str
+    title: str | None
+    notes: NDArray[np.float64]
+    beats: tuple[Beat, ...]
+    duration: float
+
+    @cached_property
+    def _seconds(self) -> list[float]:
+        return [beat.seconds for beat in self.beats]
+
+    @cached_property
+    def measures(self) -> tuple[Beat, ...]:
+        """Start of each measure as played."""
+        beats = self.beats
+        starts = [
+            index
+            for index, beat in enumerate(beats)
+            if not index or beat.measure != beats[index - 1].measure or beat.beat <= beats[index - 1].beat
+        ]
+        return tuple(beats[index] for index in starts)
+
+    def position(self, seconds: float) -> tuple[str, float]:
+        """Measure and beat, with its fraction, at a time; times outside the score go by its ends."""
+        index = max(bisect_right(self._seconds, seconds) - 1, 0)
+        start, measure, beat = self.beats[index]
+        until = self._seconds[index + 1] if index + 1 < len(self.beats) else self.duration
+        share = min(max((seconds - start) / (until - start), 0.0), 1.0) if until > start else 0.0
+        return measure, beat + share * (math.floor(beat) + 1.0 - beat)
+
+
+def is_score(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name ends like a score's."""
+    return Path(path).suffix.lower() in SCORE_SUFFIXES
+
+
+def read_score(path: str | os.PathLike[str]) -> Score:
+    """Read a score: MIDI, MusicXML (also compressed), MEI or Humdrum kern. What the file holds decides, not its name.
+
+    Percussion is left out. Tied notes are one. Sustain pedals of MIDI files lengthen notes; ornaments are
+    not played out; grace notes sound briefly before the beat.
+
+    Raises:
+        ScoreError: there is no such file, nothing in it can be read as a score, it has no notes or an
+            impossible length, or the `score` extra is missing; names the file and the cause.
+    """
+    name = os.fspath(path)
+    data = _read(name)
+    try:
+        sheet = _sheet(data, Path(name).suffix.lower())
+    except ReadError as error:
+        raise ScoreError(name, str(error)) from error
+    except ImportError as error:
+        raise ScoreError(name, 'wants the score extra: pip install "incipit-music[score]"') from error
+    return _timed(name, sheet)
+
+
+def _read(name: str) -> bytes:
+    file = Path(name)
+    try:
+        if file.is_dir():
+            raise ScoreError(name, "is a folder, not a score")
+        if not file.exists():
+            raise ScoreError(name, "no such file")
+        if not file.is_file():
+            raise ScoreError(name, "is not a regular file")
+        if file.stat().st_size > _MOST_BYTES:
+            raise ScoreError(name, "is too large for a score (over 64 MB)")
+        data = file.read_bytes()
+    except (OSError, ValueError) as error:
+        raise ScoreError(name, getattr(error, "strerror", None) or str(error)) from error
+    if not data:
+        raise ScoreError(name, "the file is empty")
+    return data
+
+
+def _sheet(data: bytes, suffix: str) -> Sheet:
+    """Choose the reader by what the data begin with, and by the name only where that says nothing."""
+    if data.startswith(b"MThd") or suffix in (".mid", ".midi"):
+        return read_midi(data)
+    beginning = data[:100_000]
+    if b"**kern" in beginning or b"<mei" in beginning or suffix in (".mei", ".krn"):
+        return read_encoded(data)
+    return read_musicxml(data)
+
+
+def _timed(name: str, sheet: Sheet) -> Score:
+    """Seconds for quarters."""
+    if not len(sheet.notes):
+        raise ScoreError(name, "has no notes with a pitch")
+    clock = _Clock(sheet.tempi)
+    notes = sheet.notes.copy()
+    notes[:, :2] = clock(notes[:, :2])
+    ends = sheet.measures[-1].end if sheet.measures else 0.0
+    duration = max(float(notes[:, 1].max()), float(clock(np.array(ends))))
+    if not duration >= _SHORTEST_SECONDS or not float((notes[:, 1] - notes[:, 0]).max()) > 0:
+        raise ScoreError(name, "its notes have no duration")
+    if not duration <= _LONGEST_SECONDS:
+        raise ScoreError(name, f"would last {duration / 3600:.0f} hours: its times or tempi are broken")
+    notes = notes[np.lexsort((notes[:, 2], notes[:, 0]))]
+    return Score(name, sheet.title or None, notes, _beats(sheet.measures, clock), duration)
+
+
+class _Clock:
+    """From quarters to seconds, through all changes of tempo."""
+
+    def __init__(self, tempi: Sequence[tuple[float, float]]) -> None:
+        kept = {0.0: DEFAULT_TEMPO}
+        kept.update({when: tempo for when, tempo in tempi if _SLOWEST <= tempo <= _FASTEST})
+        self._from = np.array(sorted(kept))
+        self._quarter = np.array([60.0 / kept[when] for when in self._from.tolist()])
+        self._seconds = np.concatenate([[0.0], np.cumsum(np.diff(self._from) * self._quarter[:-1])])
+
+    def __call__(self, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
+        section = np.maximum(np.searchsorted(self._from, quarters, "right") - 1, 0)
+        return np.asarray(self._seconds[section] + (quarters - self._from[section]) * self._quarter[section])
+
+
+def _beats(measures: Sequence[Measure], clock: _Clock) -> tuple[Beat, ...]:
+    """Each measure's start, and the whole beats within it."""
+    quarters: list[float] = []
+    names: list[tuple[str, float]] = []
+    for measure in measures:
+        end = measure.first + (measure.end - measure.start - _TOLERANCE) / measure.beat
+        inside = np.arange(math.floor(measure.first + _TOLERANCE) + 1.0, end)
+        quarters += [measure.start, *(measure.start + (inside - measure.first) * measure.beat).tolist()]
+        names += [(measure.label, beat) for beat in (measure.first, *inside.tolist())]
+    seconds = clock(np.array(quarters)).tolist()
+    return tuple(Beat(when, label, beat) for when, (label, beat) in zip(seconds, names, strict=True))
