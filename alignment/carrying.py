@@ -82,6 +82,7 @@ def inverted(alignment: Synchronisation) -> Synchronisation:
                 segment.ref,
                 None if segment.path is None else segment.path.invert(),
                 segment.confidence,
+                segment.interval,
             )
             for segment in segments
         ),

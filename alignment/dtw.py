@@ -138,7 +138,7 @@ class _Sweep:
         middle = min(max(middle, 2), self.n + self.m - 2)
         ring, rings, opening = self._ring(), np.stack([self._ring()] * 3), np.full(self.m, np.inf)
         with ThreadPoolExecutor(1) as pool:
-            to_end = pool.submit(accumulate_to_end, *self.layout, middle, self.pointers, rings, opening)
+            to_end = pool.submit(lambda: accumulate_to_end(*self.layout, middle, self.pointers, rings, opening))
             taken_off = accumulate_from_start(*self.layout, middle, self.pointers, ring, self.last)
             taken_off += to_end.result()
         best, i, j, down, right = np.inf, 0, 0, 0, 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ class Segment:
         kind: "match", "only_ref" or "only_other".
         ref, other: start and end in seconds; None on the side that has nothing.
         path: of a match, strictly rising on both sides; else None.
-        confidence: of a match, in 0..1 for each point of the path; else empty.
+        confidence: of a match, for each point of the path, the probability that it is within 100 ms; else empty.
+        interval: of a match, for each point of the path, the seconds to either side in `other` within which
+            the true time lies nine times in ten; else empty.
     """
 
     kind: str
@@ -31,6 +33,13 @@ class Segment:
     other: tuple[float, float] | None
     path: WarpingPath | None
     confidence: NDArray[np.float64]
+    interval: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    @classmethod
+    def alone(cls, kind: str, start: float, end: float) -> Segment:
+        """A stretch of seconds of one side, "only_ref" or "only_other"."""
+        span, none = (start, end), np.zeros(0)
+        return cls(kind, span, None, None, none) if kind == "only_ref" else cls(kind, None, span, None, none)
 
 
 @dataclass(frozen=True)

@@ -27,17 +27,22 @@ def synchronisation_document(name: str, alignment: Synchronisation) -> dict[str,
 def _segment_document(segment: Segment) -> dict[str, Any]:
     points: list[list[float]] = []
     confidence: list[float] = []
+    interval: list[float] = []
     if segment.path is not None:
         keep = segment.path.thin()
         pairs = np.column_stack([segment.path.ref, segment.path.other])[keep]
         points = [[round(ref, DECIMALS), round(other, DECIMALS)] for ref, other in pairs.tolist()]
         confidence = [round(value, DECIMALS) for value in segment.confidence[keep].tolist()]
+        interval = (
+            [round(value, DECIMALS) for value in segment.interval[keep].tolist()] if len(segment.interval) else []
+        )
     return {
         "kind": segment.kind,
         "ref": _span(segment.ref),
         "other": _span(segment.other),
         "warping_path": points,
         "confidence": confidence,
+        "interval": interval,
     }
 
 

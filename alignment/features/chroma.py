@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal.windows import hann
 
-from alignment.errors import FeatureError
 from alignment.features.frames import HOP
 from alignment.features.spectrum import LogFrequency, log_frequency_spectrogram
 
@@ -36,22 +35,19 @@ def chroma(samples: NDArray[np.float32], rate: int, tuning: float = 0.0, hop: in
         shape `(12, frame_count(n, hop))`.
     """
     pitches = log_frequency_spectrogram(samples, rate, PITCHES, tuning, hop)
-    return normalise_columns(fold_to_chroma(pitches, PITCHES))
+    return normalise_columns(fold_to_chroma(pitches, round(PITCHES.lowest)))
 
 
-def fold_to_chroma(pitches: NDArray[np.float32], layout: LogFrequency) -> NDArray[np.float32]:
-    """Sum the bins of a semitone spectrogram that share a pitch class, shape `(12, frames)`.
+def fold_to_chroma(pitches: NDArray[np.float32], lowest: int) -> NDArray[np.float32]:
+    """Sum the rows of a semitone spectrogram that share a pitch class, shape `(12, frames)`.
 
-    Raises:
-        FeatureError: the layout is not of semitones, or does not fit the array.
+    Args:
+        pitches: shape `(semitones, frames)`.
+        lowest: MIDI number of the first row.
     """
-    if layout.bins_per_octave != 12 or pitches.shape[0] != layout.bins:
-        raise FeatureError(
-            f"The 'pitches' must be a semitone spectrogram of {layout.bins} rows. Got shape {pitches.shape} with "
-            f"{layout.bins_per_octave} bins an octave instead."
-        )
     out = np.zeros((12, pitches.shape[1]), np.float32)
-    np.add.at(out, np.rint(layout.pitches).astype(np.int64) % 12, pitches)
+    for pitch, row in enumerate(pitches, lowest):
+        out[pitch % 12] += row
     return out
 
 

@@ -1,34 +1,37 @@
-"""Features by which two performances are synchronised: harmony says where, onsets say when.
+"""Features by which two performances are synchronised.
 
-`coarse` is CENS at 5 frames a second, for the whole picture. `fine` is one unit vector for each 20 ms: chroma
-of log-compressed semitones beside the spectral flux of every semitone, seen through three window lengths.
-A flux vector's length says how strongly something begins there, compared with the second around it; what
-is missing to unit length goes to a component of its own, so that "nothing begins" is alike on both sides.
+`harmony` is CENS once in 200 ms, in which a transposition is a rotation. `coarse` is the learnt embedding
+(`alignment.features.encoder`) averaged to the same rate, for the whole picture. `fine` is one unit vector for
+each 20 ms: the embedding, beside chroma of log-compressed semitones and the spectral flux of every semitone,
+seen through three window lengths. A flux vector's length says how strongly something begins there, compared
+with the second around it; what is missing to unit length goes to a component of its own, so that "nothing
+begins" is alike on both sides.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
 
-from alignment.features.chroma import PITCHES, cens, fold_to_chroma, normalise_columns
+from alignment.features.chroma import cens, fold_to_chroma, normalise_columns, smooth_and_downsample
+from alignment.features.encoder import BANKS, compress, encode
+from alignment.features.filterbank import semitone_magnitudes
 from alignment.features.frames import FEATURE_RATE
-from alignment.features.onsets import pitch_flux
-from alignment.features.spectrum import LogFrequency, log_frequency_spectrogram
 
 __all__ = ["COARSE_DOWNSAMPLING", "SyncFeatures", "sync_features"]
 
 COARSE_DOWNSAMPLING = 10
+"""Fine frames a coarse frame."""
+
+_PITCHES = BANKS[0].bins
 _COARSE_SMOOTHING = 41
-_ONSET_SHARE = 0.5
-_ONSET_BANDS = tuple(
-    LogFrequency(lowest=lowest, bins=bins, bins_per_octave=12, shortest_window=window, longest_window=window)
-    for lowest, bins, window in ((33.0, 40, 4096), (45.0, 52, 2048), (57.0, 45, 1024))
-)
-_CHROMA_COMPRESSION = 1000.0
+_FRAMES_AT_ONCE = 4096
+_EMBEDDING_SHARE = 0.5
+_ONSET_SHARE = 0.25
 _SURROUNDINGS_SECONDS = 2.0
 _SATURATION = 1.5
 """Flux this many times its surroundings' rms counts as a full onset."""
@@ -36,46 +39,72 @@ _SATURATION = 1.5
 
 @dataclass(frozen=True)
 class SyncFeatures:
-    """Features of one recording for synchronisation; all columns have unit length.
+    """Features of one recording; all columns have unit length.
 
     Attributes:
-        coarse: CENS, float32, shape `(12, frames / 10)`, 5 a second.
-        fine: chroma and flux, float32, shape `(150, frames)`, 50 a second.
+        harmony: CENS, float32, shape `(12, ceil(frames / 10))`, 5 a second.
+        coarse: float32, shape `(64, ceil(frames / 10))`, 5 a second.
+        fine: float16, shape `(196, frames)`, 50 a second.
     """
 
+    harmony: NDArray[np.float32]
     coarse: NDArray[np.float32]
-    fine: NDArray[np.float32]
+    fine: NDArray[np.float16]
 
 
 def sync_features(samples: NDArray[np.float32], rate: int, tuning: float) -> SyncFeatures:
-    """Compute both resolutions.
+    """Compute all of them.
 
     Args:
         samples: mono at `rate`, shape `(n,)`, not silent.
         rate: samples a second.
         tuning: cents above A4 = 440 Hz; add whole hundreds to transpose.
     """
-    pitches = log_frequency_spectrogram(samples, rate, PITCHES, tuning)
-    loudest = pitches.max(initial=0.0) + 1e-12
-    plain = normalise_columns(fold_to_chroma(pitches, PITCHES))
-    compressed = np.log1p(np.float32(_CHROMA_COMPRESSION / loudest) * pitches)
-    harmony = _unit_or_even(fold_to_chroma(compressed, PITCHES))
-    flux = np.concatenate([pitch_flux(log_frequency_spectrogram(samples, rate, band, tuning)) for band in _ONSET_BANDS])
-    onsets = _saturated(flux)
-    fine = np.concatenate([np.sqrt(1.0 - _ONSET_SHARE) * harmony, np.sqrt(_ONSET_SHARE) * onsets])
-    coarse = _unit_or_even(cens(plain, _COARSE_SMOOTHING, COARSE_DOWNSAMPLING))
-    return SyncFeatures(coarse, np.asarray(fine, np.float32))
+    spectrum = semitone_magnitudes(samples, rate, BANKS, tuning)
+    chroma = normalise_columns(fold_to_chroma(spectrum[:_PITCHES], BANKS[0].lowest))
+    harmony = _unit_or_even(cens(chroma, _COARSE_SMOOTHING, COARSE_DOWNSAMPLING))
+    compress(spectrum)
+    embedding = encode(spectrum)
+    coarse = normalise_columns(smooth_and_downsample(embedding, _COARSE_SMOOTHING, COARSE_DOWNSAMPLING))
+    return SyncFeatures(harmony, coarse, _fine(embedding, spectrum))
 
 
-def _saturated(flux: NDArray[np.float32]) -> NDArray[np.float32]:
+def _fine(embedding: NDArray[np.float32], compressed: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Embedding, chroma and onsets in their shares."""
+    dims, frames = embedding.shape
+    harmony_share = 1.0 - _EMBEDDING_SHARE - _ONSET_SHARE
+    strength = _relative_strength(np.concatenate([np.square(flux).sum(axis=0) for _, flux in _flux(compressed)]))
+    out = np.empty((dims + 12 + len(compressed) - _PITCHES + 1, frames), np.float16)
+    for block, flux in _flux(compressed):
+        chroma = _unit_or_even(fold_to_chroma(compressed[:_PITCHES, block], BANKS[0].lowest))
+        out[:dims, block] = np.sqrt(_EMBEDDING_SHARE) * embedding[:, block]
+        out[dims : dims + 12, block] = np.sqrt(harmony_share) * chroma
+        out[dims + 12 :, block] = np.sqrt(_ONSET_SHARE) * _saturated(flux, strength[block])
+    return out
+
+
+def _flux(compressed: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
+    """Rises of the onset banks from frame to frame, some thousand frames at a time."""
+    onsets = compressed[_PITCHES:]
+    for first in range(0, onsets.shape[1], _FRAMES_AT_ONCE):
+        block = slice(first, min(first + _FRAMES_AT_ONCE, onsets.shape[1]))
+        before = onsets[:, max(first - 1, 0), None]
+        yield block, np.maximum(np.diff(onsets[:, block], axis=1, prepend=before), 0.0)
+
+
+def _relative_strength(power: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Length of the flux vector over its surroundings' rms, at most 1 when it is a full onset."""
+    frames = round(_SURROUNDINGS_SECONDS * FEATURE_RATE) + 1
+    surroundings = np.maximum(uniform_filter1d(power.astype(np.float64), frames), 0.0)
+    strength = np.sqrt(power) / (np.sqrt(surroundings) + 1e-3)
+    return np.minimum(strength / _SATURATION, 1.0).astype(np.float32)
+
+
+def _saturated(flux: NDArray[np.float32], strength: NDArray[np.float32]) -> NDArray[np.float32]:
     """Unit vectors of which the flux takes the share that its strength deserves, and a last component the rest."""
-    power = np.square(flux).sum(axis=0)
-    surroundings = uniform_filter1d(power.astype(np.float64), round(_SURROUNDINGS_SECONDS * FEATURE_RATE) + 1)
-    strength = np.sqrt(power) / (np.sqrt(np.maximum(surroundings, 0.0)) + 1e-3)
-    share = np.minimum(strength / _SATURATION, 1.0)
-    direction = normalise_columns(flux) * np.sqrt(share)
+    direction = normalise_columns(flux) * np.sqrt(strength)
     rest = np.sqrt(np.maximum(0.0, 1.0 - np.square(direction).sum(axis=0, keepdims=True)))
-    return np.concatenate([direction, rest]).astype(np.float32)
+    return np.concatenate([direction, rest])
 
 
 def _unit_or_even(chroma: NDArray[np.float32]) -> NDArray[np.float32]:

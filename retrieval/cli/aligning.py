@@ -7,12 +7,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrieval.cli.alignment_files import Format, alignment_document, alignment_text, format_of, write_warped
+from retrieval.cli.alignment_files import (
+    Format,
+    alignment_document,
+    alignment_text,
+    format_of,
+    require_plot,
+    write_plot,
+    write_warped,
+)
 from retrieval.cli.console import (
     ProgressBar,
     absolute,
@@ -28,6 +37,7 @@ from retrieval.cli.sides import Other, Side, read_side, resolve
 
 if TYPE_CHECKING:
     from alignment.annotations import Annotations
+    from alignment.ensemble import Ensemble
 
 __all__ = ["align"]
 
@@ -59,6 +69,9 @@ def align(
         str | None,
         typer.Option(metavar="LABELS", help="Write these annotations of REF (CSV, Audacity, SRT, VTT) for OTHER."),
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="OUT.png|svg", help="Draw the path over the cost matrix (the plot extra).")
+    ] = None,
     library: LibraryFolder = None,
     json: Json = False,
     quiet: Quiet = False,
@@ -75,6 +88,7 @@ def align(
 
     Example: incipit align old.flac new.flac --carry labels.txt -o new-labels.txt
     """
+    from alignment.ensemble import Ensemble
     from alignment.errors import AlignmentError
 
     hush_decoders()
@@ -83,23 +97,39 @@ def align(
     if carry is not None and (format is not None or (json and output is None)):
         raise typer.BadParameter("--carry writes annotations in their own format, and beside --json to -o FILE")
     if len(others) > 1:
-        _refuse_several({"--warp": warp, "--carry": carry, "--anchor": anchor, f"--format {wanted}": wanted.is_for_one})
+        _refuse_several(
+            {
+                "--warp": warp,
+                "--plot": plot,
+                "--carry": carry,
+                "--anchor": anchor,
+                f"--format {wanted}": wanted.is_for_one,
+            }
+        )
     options = {**({"band": band} if band else {}), **({"anchors": _anchors(anchor)} if anchor else {})}
     paths = [resolve(name, library) for name in (ref, *others)]
     _require_score(wanted, paths)
-    _require_writable({"-o": output, "--warp": warp}, [*paths, carry])
+    _require_writable({"-o": output, "--warp": warp, "--plot": plot}, [*paths, carry])
+    if plot is not None:
+        require_plot(plot)
     try:
         labels = _labels(carry)
-        reference = read_side(paths[0])
+        reference, sound = read_side(paths[0])
+        ensemble = Ensemble(sound)
+        del sound
     except AlignmentError as error:
         return _refuse(ref, error, json)
     _tell_warnings(reference)
-    done = _align_all(reference, list(zip(others, paths[1:], strict=True)), options, quiet)
+    done = _align_all(reference, ensemble, list(zip(others, paths[1:], strict=True)), options, quiet)
     document = alignment_document(reference, done, time.monotonic() - started)
     text = _carried(labels, done[0], quiet) if labels else alignment_text(reference, done, document, wanted)
     _write(text, output, document if json else None)
-    warped = warp is None or not done[0].accepted or _warped(reference, done[0], warp)
-    if not warped or any(other.alignment is None for other in done):
+    made = all(
+        _made(write, reference, done[0], target)
+        for write, target in ((write_warped, warp), (write_plot, plot))
+        if target is not None and done[0].accepted
+    )
+    if not made or any(other.alignment is None for other in done):
         return 1
     return 0 if any(other.accepted for other in done) else 3
 
@@ -157,9 +187,9 @@ def _anchor(text: str) -> tuple[float, float]:
 def _require_inside(anchors: Sequence[tuple[float, float]], ref: Side, other: Side) -> None:
     for anchor in anchors:
         for seconds, side in zip(anchor, (ref, other), strict=True):
-            if not 0.0 <= seconds <= side.audio.duration:
+            if not 0.0 <= seconds <= side.duration:
                 raise typer.BadParameter(
-                    f"{clock(seconds)} is not within {side.path}, which is {clock(side.audio.duration)} long",
+                    f"{clock(seconds)} is not within {side.path}, which is {clock(side.duration)} long",
                     param_hint="'--anchor'",
                 )
 
@@ -184,14 +214,18 @@ def _cause(error: Exception) -> str:
     return str(getattr(error, "cause", error))
 
 
-def _align_all(reference: Side, others: list[tuple[str, str]], options: dict[str, Any], quiet: bool) -> list[Other]:
+def _align_all(
+    reference: Side, ensemble: Ensemble, others: list[tuple[str, str]], options: dict[str, Any], quiet: bool
+) -> list[Other]:
     """Align one after the other, given by name and path; one that fails does not stop the rest."""
     done = []
     with _progress([name for name, _ in others], quiet) as tell:
         for name, path in others:
-            other = _align_one(reference, path, options)
+            other = _align_one(reference, ensemble, path, options)
             tell(name, other)
             done.append(other)
+        joint = iter(ensemble.joint())
+        done = [replace(other, alignment=next(joint)) if other.alignment is not None else other for other in done]
     for (name, _), other in zip(others, done, strict=True):
         _summarise(name, other, quiet)
     return done
@@ -218,14 +252,13 @@ def _progress(names: list[str], quiet: bool) -> Iterator[Callable[[str, Other], 
         yield tell
 
 
-def _align_one(reference: Side, path: str, options: dict[str, Any]) -> Other:
+def _align_one(reference: Side, ensemble: Ensemble, path: str, options: dict[str, Any]) -> Other:
     from alignment.errors import AlignmentError
-    from alignment.synchronise import synchronise
 
     try:
-        side = read_side(path)
+        side, sound = read_side(path)
         _require_inside(options.get("anchors", ()), reference, side)
-        return Other(side.path, side, synchronise(reference.audio, side.audio, **options))
+        return Other(side.path, side, ensemble.add(sound, **options))
     except AlignmentError as error:
         return Other(absolute(path), error=_cause(error))
 
@@ -276,12 +309,13 @@ def _carried(labels: Annotations, other: Other, quiet: bool) -> str | None:
     return write_annotations(carried)
 
 
-def _warped(reference: Side, other: Other, target: Path) -> bool:
+def _made(write: Callable[[Side, Other, Path], None], reference: Side, other: Other, target: Path) -> bool:
+    """Write a file that takes long; tell why where that fails."""
     from alignment.errors import AlignmentError
 
     try:
-        write_warped(reference, other, target)
-    except AlignmentError as error:
+        write(reference, other, target)
+    except (AlignmentError, OSError) as error:
         warn(str(error))
         return False
     return True

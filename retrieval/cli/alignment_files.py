@@ -8,12 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrieval.cli.sides import Other, Side, score_among
+import typer
+
+from retrieval.cli.sides import Other, Side, read_side, score_among
 
 if TYPE_CHECKING:
     from alignment.score import Beat
 
-__all__ = ["Format", "alignment_document", "alignment_text", "format_of", "write_warped"]
+__all__ = ["Format", "alignment_document", "alignment_text", "format_of", "require_plot", "write_plot", "write_warped"]
 
 
 class Format(StrEnum):
@@ -83,10 +85,28 @@ def write_warped(reference: Side, other: Other, target: Path) -> None:
     assert other.side is not None, "what is aligned was read"
     assert other.alignment is not None, "only what is aligned is warped"
     if other.side.score is None:
-        warp_file(other.path, reference.audio.duration, other.alignment, target)
-    else:
-        samples = warp_onto(reference.audio, other.side.audio, other.alignment)
-        soundfile.write(target, samples, other.side.audio.rate)
+        warp_file(other.path, reference.duration, other.alignment, target)
+        return
+    ref, sound = read_side(reference.path)[1], read_side(other.path)[1]
+    soundfile.write(target, warp_onto(ref, sound, other.alignment), sound.rate)
+
+
+def require_plot(target: Path) -> None:
+    """Refuse what cannot be drawn before the long work; the file must end as a picture does."""
+    from alignment.plot import PICTURE_SUFFIXES, require_picture
+
+    if target.suffix.lower() not in PICTURE_SUFFIXES:
+        raise typer.BadParameter(f"{target} must end in {', '.join(PICTURE_SUFFIXES)}", param_hint="'--plot'")
+    require_picture(target)
+
+
+def write_plot(reference: Side, other: Other, target: Path) -> None:
+    """Draw the path over the cost matrix; raises AlignmentError or OSError."""
+    from alignment.plot import plot_alignment
+
+    assert other.alignment is not None, "only what is aligned is drawn"
+    names = Path(reference.path).name, Path(other.path).name
+    plot_alignment(target, read_side(reference.path)[1], read_side(other.path)[1], other.alignment, names)
 
 
 def _labels(reference: Side, other: Other, beats: Sequence[Beat], format: Format) -> str:

@@ -23,13 +23,13 @@ class Side:
 
     Attributes:
         path: absolute.
-        audio: its sound, at the analysis rate.
+        duration: in seconds.
         score: the score, if it is one.
         warnings: one line for each fault that did not prevent reading.
     """
 
     path: str
-    audio: Audio
+    duration: float
     score: Score | None = None
     warnings: tuple[str, ...] = ()
 
@@ -54,9 +54,11 @@ def resolve(name: str, library: Path | None) -> str:
     return name if os.path.lexists(name) else _path_of(name, library_folder(library)) or name
 
 
-def read_side(path: str) -> Side:
-    """Decode a recording, or make a score sound; raises AlignmentError where that fails."""
+def read_side(path: str) -> tuple[Side, Audio]:
+    """Decode a recording, or make a score sound; raises AlignmentError where that fails.
 
+    The sound comes beside what is told of it, so that it can be let go: an hour takes 300 MB.
+    """
     from alignment.audio import read_audio
     from alignment.score import is_score, read_score
 
@@ -64,9 +66,10 @@ def read_side(path: str) -> Side:
         from alignment.score_sound import score_sound
 
         score = read_score(path)
-        return Side(absolute(path), score_sound(score), score)
-    audio = read_audio(path)
-    return Side(absolute(path), audio, None, audio.warnings)
+        sound = score_sound(score)
+        return Side(absolute(path), sound.duration, score), sound
+    sound = read_audio(path)
+    return Side(absolute(path), sound.duration, None, sound.warnings), sound
 
 
 def score_among(reference: Side, others: list[Other]) -> tuple[Score | None, int | None]:

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from alignment.audio import Audio
     from alignment.pulse import LocalPulse
     from alignment.score import Score
+    from alignment.synchronise import Analysed
     from retrieval.cli.sides import Side
 
     Floats = NDArray[np.float64]
@@ -66,13 +68,14 @@ def tempo(
     Example: incipit tempo sonata.musicxml gould.flac richter.mp3 --plot tempo.svg
     """
     from alignment.errors import AlignmentError
+    from alignment.synchronise import analyse
     from retrieval.cli.sides import read_side, resolve
 
     hush_decoders()
     started = time.monotonic()
     _require_writable({"-o": output, "--plot": plot})
     try:
-        side = read_side(resolve(file, library))
+        side, sound = read_side(resolve(file, library))
     except AlignmentError as error:
         warn(str(error))
         if json:
@@ -80,9 +83,13 @@ def tempo(
         return 1
     _warn_all(side)
     if not others and side.score is None:
-        return _tell_pulse(side, output, plot, json, quiet, started)
+        return _tell_pulse(side, sound, output, plot, json, quiet, started)
     times = _times(side)
-    curves = [_curve(side, other, resolve(other, library), times, window, quiet) for other in others or ()]
+    curves: list[_Curve] = []
+    if others:
+        analysed = analyse(sound)
+        del sound
+        curves = [_curve(side, analysed, other, resolve(other, library), times, window, quiet) for other in others]
     _write(_csv(side.score, times, curves), output, json)
     if json:
         json_line(_document(side, times, curves, started))
@@ -122,10 +129,10 @@ def _times(side: Side) -> Floats:
 
     if side.score is not None:
         return np.array([beat.seconds for beat in side.score.beats], np.float64)
-    return np.arange(0.0, side.audio.duration, _STEP_SECONDS)
+    return np.arange(0.0, side.duration, _STEP_SECONDS)
 
 
-def _curve(side: Side, name: str, path: str, times: Floats, window: float, quiet: bool) -> _Curve:
+def _curve(side: Side, analysed: Analysed, name: str, path: str, times: Floats, window: float, quiet: bool) -> _Curve:
     import numpy as np
 
     from alignment.errors import AlignmentError
@@ -135,10 +142,10 @@ def _curve(side: Side, name: str, path: str, times: Floats, window: float, quiet
 
     nothing = np.full(times.shape, np.nan)
     try:
-        other = read_side(path)
+        other, sound = read_side(path)
         _warn_all(other)
         with working(f"aligning {name}", quiet):
-            result = synchronise(side.audio, other.audio)
+            result = synchronise(analysed, sound)
     except AlignmentError as error:
         warn(str(error))
         return _Curve(absolute(path), nothing, False, _cause(error))
@@ -152,14 +159,16 @@ def _curve(side: Side, name: str, path: str, times: Floats, window: float, quiet
     return _Curve(other.path, values, True)
 
 
-def _tell_pulse(side: Side, output: Path | None, plot: Path | None, json: bool, quiet: bool, started: float) -> int:
+def _tell_pulse(
+    side: Side, sound: Audio, output: Path | None, plot: Path | None, json: bool, quiet: bool, started: float
+) -> int:
     """The pulse of one recording."""
     from alignment.features.onsets import onset_strength
     from alignment.pulse import predominant_local_pulse
     from alignment.tempo import tempo_csv
 
     with working(f"listening to {side.path}", quiet):
-        strength = onset_strength(side.audio.samples, side.audio.rate)
+        strength = onset_strength(sound.samples, sound.rate)
         pulse = predominant_local_pulse(strength)
     _write(tempo_csv([("time", pulse.beats), ("bpm", pulse.beats_bpm)]), output, json)
     if json:

@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 
-
 SINGLE = ((1, 1), (1, 0), (0, 1))
 
 

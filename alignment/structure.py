@@ -1,0 +1,233 @@
+"""Which sections of two recordings correspond, and which stand alone.
+
+One exact dynamic programme has three states: both recordings go on together, only the first does, only the
+second does. A frame that stands alone costs a fixed share of what a frame costs that is matched with unlike
+music, and the first of a run costs more, so that only longer stretches are left out (affine gaps, as in Grachten,
+Gasser, Arzt and Widmer, Automatic Alignment of Music Performances with Structural Differences, ISMIR 2013).
+Sections in another order are found by aligning again what was left over on both sides (repeated local
+alignment, as in Müller and Appelt, ICASSP 2008).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment._structure_kernels import MATCH, accumulate_states, trace_states
+from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor
+
+__all__ = ["Correspondence", "Gaps", "corresponding_sections", "left_over", "sharpen"]
+
+_LEAST_LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What it costs that frames stand alone, where 1 is the cost of matching a frame with unlike music.
+
+    Attributes:
+        each: of a frame.
+        opening: of the first of a run between two matches, in addition.
+        start, end: of the first of a run before the first or after the last match, in addition; infinity
+            where the sequences are known to correspond there.
+        least_gain: what a match must save over leaving all of it alone.
+    """
+
+    each: float
+    opening: float
+    start: float
+    end: float
+    least_gain: float
+
+
+@dataclass(frozen=True)
+class Correspondence:
+    """A section of both recordings that corresponds.
+
+    Attributes:
+        path: frames of x and of y, int64, shape `(points, 2)`; never falling, each step at most 1.
+        gain: what the match saves over leaving its frames alone, in costs of a frame matched with unlike music.
+    """
+
+    path: NDArray[np.int64]
+    gain: float
+
+    @property
+    def x(self) -> tuple[int, int]:
+        """First frame of x and the one after the last."""
+        return int(self.path[0, 0]), int(self.path[-1, 0]) + 1
+
+    @property
+    def y(self) -> tuple[int, int]:
+        """First frame of y and the one after the last."""
+        return int(self.path[0, 1]), int(self.path[-1, 1]) + 1
+
+
+def corresponding_sections(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    gaps: Gaps,
+    shortest: int,
+    band: Corridor | None = None,
+) -> list[Correspondence]:
+    """Find the sections that correspond, in the order of x; those of y may come in another order.
+
+    Args:
+        x, y: unit columns, shapes `(d, n)` and `(d, m)`.
+        gaps: costs.
+        shortest: frames on either side that a section out of order has at least.
+        band: cells that may be matched; then sections keep their order.
+    """
+    sides = _Sides.of(x, y, band)
+    found = _aligned(sides, gaps)
+    while band is None:
+        more = _out_of_order(sides, found, gaps, shortest)
+        if more is None:
+            break
+        found.append(more)
+    return sorted(found, key=lambda match: match.x)
+
+
+def sharpen(
+    x: NDArray[np.float16],
+    y: NDArray[np.float16],
+    before: tuple[int, int],
+    after: tuple[int, int],
+    reach: int,
+    gaps: Gaps,
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Place a cut anew: where the match before it ends and where the one after it begins.
+
+    Args:
+        x, y: unit columns.
+        before: frames of x and y at which the earlier match ends (exclusive).
+        after: frames of x and y at which the later match begins.
+        reach: how far the ends may move; so far inside both matches the path stays as it was.
+        gaps: costs.
+    """
+    rows = _around(before[0], after[0], reach, x.shape[1])
+    columns = _around(before[1], after[1], reach, y.shape[1])
+    part_x, part_y = x[:, rows].astype(np.float32), y[:, columns].astype(np.float32)
+    states = _states(_Sides.of(part_x, part_y), gaps)
+    alone = np.flatnonzero(states[:, 2] != MATCH)
+    if not len(alone):
+        return before, after
+    # The longest run of frames that stand alone is the cut.
+    run = max(np.split(alone, np.flatnonzero(np.diff(alone) > 1) + 1), key=len)
+    i, j = states[run[0] - 1, :2] + 1 if run[0] else (0, 0)
+    k, m = states[run[-1] + 1, :2] if run[-1] + 1 < len(states) else (len(rows), len(columns))
+    return (_frame(rows, i), _frame(columns, j)), (_frame(rows, k), _frame(columns, m))
+
+
+def _frame(frames: NDArray[np.int64], place: int) -> int:
+    return int(frames[place]) if place < len(frames) else int(frames[-1]) + 1
+
+
+def _around(end: int, start: int, reach: int, frames: int) -> NDArray[np.int64]:
+    """Frames within `reach` of a cut, without the middle of what is left out."""
+    inside = np.arange(max(0, end - reach), min(frames, start + reach))
+    return inside[(inside < end + reach) | (inside >= start - reach)]
+
+
+class _Sides(NamedTuple):
+    """Both sequences, half of each frame's mean distance to the other side, and the cells that may match."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    level_x: NDArray[np.float64]
+    level_y: NDArray[np.float64]
+    low: NDArray[np.int64]
+    high: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, x: NDArray[np.float32], y: NDArray[np.float32], band: Corridor | None = None) -> _Sides:
+        level_x = 1.0 - x.T @ y.mean(axis=1)
+        level_y = 1.0 - y.T @ x.mean(axis=1)
+        n, m = x.shape[1], y.shape[1]
+        return cls(
+            x,
+            y,
+            np.maximum(level_x.astype(np.float64), _LEAST_LEVEL) / 2.0,
+            np.maximum(level_y.astype(np.float64), _LEAST_LEVEL) / 2.0,
+            np.zeros(n, np.int64) if band is None else band.low,
+            np.full(n, m, np.int64) if band is None else band.high,
+        )
+
+    def part(self, low: int, high: int, left: int, right: int) -> _Sides:
+        """Only these frames of x and of y, all cells allowed."""
+        n, m = high - low, right - left
+        return _Sides(
+            self.x[:, low:high],
+            self.y[:, left:right],
+            self.level_x[low:high],
+            self.level_y[left:right],
+            np.zeros(n, np.int64),
+            np.full(n, m, np.int64),
+        )
+
+
+def _states(sides: _Sides, gaps: Gaps) -> NDArray[np.int64]:
+    """Rows (frame of x, frame of y, state) of the best path, in order."""
+    n, m = sides.x.shape[1], sides.y.shape[1]
+    pointers = np.empty((n + 1, m + 1), np.uint8)
+    totals = accumulate_states(
+        np.ascontiguousarray(sides.x.T, np.float32),
+        np.ascontiguousarray(sides.y, np.float32),
+        sides.level_x,
+        sides.level_y,
+        sides.low,
+        sides.high,
+        np.asarray(SYMMETRIC_WEIGHTS, np.float64),
+        gaps.each,
+        gaps.opening,
+        gaps.start,
+        gaps.end,
+        pointers,
+    )
+    path = np.empty((n + m + 1, 3), np.int64)
+    return path[trace_states(pointers, int(np.argmin(totals)), path) :]
+
+
+def _aligned(sides: _Sides, gaps: Gaps) -> list[Correspondence]:
+    """The matches of the best path that are worth it."""
+    found = []
+    for state, rows in groupby(_states(sides, gaps).tolist(), key=lambda row: row[2]):
+        if state == MATCH:
+            path = np.array(list(rows), np.int64)[:, :2]
+            gain = _gain(sides, path, gaps)
+            if gain >= gaps.least_gain:
+                found.append(Correspondence(path, gain))
+    return found
+
+
+def _gain(sides: _Sides, path: NDArray[np.int64], gaps: Gaps) -> float:
+    i, j = path.T
+    distances = np.maximum(1.0 - np.einsum("dp,dp->p", sides.x[:, i], sides.y[:, j]), 0.0)
+    both = np.concatenate([[True], (np.diff(path, axis=0) == 1).all(axis=1)])
+    weights = np.where(both, SYMMETRIC_WEIGHTS[0], SYMMETRIC_WEIGHTS[1])
+    alone = gaps.each * (i[-1] - i[0] + 1 + j[-1] - j[0] + 1)
+    return float(alone - (weights * distances / (sides.level_x[i] + sides.level_y[j])).sum())
+
+
+def _out_of_order(sides: _Sides, found: list[Correspondence], gaps: Gaps, shortest: int) -> Correspondence | None:
+    """The best match among what is left over on both sides, or None."""
+    local = replace(gaps, start=0.0, end=0.0)
+    best: Correspondence | None = None
+    for low, high in left_over([match.x for match in found], sides.x.shape[1], shortest):
+        for left, right in left_over([match.y for match in found], sides.y.shape[1], shortest):
+            for match in _aligned(sides.part(low, high, left, right), local):
+                lengths = np.ptp(match.path, axis=0) + 1
+                if lengths.min() >= shortest and (best is None or match.gain > best.gain):
+                    best = Correspondence(match.path + np.array([low, left]), match.gain)
+    return best
+
+
+def left_over(spans: Sequence[tuple[int, int]], frames: int, shortest: int = 1) -> list[tuple[int, int]]:
+    """Stretches of at least `shortest` frames that no span covers."""
+    edges = [(0, 0), *sorted(spans), (frames, frames)]
+    return [(end, start) for (_, end), (start, _) in pairwise(edges) if start - end >= shortest]
