@@ -44,6 +44,7 @@ _SHORTEST_SECONDS = 0.2
 _SHORTEST_ALONE_SECONDS = 0.5
 _SURROUNDINGS_SECONDS = 4.0
 _AT_THE_EDGE_SECONDS = 0.1
+_SILENCE_ALIKE_SECONDS = 2.0
 _COARSE_RATE = FEATURE_RATE / COARSE_DOWNSAMPLING
 _MOST_COARSE_CELLS = 90_000_000
 """A programme of an hour against an hour takes every second coarse frame."""
@@ -263,7 +264,7 @@ def _sections(pair: _Pair) -> tuple[list[_Section], float]:
     for number, ((i, j), (k, m)) in enumerate(pairwise(line)):
         if k <= i or m <= j:
             continue
-        part = replace(gaps, start=np.inf if number else gaps.start, end=np.inf if number < len(fixed) else gaps.end)
+        part = _between_anchors(gaps, bool(number), number < len(fixed))
         within = None if allowed is None else _part(allowed, i, j, k, m)
         matches = corresponding_sections(x[:, i:k], y[:, j:m], part, shortest, within)
         found += [Correspondence(match.path + np.array([i, j]), match.gain) for match in matches]
@@ -271,6 +272,18 @@ def _sections(pair: _Pair) -> tuple[list[_Section], float]:
         return [], 0.0
     confidence = probability_of_same_music(evidence_of_same_music(x, y, found, gaps))
     return [_section(match, scale, pair.frames) for match in _joined(found)], confidence
+
+
+def _between_anchors(gaps: Gaps, from_anchor: bool, to_anchor: bool) -> Gaps:
+    """The costs of a stretch that begins or ends at an anchor, where it corresponds whatever that costs."""
+    if not from_anchor and not to_anchor:
+        return gaps
+    return replace(
+        gaps,
+        start=np.inf if from_anchor else gaps.start,
+        end=np.inf if to_anchor else gaps.end,
+        least_gain=-np.inf,
+    )
 
 
 def _pooled(features: NDArray[np.float32], count: int) -> NDArray[np.float32]:
@@ -343,7 +356,7 @@ def _match(pair: _Pair, section: _Section) -> _Match:
         for start, end in pairwise(corners)
         for block_start, block_end in _blocks(start, end, section.points)
     ]
-    return _chained(pieces, fixed)
+    return _chained(pieces)
 
 
 def _frames(point: tuple[float, float]) -> tuple[int, int]:
@@ -418,8 +431,8 @@ def _within(corridor: Corridor, allowed: Corridor | None, start: tuple[int, int]
     return Corridor(np.maximum.accumulate(low), np.maximum.accumulate(high))
 
 
-def _chained(pieces: Sequence[_Match], fixed: Sequence[tuple[float, float]]) -> _Match:
-    """One path; pieces that overlap meet in the middle of it, and anchors are points of it."""
+def _chained(pieces: Sequence[_Match]) -> _Match:
+    """One path; pieces that overlap meet in the middle of it."""
     ends = [piece.ref[-1] for piece in pieces]
     starts = [piece.ref[0] for piece in pieces]
     meeting = [-np.inf, *((end + start) / 2.0 for end, start in zip(ends[:-1], starts[1:], strict=True)), np.inf]
@@ -430,17 +443,14 @@ def _chained(pieces: Sequence[_Match], fixed: Sequence[tuple[float, float]]) -> 
         np.concatenate([getattr(piece, name)[keep] for piece, keep in zip(pieces, kept, strict=True)])
         for name in ("ref", "other", "deviation", "similarity")
     )
-    for anchor_ref, anchor_other in fixed:
-        before = int(np.searchsorted(ref, anchor_ref))
-        ref, other = np.insert(ref, before, anchor_ref), np.insert(other, before, anchor_other)
-        deviation, similarity = np.insert(deviation, before, 0.0), np.insert(similarity, before, 1.0)
-        other[:before] = np.minimum(other[:before], anchor_other)
-        other[before:] = np.maximum(other[before:], anchor_other)
     return _Match(ref, np.maximum.accumulate(other), deviation, similarity)
 
 
 def _segment(pair: _Pair, match: _Match, confidence: float) -> Segment:
-    path = WarpingPath(match.ref + pair.left.start, match.other + pair.right.start).monotone()
+    path = WarpingPath(match.ref, match.other).monotone()
+    for anchor in pair.anchors:
+        path = _through(path, *anchor)
+    path = WarpingPath(path.ref + pair.left.start, path.other + pair.right.start)
     at = path.ref - pair.left.start
     deviation = np.interp(at, match.ref, match.deviation)
     similarity = np.interp(at, match.ref, match.similarity)
@@ -451,6 +461,17 @@ def _segment(pair: _Pair, match: _Match, confidence: float) -> Segment:
         path,
         confidence * point_confidence(deviation, similarity),
         point_interval(deviation, similarity),
+    )
+
+
+def _through(path: WarpingPath, ref: float, other: float) -> WarpingPath:
+    """The path with one more point in place of those that contradict it, if the point is within the path."""
+    if not (path.ref[0] < ref < path.ref[-1] and path.other[0] < other < path.other[-1]):
+        return path
+    before, after = (path.ref < ref) & (path.other < other), (path.ref > ref) & (path.other > other)
+    return WarpingPath(
+        np.concatenate([path.ref[before], [ref], path.ref[after]]),
+        np.concatenate([path.other[before], [other], path.other[after]]),
     )
 
 
@@ -475,17 +496,22 @@ def _segments(matches: list[Segment], left: Analysed, right: Analysed) -> tuple[
 
 
 def _over_silence(matches: list[Segment], left: Analysed, right: Analysed) -> list[Segment]:
-    """Let the matches at the ends of the music reach over the silence beyond, where both sides have some."""
+    """Let the matches at the ends of the music reach over the silence beyond, as far as both sides have it.
+
+    Silence that one side has much more of stands alone.
+    """
     out = list(matches)
     starts, ends = np.array([left.start, right.start]), np.array([left.end, right.end])
     durations = np.array([left.duration, right.duration])
-    for at, edge, beyond in ((0, starts, np.zeros(2)), (-1, ends, durations)):
+    for at, edge, silence in ((0, starts, starts), (-1, ends, durations - ends)):
         path = out[at].path if out else None
-        if path is None:
+        if path is None or silence.min() < 1.0 / FEATURE_RATE:
             continue
-        away = np.abs(np.array([path.ref[at], path.other[at]]) - edge).max()
-        if away <= _AT_THE_EDGE_SECONDS and np.abs(beyond - edge).min() >= 1.0 / FEATURE_RATE:
-            out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
+        if np.abs(np.array([path.ref[at], path.other[at]]) - edge).max() > _AT_THE_EDGE_SECONDS:
+            continue
+        shared = silence if np.ptp(silence) <= _SILENCE_ALIKE_SECONDS else np.full(2, silence.min())
+        beyond = edge + shared if at else edge - shared
+        out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
     return out
 
 

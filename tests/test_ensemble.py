@@ -1,0 +1,58 @@
+"""Several performances aligned jointly agree with each other and with the truth."""
+
+import numpy as np
+import pytest
+from demo_music import contrasting, perform
+from demo_pieces import PIECES
+
+from alignment import Audio, synchronise
+from alignment.audio import ANALYSIS_RATE
+from alignment.ensemble import Ensemble, paths_between, synchronise_all
+
+
+@pytest.fixture(scope="module")
+def performances():
+    """Four performances of one piece, unlike in timing and sound: true times of the notes, and sound."""
+    manners = [*contrasting(0), *contrasting(1)]
+    rendered = [perform(PIECES[0], manner, ANALYSIS_RATE) for manner in manners]
+    return [one.seconds for one in rendered], [Audio(one.samples) for one in rendered]
+
+
+@pytest.fixture(scope="module")
+def joint(performances):
+    _, audio = performances
+    return synchronise_all(audio[0], audio[1:])
+
+
+def test_every_performance_meets_the_reference_at_the_notes(performances, joint):
+    seconds, _ = performances
+    for truth, alignment in zip(seconds[1:], joint, strict=True):
+        assert alignment.accepted
+        errors = np.abs(alignment.path.map(seconds[0]) - truth)
+        assert np.median(errors) < 0.05
+        assert np.mean(errors < 0.1) > 0.9
+
+
+def test_going_through_a_third_performance_is_going_straight(joint):
+    (between,) = paths_between(joint[0], joint[1])
+    times = np.linspace(joint[0].path.ref[10], joint[0].path.ref[-10], 300)
+    through = between.map(joint[0].path.map(times))
+    assert np.abs(through - joint[1].path.map(times)).max() < 0.02
+
+
+def test_two_recordings_alone_are_aligned_as_a_pair(performances):
+    _, audio = performances
+    ensemble = Ensemble(audio[0])
+    ensemble.add(audio[1])
+    (alignment,) = ensemble.joint()
+    assert np.array_equal(alignment.path.other, synchronise(audio[0], audio[1]).path.other)
+
+
+def test_what_the_user_anchored_stays(performances, joint):
+    seconds, audio = performances
+    anchor = (float(seconds[0][10]), float(seconds[1][10]) + 0.05)
+    ensemble = Ensemble(audio[0])
+    ensemble.add(audio[1], anchors=[anchor])
+    for more in audio[2:]:
+        ensemble.add(more)
+    assert float(ensemble.joint()[0].path.map(anchor[0])) == pytest.approx(anchor[1], abs=1e-6)

@@ -1,0 +1,99 @@
+"""Sections that one side lacks, repeats or moves are told from those that correspond."""
+
+import numpy as np
+import pytest
+
+from alignment.structure import Gaps, corresponding_sections, sharpen
+
+GAPS = Gaps(each=0.6, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
+SHORTEST = 25
+
+
+def music(seed, frames, dims=16, held=4):
+    """Unit columns that change every few frames, as harmonies do."""
+    rng = np.random.default_rng(seed)
+    values = np.repeat(rng.standard_normal((dims, frames // held + 1)), held, axis=1)[:, :frames]
+    values = values + 0.2 * rng.standard_normal(values.shape)
+    return (values / np.linalg.norm(values, axis=0)).astype(np.float32)
+
+
+def played(parts, seed):
+    """Another performance: the parts one after the other, with noise."""
+    whole = np.concatenate(parts, axis=1)
+    noisy = whole + 0.08 * np.random.default_rng(seed).standard_normal(whole.shape).astype(np.float32)
+    return noisy / np.linalg.norm(noisy, axis=0)
+
+
+def spans(found):
+    return [(match.x, match.y) for match in found]
+
+
+def near(found, wanted):
+    assert len(found) == len(wanted), (found, wanted)
+    for a, b in zip(found, wanted, strict=True):
+        assert np.abs(np.array(a) - np.array(b)).max() <= 4, (found, wanted)
+
+
+@pytest.fixture(scope="module")
+def parts():
+    whole = music(0, 600)
+    return whole[:, :200], whole[:, 200:350], whole[:, 350:]
+
+
+def test_the_same_music_is_one_section(parts):
+    found = corresponding_sections(played(parts, 1), played(parts, 2), GAPS, SHORTEST)
+    near(spans(found), [((0, 600), (0, 600))])
+
+
+def test_a_dropped_section_stands_alone(parts):
+    a, _, c = parts
+    found = corresponding_sections(played(parts, 1), played([a, c], 2), GAPS, SHORTEST)
+    near(spans(found), [((0, 200), (0, 200)), ((350, 600), (200, 450))])
+
+
+def test_a_repeat_that_only_one_plays_stands_alone(parts):
+    a, b, c = parts
+    found = corresponding_sections(played(parts, 1), played([a, b, b, c], 2), GAPS, SHORTEST)
+    assert sum(y[1] - y[0] for _, y in spans(found)) == pytest.approx(600, abs=8)
+    assert sum(x[1] - x[0] for x, _ in spans(found)) == pytest.approx(600, abs=8)
+
+
+def test_what_is_put_in_stands_alone(parts):
+    a, b, c = parts
+    found = corresponding_sections(played(parts, 1), played([a, music(9, 120), b, c], 2), GAPS, SHORTEST)
+    near(spans(found), [((0, 200), (0, 200)), ((200, 600), (320, 720))])
+
+
+def test_other_sound_before_and_after_stands_alone(parts):
+    x = played(parts, 1)
+    y = played([music(5, 80), *parts, music(6, 90)], 2)
+    near(spans(corresponding_sections(x, y, GAPS, SHORTEST)), [((0, 600), (80, 680))])
+
+
+def test_swapped_sections_are_both_found(parts):
+    a, b, c = parts
+    found = corresponding_sections(played(parts, 1), played([a, c, b], 2), GAPS, SHORTEST)
+    near(spans(found), [((0, 200), (0, 200)), ((200, 350), (450, 600)), ((350, 600), (200, 450))])
+
+
+def test_exchanging_the_sides_exchanges_the_sections(parts):
+    a, b, c = parts
+    x, y = played(parts, 1), played([a, c, b], 2)
+    there = corresponding_sections(x, y, GAPS, SHORTEST)
+    back = corresponding_sections(y, x, GAPS, SHORTEST)
+    near(sorted((x, y) for y, x in spans(back)), spans(there))
+
+
+def test_unlike_music_has_nothing_in_common():
+    found = corresponding_sections(music(1, 400), music(2, 420), GAPS, SHORTEST)
+    covered = sum(x[1] - x[0] for x, _ in spans(found))
+    assert covered < 0.2 * 400
+
+
+def test_a_cut_is_sharpened_to_the_frame(parts):
+    a, b, c = parts
+    x, y = played([a, b, c], 1), played([a, c], 2)
+    gaps = Gaps(each=0.6, opening=5.0, start=np.inf, end=np.inf, least_gain=0.0)
+    half = np.float16
+    end, start = sharpen(x.astype(half), y.astype(half), (193, 193), (343, 193), 60, gaps)
+    near([(end, start)], [((200, 200), (350, 200))])
