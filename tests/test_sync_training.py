@@ -12,11 +12,15 @@ mido = pytest.importorskip("mido", reason="training wants mido: scripts/test --a
 pytest.importorskip("partitura", reason="training wants partitura: scripts/test --all")
 
 import train_sync as script
+from demo_music import contrasting, perform
+from demo_pieces import PIECES
 
 from alignment.audio import ANALYSIS_RATE
 from alignment.errors import ScoreError
 from alignment.features.encoder import BANKS, compress, encode
+from alignment.features.filterbank import semitone_magnitudes
 from alignment.features.frames import FEATURE_RATE
+from alignment.features.sync import sync_features
 from retrieval.embedding import renders
 from retrieval.embedding.renders import LOG_SCALE, OFFSET, ONSET, PITCH, RenderError, Scene
 from retrieval.embedding.sync_training import (
@@ -24,12 +28,14 @@ from retrieval.embedding.sync_training import (
     SyncNetwork,
     SyncRecipe,
     draw_batch,
+    harmony_and_onsets,
     load_sync,
     louder,
     matching_loss,
     salience_loss,
     salience_targets,
     save_sync,
+    similarity,
     train_sync,
 )
 from retrieval.errors import ModelError
@@ -312,7 +318,7 @@ def test_matching_loss_equals_plain_loops(seed):
     rng = np.random.default_rng(seed)
     n, frames, edge, sharpness = 2, 9, 2, 3.0
     first, second = unit_vectors(rng, n, 4, frames), unit_vectors(rng, n, 4, frames)
-    ours = matching_loss(first, second, torch.tensor(sharpness), edge)
+    ours = matching_loss(sharpness * similarity(first, second), edge)
     losses = []
     for a, b in zip(first.double().numpy(), second.double().numpy(), strict=True):
         for i in range(edge, frames - edge):
@@ -328,11 +334,25 @@ def test_matching_loss_equals_plain_loops(seed):
 
 def test_matching_loss_is_least_on_the_same_moment_and_does_not_care_which_is_first():
     rng = np.random.default_rng(0)
-    same, sharp = unit_vectors(rng, 1, 64, 40), torch.tensor(8.0)
+    same = unit_vectors(rng, 1, 64, 40)
     moved = torch.roll(same, 3, dims=2)
-    at_its_moment = matching_loss(same, same, sharp, 5)
-    assert 1.19 < at_its_moment < matching_loss(same, moved, sharp, 5) - 1
-    assert matching_loss(same, moved, sharp, 5) == pytest.approx(matching_loss(moved, same, sharp, 5).item(), abs=1e-3)
+
+    def loss(first, second):
+        return matching_loss(8.0 * similarity(first, second), 5).item()
+
+    assert 1.19 < loss(same, same) < loss(same, moved) - 1
+    assert loss(same, moved) == pytest.approx(loss(moved, same), abs=1e-3)
+
+
+def test_hand_made_features_are_those_of_the_synchroniser():
+    audio = perform(PIECES[0], contrasting(0)[0], ANALYSIS_RATE).samples[: 12 * ANALYSIS_RATE]
+    fine = sync_features(audio, ANALYSIS_RATE, 0.0).fine.astype(np.float32)
+    seen = compress(semitone_magnitudes(audio, ANALYSIS_RATE, BANKS))
+    chroma, onsets = (part[0].numpy() for part in harmony_and_onsets(torch.from_numpy(seen)[None]))
+    inside = slice(60, -60)
+    for ours, theirs in ((chroma, fine[64:76]), (onsets, fine[76:])):
+        unit = theirs / np.linalg.norm(theirs, axis=0)
+        assert np.abs(ours - unit)[:, inside].max() < 0.01
 
 
 def test_salience_loss_equals_plain_loops():
@@ -423,7 +443,7 @@ def test_training_learns_and_goes_on_from_where_it_was_stopped(scenes, tmp_path)
 
 def test_a_checkpoint_of_another_recipe_or_other_scenes_is_refused(scenes, tmp_path):
     state = tmp_path / "state.pt"
-    recipe = SyncRecipe(steps=1, passages=1, frames=40, hidden=8)
+    recipe = SyncRecipe(steps=1, passages=1, frames=110, hidden=8)
     train_sync(scenes, recipe, checkpoint=state, report=lambda _: None)
     with pytest.raises(ModelError, match="of another training"):
         train_sync(scenes, SMALL, checkpoint=state, report=lambda _: None)

@@ -1,11 +1,15 @@
 """Training of the synchroniser's encoder, which `alignment.features.encoder` runs without torch.
 
-Each step draws passages of scenes (`retrieval.embedding.renders`), two renderings of each. Two losses are added:
+Each step draws passages of scenes (`retrieval.embedding.renders`), two renderings of each. Two kinds of losses
+are added:
 
 - matching: each frame of one rendering must find its moment among all frames of the other. This is the
   cross-entropy of InfoNCE (van den Oord, Li and Vinyals, Representation Learning with Contrastive Predictive
   Coding, 2018), where negatives are the other frames of the passage, and the target is not one frame but a
   Gaussian around it, so that fractions of a frame count; both ways.
+  The vectors are judged twice: mixed with the chroma and onsets beside which the synchroniser uses them
+  (`alignment.features.sync`), in shares that are learnt, so that they tell what those do not; and by
+  themselves, since sections are found by them alone.
 - salience: a linear layer, left out of the shipped weights, tells which notes begin and which sound. The
   targets are those of Hawthorne and others, Onsets and Frames (ISMIR 2018), with begins blurred over frames.
 """
@@ -38,12 +42,14 @@ __all__ = [
     "SyncNetwork",
     "SyncRecipe",
     "draw_batch",
+    "harmony_and_onsets",
     "load_sync",
     "louder",
     "matching_loss",
     "salience_loss",
     "salience_targets",
     "save_sync",
+    "similarity",
     "train_sync",
 ]
 
@@ -52,7 +58,9 @@ _WIDTH = 0.8
 """Standard deviation, in frames, of the targets in time: 16 ms."""
 
 _ONSET_WEIGHT = 5.0
-_CURVES = ("step", "seconds", "matching", "salience", "sharpness")
+_CURVES = ("step", "seconds", "matching", "alone", "salience", "sharpness")
+_SURROUNDINGS_FRAMES = 101
+_SATURATION = 1.5
 
 
 @dataclass(frozen=True)
@@ -67,7 +75,9 @@ class SyncRecipe:
         edge: frames at either end of a passage that the matching loss does not ask for, since what surrounds
             them is cut off.
         hidden: channels of the network.
-        salience_weight: of the salience loss beside the matching loss.
+        alone_weight: of the matching loss of the vectors by themselves, beside that of the mixture.
+        alone_sharpness: inverse temperature of that loss.
+        salience_weight: of the salience loss, likewise.
         log_gain: lowest and highest natural logarithm of the gain, one for each rendering of a batch.
         learning_rate: the highest, after the warm-up; it ends at `lowest_learning_rate`.
         report_every: steps between lines of the curves, and between checkpoints.
@@ -79,6 +89,8 @@ class SyncRecipe:
     frames: int = 320
     edge: int = 12
     hidden: int = 160
+    alone_weight: float = 0.3
+    alone_sharpness: float = 20.0
     salience_weight: float = 3.0
     log_gain: tuple[float, float] = (-1.5, 1.0)
     learning_rate: float = 2e-3
@@ -103,6 +115,7 @@ class SyncNetwork(nn.Module):
         self.out = nn.Conv1d(hidden, outputs, 1)
         self.salience = nn.Conv1d(hidden, 2 * _PITCHES, 1)
         self.log_sharpness = nn.Parameter(torch.tensor(2.5))
+        self.shares = nn.Parameter(torch.zeros(3))
 
     def forward(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Unit vectors `(n, outputs, frames)` and logits of begins, then of sounding notes `(n, 176, frames)`.
@@ -121,7 +134,7 @@ def save_sync(network: SyncNetwork, path: Path) -> None:
     weights = {
         name: tensor.detach().cpu().numpy().astype(np.float16)
         for name, tensor in network.state_dict().items()
-        if not name.startswith(("salience", "log_sharpness"))
+        if not name.startswith(("salience", "log_sharpness", "shares"))
     }
     path.write_bytes(safetensors.numpy.save(weights))
 
@@ -233,20 +246,43 @@ def louder(renderings: Tensor, log_gain: Tensor) -> Tensor:
     return torch.log1p(torch.expm1(renderings) * log_gain.exp()) / LOG_SCALE
 
 
-def matching_loss(first: Tensor, second: Tensor, sharpness: Tensor, edge: int) -> Tensor:
+def harmony_and_onsets(seen: Tensor) -> tuple[Tensor, Tensor]:
+    """The hand-made unit vectors of `alignment.features.sync`: chroma `(n, 12, frames)`, onsets `(n, 120, frames)`.
+
+    Args:
+        seen: what the encoder sees, shape `(n, 203, frames)`.
+    """
+    pitches = BANKS[0].bins
+    fold = torch.zeros(12, pitches, device=seen.device)
+    fold[(BANKS[0].lowest + torch.arange(pitches)) % 12, torch.arange(pitches)] = 1.0
+    chroma = functional.normalize(torch.einsum("cp,npt->nct", fold, seen[:, :pitches]), dim=1, eps=1e-6)
+    flux = functional.relu(torch.diff(seen[:, pitches:], dim=2, prepend=seen[:, pitches:, :1]))
+    power = flux.square().sum(dim=1, keepdim=True)
+    half = _SURROUNDINGS_FRAMES // 2
+    surroundings = functional.avg_pool1d(functional.pad(power, (half, half), mode="reflect"), _SURROUNDINGS_FRAMES, 1)
+    strength = torch.sqrt(power + 1e-12) / (torch.sqrt(surroundings + 1e-12) + 1e-3)
+    direction = functional.normalize(flux, dim=1, eps=1e-6) * torch.clamp(strength / _SATURATION, max=1.0).sqrt()
+    rest = torch.clamp(1.0 - direction.square().sum(dim=1, keepdim=True), min=0.0).sqrt()
+    return chroma, torch.cat([direction, rest], dim=1)
+
+
+def similarity(first: Tensor, second: Tensor) -> Tensor:
+    """Inner products of all frames, shape `(n, frames, frames)`, of unit vectors of shape `(n, d, frames)`."""
+    return torch.bmm(first.transpose(1, 2), second)
+
+
+def matching_loss(similarity: Tensor, edge: int) -> Tensor:
     """Cross-entropy, in nats, of finding each frame's moment among the frames of the other rendering, both ways.
 
     The target is a Gaussian of .8 frames around the same moment, so the loss stays above its entropy, 1.2.
 
     Args:
-        first: unit vectors, shape `(n, d, frames)`.
-        second: likewise, of another rendering on the same timeline.
-        sharpness: inverse temperature of the softmax.
+        similarity: of all frames of one rendering and another on the same timeline, times the inverse
+            temperature, shape `(n, frames, frames)`.
         edge: frames at either end that need not be found, though they can be mistaken for others.
     """
-    frames = first.shape[2]
-    similarity = torch.bmm(first.transpose(1, 2), second) * sharpness
-    moments = torch.arange(frames, dtype=torch.float32, device=first.device)
+    frames = similarity.shape[2]
+    moments = torch.arange(frames, dtype=torch.float32, device=similarity.device)
     target = torch.exp(-0.5 * ((moments[None] - moments[:, None]) / _WIDTH) ** 2)
     target = target / target.sum(dim=1, keepdim=True)
     judged = slice(edge, frames - edge)
@@ -282,7 +318,7 @@ def train_sync(
         scenes: what it is trained on; 3.4 MB of memory each.
         recipe: everything else.
         device: where torch computes, such as "cpu" or "cuda".
-        curves: a CSV file to which step, seconds, both losses and the sharpness are written as training goes.
+        curves: a CSV file to which step, seconds, the losses and the sharpness are written as training goes.
         checkpoint: a file that is written now and then; where it exists, training goes on from it.
         report: receives a line now and then.
 
@@ -297,7 +333,7 @@ def train_sync(
     if checkpoint and checkpoint.exists():
         run.restore(checkpoint)
     report(f"{len(examples)} scenes, from step {run.step}: {asdict(recipe)}")
-    seen: list[tuple[float, float]] = []
+    seen: list[tuple[float, float, float]] = []
     while run.step < recipe.steps:
         seen.append(run.learn(draw_batch(examples, run.rng, recipe)))
         if run.step % recipe.report_every == 0 or run.step == recipe.steps:
@@ -333,33 +369,40 @@ class _Run:
         """Spent so far, those before a checkpoint included."""
         return time.monotonic() - self._started
 
-    def learn(self, batch: Batch) -> tuple[float, float]:
-        """One step; gives the matching and the salience loss."""
+    def learn(self, batch: Batch) -> tuple[float, float, float]:
+        """One step; gives the matching losses of the mixture and of the vectors alone, and the salience loss."""
         recipe, network = self._recipe, self.network
         for group in self._optimiser.param_groups:
             group["lr"] = self._learning_rate()
         batch = batch.to(self._device)
-        vectors, logits = network(louder(batch.renderings, batch.log_gains))
-        first, second = vectors.chunk(2)
-        matching = matching_loss(first, second, network.log_sharpness.exp(), recipe.edge)
+        seen = louder(batch.renderings, batch.log_gains)
+        vectors, logits = network(seen)
+        alike = similarity(*vectors.chunk(2))
+        with torch.no_grad():
+            by_hand = [similarity(*features.chunk(2)) for features in harmony_and_onsets(seen)]
+        shares = torch.softmax(network.shares, dim=0)
+        mixed = sum(share * part for share, part in zip(shares, (alike, *by_hand), strict=True))
+        matching = matching_loss(mixed * network.log_sharpness.exp(), recipe.edge)
+        alone = matching_loss(alike * recipe.alone_sharpness, recipe.edge)
         salience = salience_loss(logits, batch.onsets, batch.sounding)
+        loss = matching + recipe.alone_weight * alone + recipe.salience_weight * salience
         self._optimiser.zero_grad()
-        (matching + recipe.salience_weight * salience).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         self._optimiser.step()
         self.step += 1
-        return matching.item(), salience.item()
+        return matching.item(), alone.item(), salience.item()
 
     def _learning_rate(self) -> float:
         recipe = self._recipe
         falling = 0.5 + 0.5 * math.cos(math.pi * self.step / recipe.steps)
         return recipe.learning_rate * min(1.0, self.step / recipe.warm_up) * falling + recipe.lowest_learning_rate
 
-    def line(self, matching: float, salience: float) -> dict[str, str]:
+    def line(self, matching: float, alone: float, salience: float) -> dict[str, str]:
         """A line of the curves."""
         sharpness = self.network.log_sharpness.exp().item()
-        values = (f"{self.step}", f"{self.seconds:.0f}", f"{matching:.4f}", f"{salience:.4f}", f"{sharpness:.1f}")
-        return dict(zip(_CURVES, values, strict=True))
+        losses = (f"{loss:.4f}" for loss in (matching, alone, salience))
+        return dict(zip(_CURVES, (f"{self.step}", f"{self.seconds:.0f}", *losses, f"{sharpness:.1f}"), strict=True))
 
     def save(self, path: Path) -> None:
         """Write everything, whole or not at all."""
