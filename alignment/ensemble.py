@@ -14,12 +14,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from alignment.analysed import Analysed, analyse
 from alignment.audio import Audio
 from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
 from alignment.path import WarpingPath
 from alignment.segments import Synchronisation
-from alignment.synchronise import Analysed, analyse, refined, synchronise_analysed
+from alignment.synchronise import refined, synchronise_analysed
 
 __all__ = ["Ensemble", "paths_between", "synchronise_all"]
 

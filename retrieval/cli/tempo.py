@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from alignment.analysed import Analysed
     from alignment.audio import Audio
     from alignment.pulse import LocalPulse
     from alignment.score import Score
-    from alignment.synchronise import Analysed
     from retrieval.cli.sides import Side
 
     Floats = NDArray[np.float64]
@@ -67,8 +67,8 @@ def tempo(
 
     Example: incipit tempo sonata.musicxml gould.flac richter.mp3 --plot tempo.svg
     """
+    from alignment.analysed import analyse
     from alignment.errors import AlignmentError
-    from alignment.synchronise import analyse
     from retrieval.cli.sides import read_side, resolve
 
     hush_decoders()

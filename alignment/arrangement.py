@@ -1,0 +1,114 @@
+"""Mean paths of sections arranged to segments: in seconds, with what stands alone before, between and after them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from alignment.analysed import Analysed
+from alignment.confidence import point_confidence, point_interval
+from alignment.features.frames import FEATURE_RATE
+from alignment.pair import Pair
+from alignment.path import WarpingPath
+from alignment.segments import Segment
+from alignment.warping import MeanPath
+
+__all__ = ["all_segments", "match_segment", "over_silence"]
+
+_SHORTEST_ALONE_SECONDS = 0.5
+_AT_THE_EDGE_SECONDS = 0.1
+_SILENCE_ALIKE_SECONDS = 2.0
+
+
+def match_segment(pair: Pair, match: MeanPath, confidence: float) -> Segment:
+    """The segment of a section: strictly rising, through the anchors, with confidences.
+
+    Args:
+        pair: both sides.
+        match: path of the section.
+        confidence: that it is the same music at all.
+    """
+    path = WarpingPath(match.ref, match.other).monotone()
+    for anchor in pair.anchors:
+        path = _through(path, *anchor)
+    path = WarpingPath(path.ref + pair.left.start, path.other + pair.right.start)
+    at = path.ref - pair.left.start
+    deviation = np.interp(at, match.ref, match.deviation)
+    similarity = np.interp(at, match.ref, match.similarity)
+    return Segment(
+        "match",
+        (float(path.ref[0]), float(path.ref[-1])),
+        (float(path.other[0]), float(path.other[-1])),
+        path,
+        confidence * point_confidence(deviation, similarity),
+        point_interval(deviation, similarity),
+    )
+
+
+def _through(path: WarpingPath, ref: float, other: float) -> WarpingPath:
+    """The path with one more point in place of those that contradict it, if the point is within the path."""
+    if not (path.ref[0] < ref < path.ref[-1] and path.other[0] < other < path.other[-1]):
+        return path
+    before, after = (path.ref < ref) & (path.other < other), (path.ref > ref) & (path.other > other)
+    return WarpingPath(
+        np.concatenate([path.ref[before], [ref], path.ref[after]]),
+        np.concatenate([path.other[before], [other], path.other[after]]),
+    )
+
+
+def all_segments(matches: list[Segment], left: Analysed, right: Analysed) -> tuple[Segment, ...]:
+    """The matches in the order of the reference, and what stands alone before, between and after them."""
+    ordered: list[tuple[float, int, Segment]] = []
+    for match in matches:
+        assert match.ref is not None, "a match has both sides"
+        ordered.append((match.ref[0], 1, match))
+    for start, end in _alone([match.ref for match in matches], left.duration):
+        ordered.append((start, 0, Segment.alone("only_ref", start, end)))
+    for start, end in _alone([match.other for match in matches], right.duration):
+        earlier = [match for match in matches if match.other is not None and match.other[1] <= start + 1e-6]
+        place = max(earlier, key=lambda match: match.other or (0.0, 0.0)).ref if earlier else (0.0, 0.0)
+        assert place is not None, "a match has both sides"
+        ordered.append((place[1], 0, Segment.alone("only_other", start, end)))
+    return tuple(segment for _, _, segment in sorted(ordered, key=lambda item: item[:2]))
+
+
+def over_silence(matches: list[Segment], left: Analysed, right: Analysed) -> list[Segment]:
+    """Let the matches at the ends of the music reach over the silence beyond, as far as both sides have it.
+
+    Silence that one side has much more of stands alone.
+    """
+    out = list(matches)
+    starts, ends = np.array([left.start, right.start]), np.array([left.end, right.end])
+    durations = np.array([left.duration, right.duration])
+    for at, edge, silence in ((0, starts, starts), (-1, ends, durations - ends)):
+        path = out[at].path if out else None
+        if path is None or silence.min() < 1.0 / FEATURE_RATE:
+            continue
+        if np.abs(np.array([path.ref[at], path.other[at]]) - edge).max() > _AT_THE_EDGE_SECONDS:
+            continue
+        shared = silence if np.ptp(silence) <= _SILENCE_ALIKE_SECONDS else np.full(2, silence.min())
+        beyond = edge + shared if at else edge - shared
+        out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
+    return out
+
+
+def _extended(segment: Segment, path: WarpingPath, ref: float, other: float, at: int) -> Segment:
+    """With one more point, at the start (`at` 0) or at the end (-1)."""
+    place = 0 if at == 0 else len(path)
+    longer = WarpingPath(np.insert(path.ref, place, ref), np.insert(path.other, place, other))
+    return Segment(
+        segment.kind,
+        (float(longer.ref[0]), float(longer.ref[-1])),
+        (float(longer.other[0]), float(longer.other[-1])),
+        longer,
+        np.insert(segment.confidence, place, segment.confidence[at]),
+        np.insert(segment.interval, place, segment.interval[at]),
+    )
+
+
+def _alone(spans: Sequence[tuple[float, float] | None], duration: float) -> list[tuple[float, float]]:
+    edges = [(0.0, 0.0), *sorted(span for span in spans if span is not None), (duration, duration)]
+    gaps = [(end, start) for (_, end), (start, _) in pairwise(edges)]
+    return [(start, end) for start, end in gaps if end - start >= _SHORTEST_ALONE_SECONDS]

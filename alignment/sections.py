@@ -1,0 +1,131 @@
+"""The sections of a pair that correspond, and whether it is the same music.
+
+Embeddings at 5 frames a second tell the sections (`alignment.structure`); cuts between them are placed anew
+at 50 frames a second.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.acceptance import Evidence, evidence_of_same_music
+from alignment.features.chroma import normalise_columns
+from alignment.features.frames import FEATURE_RATE
+from alignment.features.sync import COARSE_DOWNSAMPLING
+from alignment.pair import Pair, anchor_frames, band_around, part_of_band
+from alignment.structure import Correspondence, Gaps, corresponding_sections, sharpen
+
+__all__ = ["Section", "matching_sections", "sharpened"]
+
+_MOST_COARSE_CELLS = 90_000_000
+"""A programme of an hour against an hour takes every second coarse frame."""
+
+_GAPS = Gaps(each=0.6, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
+_SHARPENING_GAPS = Gaps(each=0.6, opening=25.0, start=np.inf, end=np.inf, least_gain=0.0)
+_SHARPENING_REACH_SECONDS = 4.0
+_SHORTEST_SECTION_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section that corresponds, in fine frames of the excerpts: corners, and points of the coarse path between.
+
+    `start` and `end` (exclusive) are `(ref, other)`; `points` has shape `(points, 2)`.
+    """
+
+    start: tuple[int, int]
+    end: tuple[int, int]
+    points: NDArray[np.int64]
+
+
+def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
+    """Sections that correspond, in the order of the reference, and what speaks for the same music, if anything."""
+    x, y = pair.x.coarse, pair.y.coarse
+    pooled = int(np.ceil(np.sqrt(x.shape[1] * y.shape[1] / _MOST_COARSE_CELLS)))
+    x, y = _pooled(x, pooled), _pooled(y, pooled)
+    gaps = replace(
+        _GAPS,
+        opening=_GAPS.opening / pooled,
+        start=_GAPS.start / pooled,
+        end=_GAPS.end / pooled,
+        least_gain=_GAPS.least_gain / pooled,
+    )
+    scale = pooled * COARSE_DOWNSAMPLING
+    fixed = [(round(i / scale), round(j / scale)) for i, j in map(anchor_frames, pair.anchors)]
+    line = [(0, 0), *fixed, (x.shape[1], y.shape[1])]
+    allowed = None if pair.band is None else band_around(line, pair.band * FEATURE_RATE / scale)
+    shortest = round(_SHORTEST_SECTION_SECONDS * FEATURE_RATE / scale)
+    found: list[Correspondence] = []
+    for number, ((i, j), (k, m)) in enumerate(pairwise(line)):
+        if k <= i or m <= j:
+            continue
+        part = _between_anchors(gaps, bool(number), number < len(fixed))
+        within = None if allowed is None else part_of_band(allowed, i, j, k, m)
+        matches = corresponding_sections(x[:, i:k], y[:, j:m], part, shortest, within)
+        found += [Correspondence(match.path + np.array([i, j]), match.gain) for match in matches]
+    if not found:
+        return [], None
+    evidence = evidence_of_same_music(x, y, found, gaps)
+    return [_section(match, scale, pair.frames) for match in _joined(found)], evidence
+
+
+def _between_anchors(gaps: Gaps, from_anchor: bool, to_anchor: bool) -> Gaps:
+    """The costs of a stretch that begins or ends at an anchor, where it corresponds whatever that costs."""
+    if not from_anchor and not to_anchor:
+        return gaps
+    return replace(
+        gaps,
+        start=np.inf if from_anchor else gaps.start,
+        end=np.inf if to_anchor else gaps.end,
+        least_gain=-np.inf,
+    )
+
+
+def _pooled(features: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Unit means of `count` frames each."""
+    if count == 1:
+        return features
+    starts = np.arange(0, features.shape[1], count)
+    return normalise_columns(np.add.reduceat(features, starts, axis=1))
+
+
+def _joined(found: Sequence[Correspondence]) -> list[Correspondence]:
+    """Sections that meet on both sides are one."""
+    out: list[Correspondence] = []
+    for match in found:
+        if out and out[-1].x[1] == match.x[0] and out[-1].y[1] == match.y[0]:
+            last = out.pop()
+            match = Correspondence(np.concatenate([last.path, match.path]), last.gain + match.gain)
+        out.append(match)
+    return out
+
+
+def _section(match: Correspondence, scale: int, frames: tuple[int, int]) -> Section:
+    (x_start, x_end), (y_start, y_end) = match.x, match.y
+    end = min(x_end * scale, frames[0]), min(y_end * scale, frames[1])
+    return Section((x_start * scale, y_start * scale), end, match.path * scale)
+
+
+def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:
+    """The sections with the cuts between neighbours placed anew."""
+    out = list(sections)
+    reach = round(_SHARPENING_REACH_SECONDS * FEATURE_RATE)
+    for k, (before, after) in enumerate(pairwise(sections)):
+        between = [s for s in sections if before.end[1] <= s.start[1] < after.start[1]]
+        if before.end[1] > after.start[1] or between:
+            continue
+        end, start = sharpen(pair.x.fine, pair.y.fine, before.end, after.start, reach, _SHARPENING_GAPS)
+        if (
+            end[0] > out[k].start[0]
+            and end[1] > out[k].start[1]
+            and start[0] < after.end[0]
+            and start[1] < after.end[1]
+        ):
+            out[k] = replace(out[k], end=end)
+            out[k + 1] = replace(after, start=start)
+    return out
