@@ -16,8 +16,8 @@ from alignment.structure import Correspondence, Gaps, corresponding_sections
 
 __all__ = ["Evidence", "evidence_of_same_music", "probability_of_same_music"]
 
-_INTERCEPT, _SAVING, _BACKWARDS, _LENGTH = 0.0, 10.0, -6.0, 0.0
-"""Logistic of the evidence; `scripts/calibrate_alignment.py` fits it."""
+_WEIGHTS = (-0.25, -1.06, -3.93, 3.7, 8.06)
+"""Logistic of the evidence, intercept first; `scripts/calibrate_alignment.py` fits it."""
 
 
 class Evidence(NamedTuple):
@@ -26,12 +26,14 @@ class Evidence(NamedTuple):
     Attributes:
         saving: of what leaving the matched frames alone would cost, the part that matching them saves.
         backwards: what is saved against the other recording played backwards, over what is saved.
-        length: logarithm of the matched frames of the reference, over 100.
+        length: logarithm of the matched frames of both sides, over 200.
+        coverage: of the side that has more matched, the part that is.
     """
 
     saving: float
     backwards: float
     length: float
+    coverage: float
 
 
 def evidence_of_same_music(
@@ -45,16 +47,18 @@ def evidence_of_same_music(
         gaps: with which they were found.
     """
     gain = sum(section.gain for section in sections)
-    frames = sum(int(np.ptp(section.path, axis=0).sum()) + 2 for section in sections)
+    matched = np.sum([np.ptp(section.path, axis=0) + 1 for section in sections], axis=0)
+    frames = int(matched.sum())
     backwards = corresponding_sections(x, np.ascontiguousarray(y[:, ::-1]), gaps, max(x.shape[1], y.shape[1]))
     return Evidence(
         gain / (gaps.each * frames),
         sum(section.gain for section in backwards) / gain,
         float(np.log(frames / 200.0)),
+        float((matched / (x.shape[1], y.shape[1])).max()),
     )
 
 
 def probability_of_same_music(evidence: Evidence) -> float:
     """In 0..1."""
-    logit = _INTERCEPT + _SAVING * evidence.saving + _BACKWARDS * evidence.backwards + _LENGTH * evidence.length
+    logit = _WEIGHTS[0] + float(np.dot(_WEIGHTS[1:], evidence))
     return float(1.0 / (1.0 + np.exp(-logit)))

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 
 from alignment.analysed import Analysed
-from alignment.confidence import point_confidence, point_interval
+from alignment.confidence import path_evidence, point_confidence, point_interval
 from alignment.features.frames import FEATURE_RATE
 from alignment.pair import Pair
 from alignment.path import WarpingPath
@@ -35,15 +35,15 @@ def match_segment(pair: Pair, match: MeanPath, confidence: float) -> Segment:
         path = _through(path, *anchor)
     path = WarpingPath(path.ref + pair.left.start, path.other + pair.right.start)
     at = path.ref - pair.left.start
-    deviation = np.interp(at, match.ref, match.deviation)
-    similarity = np.interp(at, match.ref, match.similarity)
+    along = path_evidence(match)
+    evidence = np.stack([np.interp(at, match.ref, row) for row in along])
     return Segment(
         "match",
         (float(path.ref[0]), float(path.ref[-1])),
         (float(path.other[0]), float(path.other[-1])),
         path,
-        confidence * point_confidence(deviation, similarity),
-        point_interval(deviation, similarity),
+        confidence * point_confidence(evidence),
+        point_interval(evidence),
     )
 
 

@@ -1,30 +1,68 @@
 """How sure each point of a path is.
 
-Two numbers tell it: how far the paths nearly as good stray (`alignment.posterior`), and how alike the two
-sides are around the point.
+It is told by how far the paths nearly as good stray (`alignment.posterior`), by how alike the two sides are
+around it, and by how far the tempo there is from that of the seconds around: performers slow
+down and hurry, but a path that has lost its way leaps. `scripts/calibrate_alignment.py` fits the weights.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
-__all__ = ["point_confidence", "point_interval"]
+from alignment.warping import MeanPath
 
-_INTERCEPT, _DEVIATION, _SIMILARITY = 0.0, -1.0, 4.0
+__all__ = ["INPUTS", "path_evidence", "point_confidence", "point_interval"]
+
+INPUTS = ("deviation", "blunt deviation", "similarity around", "unsteadiness .25 s", "unsteadiness .5 s")
+"""Rows of `path_evidence`."""
+
+_WITHIN_100_MS = (-9.2, -1.45, -1.86, 1.72, -0.32, -1.59)
+"""Logistic of the inputs, intercept first."""
+
+_NINE_TENTHS = (-0.144, 0.278, 2.07, 6.362, 0.346, 1.925)
+"""Logarithm of the error in seconds that nine points in ten stay below, of the inputs, intercept first."""
+
+_POINTS_A_SECOND = 100
+_AROUND_SECONDS = 4.0
+_STEP_SECONDS = 0.02
 
 
-def point_confidence(deviation: NDArray[np.float64], similarity: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability that each point is within 100 ms, shape `(points,)`.
+def path_evidence(path: MeanPath) -> NDArray[np.float64]:
+    """What the confidence of each point of a path follows from, shape `(5, points)`, rows as in `INPUTS`."""
+    return np.stack(
+        [
+            np.log(path.deviation + 1e-3),
+            np.log(path.blunt_deviation + 1e-3),
+            uniform_filter1d(path.similarity, round(_AROUND_SECONDS * _POINTS_A_SECOND), mode="nearest"),
+            _unsteadiness(path, 0.25, 3.0),
+            _unsteadiness(path, 0.5, 4.0),
+        ]
+    )
 
-    Args:
-        deviation: of the posterior, in seconds, shape `(points,)`.
-        similarity: mean cosine similarity of the fine features around the points, shape `(points,)`.
-    """
-    logit = _INTERCEPT + _DEVIATION * np.log(deviation + 1e-3) + _SIMILARITY * similarity
-    return np.asarray(1.0 / (1.0 + np.exp(-logit)))
+
+def point_confidence(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability that each point is within 100 ms, where it is the same music, shape `(points,)`."""
+    return np.asarray(1.0 / (1.0 + np.exp(-_weighed(_WITHIN_100_MS, evidence))))
 
 
-def point_interval(deviation: NDArray[np.float64], similarity: NDArray[np.float64]) -> NDArray[np.float64]:
+def point_interval(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
     """Half width in seconds of the interval that holds the true time nine times in ten, shape `(points,)`."""
-    return np.maximum(0.01, 2.0 * deviation + 0.0 * similarity)
+    return np.exp(_weighed(_NINE_TENTHS, evidence))
+
+
+def _unsteadiness(path: MeanPath, near: float, far: float) -> NDArray[np.float64]:
+    """Logarithm of the tempo ratio within `near` seconds over that within `far`, without its sign."""
+    grid = np.arange(path.ref[0], path.ref[-1] + _STEP_SECONDS, _STEP_SECONDS)
+
+    def ratio(reach: float) -> NDArray[np.float64]:
+        after, before = (np.interp(grid + side * reach, path.ref, path.other) for side in (1.0, -1.0))
+        return (after - before) / (2.0 * reach)
+
+    leap = np.abs(np.log(np.clip(ratio(near) / np.clip(ratio(far), 0.1, 10.0), 0.05, 20.0)))
+    return np.interp(path.ref, grid, leap)
+
+
+def _weighed(weights: tuple[float, ...], evidence: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(weights[0] + np.array(weights[1:]) @ evidence)

@@ -32,7 +32,7 @@ from alignment.sections import matching_sections, sharpened
 from alignment.segments import Synchronisation
 from alignment.warping import mean_path_near, mean_path_of
 
-__all__ = ["refined", "synchronise", "synchronise_analysed"]
+__all__ = ["refined", "synchronise", "synchronise_analysed", "transposition_between"]
 
 _ACCEPTED = 0.5
 
@@ -62,7 +62,7 @@ def synchronise_analysed(
     right = analyse(other)
     if left.features is None or right.features is None:
         return _unrelated(left, right, 0.0), right
-    transposition = _transposition(left.features.harmony, right.features.harmony)
+    transposition = transposition_between(left.features.harmony, right.features.harmony)
     if transposition:
         right = retuned(other, right, right.tuning - 100.0 * transposition)
     pair = Pair.of(left, right, band, anchors)
@@ -95,7 +95,7 @@ def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignmen
     return replace(alignment, segments=all_segments(over_silence(matches, left, right), left, right))
 
 
-def _transposition(ref: NDArray[np.float32], other: NDArray[np.float32]) -> int:
+def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) -> int:
     """Semitones, -5 to 6, to add to the other; CENS are compared once a second, and 0 wins a near tie."""
     once_a_second = round(FEATURE_RATE / COARSE_DOWNSAMPLING)
     x, y = ref[:, ::once_a_second], other[:, ::once_a_second]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor, corridor_around, dtw
 from alignment.features.frames import FEATURE_RATE, frames_to_seconds
@@ -22,17 +21,26 @@ __all__ = ["MeanPath", "mean_path_near", "mean_path_of"]
 _CORRIDOR_SECONDS = 1.2
 _POSTERIOR_FRAMES = 15
 _SHARPNESS = 8.0
+_BLUNT_FRAMES = 50
+_BLUNT_SHARPNESS = 1.5
 _BLOCK_SECONDS, _OVERLAP_SECONDS = 240.0, 16.0
-_SURROUNDINGS_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
 class MeanPath:
-    """A section's path in seconds of the two excerpts, and the posterior's deviation at its points."""
+    """A section's path, about a hundred points a second.
+
+    Attributes:
+        ref, other: seconds from where the sound of either side begins, never falling, shape `(points,)`.
+        deviation: of the posterior, in seconds.
+        blunt_deviation: of one less sharp, in a wider corridor.
+        similarity: cosine similarity of the fine features at the point.
+    """
 
     ref: NDArray[np.float64]
     other: NDArray[np.float64]
     deviation: NDArray[np.float64]
+    blunt_deviation: NDArray[np.float64]
     similarity: NDArray[np.float64]
 
 
@@ -58,9 +66,7 @@ def mean_path_near(pair: Pair, path: WarpingPath) -> MeanPath:
     points = points[(points >= 0).all(axis=1) & (points < pair.frames).all(axis=1)]
     (i, j), (k, m) = points[0], points[-1] + 1
     x, y = pair.x.fine[:, i:k].astype(np.float32), pair.y.fine[:, j:m].astype(np.float32)
-    return _mean_path(
-        x, y, points - (i, j), (int(i), int(j)), corridor_around(points - (i, j), 1, _POSTERIOR_FRAMES, k - i, m - j)
-    )
+    return _mean_path(x, y, points - (i, j), (int(i), int(j)), (int(k), int(m)), None)
 
 
 def _holds(section: Section, point: tuple[float, float]) -> bool:
@@ -99,23 +105,31 @@ def _warped(
     radius = round(_CORRIDOR_SECONDS * FEATURE_RATE)
     corridor = _within(corridor_around(coarse, 1, radius, n, m), allowed, start, end)
     path = dtw(x, y, weights=SYMMETRIC_WEIGHTS, corridor=corridor).path
-    near = _within(corridor_around(path, 1, _POSTERIOR_FRAMES, n, m), allowed, start, end)
-    return _mean_path(x, y, path, start, near)
+    return _mean_path(x, y, path, start, end, allowed)
 
 
 def _mean_path(
-    x: NDArray[np.float32], y: NDArray[np.float32], path: NDArray[np.int64], start: tuple[int, int], near: Corridor
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    path: NDArray[np.int64],
+    start: tuple[int, int],
+    end: tuple[int, int],
+    allowed: Corridor | None,
 ) -> MeanPath:
-    """The posterior mean inside a corridor around a path, whose similarity it takes over."""
-    mean = path_posterior(x, y, near, sharpness=_SHARPNESS)
-    agreement = np.einsum("dp,dp->p", x[:, path[:, 0]], y[:, path[:, 1]]).astype(np.float64)
-    smoothed = uniform_filter1d(agreement, round(_SURROUNDINGS_SECONDS * FEATURE_RATE), mode="nearest")
-    along = np.interp(mean.x + mean.y, path.sum(axis=1), smoothed)
+    """The posterior mean around a path, and how far a blunt posterior strays in a wider corridor."""
+    narrow, wide = (
+        _within(corridor_around(path, 1, radius, x.shape[1], y.shape[1]), allowed, start, end)
+        for radius in (_POSTERIOR_FRAMES, _BLUNT_FRAMES)
+    )
+    mean = path_posterior(x, y, narrow, sharpness=_SHARPNESS)
+    blunt = path_posterior(x, y, wide, sharpness=_BLUNT_SHARPNESS)
+    i, j = np.rint(mean.x).astype(np.int64), np.rint(mean.y).astype(np.int64)
     return MeanPath(
         frames_to_seconds(mean.x + start[0]),
         frames_to_seconds(mean.y + start[1]),
         frames_to_seconds(mean.deviation),
-        along,
+        frames_to_seconds(np.interp(mean.x + mean.y, blunt.x + blunt.y, blunt.deviation)),
+        np.einsum("dp,dp->p", x[:, i], y[:, j]).astype(np.float64),
     )
 
 
@@ -139,8 +153,8 @@ def _chained(pieces: Sequence[MeanPath]) -> MeanPath:
     kept = [
         (piece.ref >= low) & (piece.ref < high) for piece, (low, high) in zip(pieces, pairwise(meeting), strict=True)
     ]
-    ref, other, deviation, similarity = (
-        np.concatenate([getattr(piece, name)[keep] for piece, keep in zip(pieces, kept, strict=True)])
-        for name in ("ref", "other", "deviation", "similarity")
+    ref, other, *rest = (
+        np.concatenate([getattr(piece, field.name)[keep] for piece, keep in zip(pieces, kept, strict=True)])
+        for field in fields(MeanPath)
     )
-    return MeanPath(ref, np.maximum.accumulate(other), deviation, similarity)
+    return MeanPath(ref, np.maximum.accumulate(other), *rest)

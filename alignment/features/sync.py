@@ -30,8 +30,8 @@ COARSE_DOWNSAMPLING = 10
 _PITCHES = BANKS[0].bins
 _COARSE_SMOOTHING = 41
 _FRAMES_AT_ONCE = 4096
-_EMBEDDING_SHARE = 0.5
-_ONSET_SHARE = 0.25
+_EMBEDDING_SHARE = 0.25
+_ONSET_SHARE = 0.5
 _SURROUNDINGS_SECONDS = 2.0
 _SATURATION = 1.5
 """Flux this many times its surroundings' rms counts as a full onset."""

@@ -1,0 +1,230 @@
+"""Set what an alignment's confidences mean, on renderings whose truth is known.
+
+    INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80]
+
+Renders pairs of performances of the lieder that the encoder was not trained on, with tempi of their own, and
+fits the constants of `alignment.acceptance` (the same music or not: pairs against pairs of other songs, whole
+and short, with and without cuts) and of `alignment.confidence` (a point's error against the posterior's
+deviation and the similarity around it). Prints them, with what they achieve on the half of the pairs that
+they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound fonts of `scripts/train_sync.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from train_sync import sound_fonts, trained_on
+
+from alignment.acceptance import Evidence
+from alignment.analysed import Analysed, analyse, retuned
+from alignment.audio import ANALYSIS_RATE, Audio, read_audio
+from alignment.confidence import INPUTS, path_evidence
+from alignment.errors import ScoreError
+from alignment.pair import Pair
+from alignment.sections import matching_sections, sharpened
+from alignment.synchronise import transposition_between
+from alignment.warping import mean_path_of
+from retrieval.embedding.renders import additive_sound, degraded, fluidsynth_sound, played, score_notes
+
+TOO_FAR = 0.1
+HELD = 0.9
+
+
+class Points(NamedTuple):
+    """Notes of an aligned pair: what is known of the path there, its error in seconds, and the pair's number."""
+
+    evidence: NDArray[np.float64]
+    errors: NDArray[np.float64]
+    pair: NDArray[np.int64]
+
+
+def render(folder: Path, scores: list[Path], count: int, fonts: list[Path]) -> list[Path]:
+    """Folders with `a.wav`, `b.wav` and `truth.csv` (seconds of each onset in both), rendered where they lack."""
+    rng = np.random.default_rng(7)
+    chosen = [scores[number] for number in rng.permutation(len(scores))[:count]]
+    for number, score in enumerate(chosen):
+        place = folder / f"{number:03d}"
+        if not (place / "truth.csv").exists():
+            try:
+                _render_pair(place, score, np.random.default_rng(10000 + number), fonts)
+            except ScoreError as error:
+                print(f"left out: {error}")
+    return sorted(path.parent for path in folder.glob("*/truth.csv"))
+
+
+def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list[Path]) -> None:
+    notes = score_notes(score)
+    quarters = np.arange(0, notes[:, 0].max() + 9, 0.5)
+    seconds = np.interp(notes[:, 0], quarters, _times(rng, quarters))
+    length = rng.uniform(60, 150)
+    start = rng.uniform(0, max(0, seconds.max() - length))
+    notes = notes[(seconds >= start) & (seconds < start + length)]
+    if len(notes) < 60:
+        return
+    notes[:, 0] -= notes[0, 0]
+    quarters = np.arange(0, notes[:, 0].max() + 40, 0.5)
+    onsets = np.unique(notes[:, 0])
+    transposition = rng.integers(-3, 4) if rng.random() < 0.2 else 0
+    truth = []
+    place.mkdir(parents=True, exist_ok=True)
+    for side, moved in (("a", 0), ("b", transposition)):
+        times, lead = _times(rng, quarters), rng.uniform(0.3, 2)
+        on = np.interp(notes[:, 0], quarters, times) + lead
+        off = np.interp(notes[:, 0] + notes[:, 1], quarters, times) + lead
+        performance = played(np.column_stack([on, off, notes[:, 2] + moved, notes[:, 3]]), rng)
+        additive = rng.random() < 0.15
+        sound, _ = additive_sound(performance, rng) if additive else fluidsynth_sound(performance, rng, fonts)
+        sound = degraded(sound, rng)
+        sf.write(place / f"{side}.wav", 0.7 * sound / np.abs(sound).max(), ANALYSIS_RATE)
+        truth.append(np.interp(onsets, quarters, times) + lead)
+    np.savetxt(place / "truth.csv", np.column_stack(truth), "%.6f", ",", header="time_a,time_b", comments="")
+
+
+def _times(rng: np.random.Generator, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds of quarters at a tempo that wanders."""
+    tempo = rng.uniform(60, 130)
+    walk = np.cumsum(rng.normal(0, 0.05, len(quarters)))
+    walk -= np.linspace(walk[0], walk[-1], len(quarters))
+    steps = 0.5 * 60 / tempo * np.exp(np.clip(walk, -0.5, 0.5))
+    return np.concatenate([[0], np.cumsum(steps)])[: len(quarters)]
+
+
+def paired(left: Analysed, other: Audio) -> Pair | None:
+    """Both sides as `synchronise` compares them, or None where one is silent."""
+    right = analyse(other)
+    if left.features is None or right.features is None:
+        return None
+    transposition = transposition_between(left.features.harmony, right.features.harmony)
+    if transposition:
+        right = retuned(other, right, right.tuning - 100.0 * transposition)
+    return Pair.of(left, right, None, ())
+
+
+def without_middle(audio: Audio) -> Audio:
+    """A third of the sound cut out."""
+    third = len(audio.samples) // 3
+    return Audio(np.concatenate([audio.samples[:third], audio.samples[2 * third :]]))
+
+
+def excerpt(audio: Audio, seconds: float, rng: np.random.Generator) -> Audio:
+    """A stretch from anywhere."""
+    length = min(round(seconds * audio.rate), len(audio.samples))
+    start = int(rng.integers(0, len(audio.samples) - length + 1))
+    return Audio(audio.samples[start : start + length])
+
+
+def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Points]:
+    """Evidence of right and wrong pairs, and the points of the right ones."""
+    rng = np.random.default_rng(0)
+    evidence: list[tuple[Evidence, bool, int]] = []
+    points = []
+    lefts = [analyse(read_audio(folder / "a.wav")) for folder in folders]
+    for number, folder in enumerate(folders):
+        other = read_audio(folder / "b.wav")
+        truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)[:, :2]
+        seconds = float(np.exp(rng.uniform(np.log(5), np.log(40))))
+        for sound in (other, without_middle(other), excerpt(other, seconds, rng)):
+            for partner, right in ((number, True), ((number + 1 + int(rng.integers(9))) % len(folders), False)):
+                pair = paired(lefts[partner], sound)
+                sections, found = matching_sections(pair) if pair else ([], None)
+                if pair is None or found is None:
+                    continue
+                evidence.append((found, right, number))
+                if right and sound is other:
+                    points.append(_points(pair, sections, truth, number))
+        print(f"{number + 1} of {len(folders)}", end="\r", flush=True)
+    print()
+    return evidence, Points(*(np.concatenate(part) for part in zip(*points, strict=True)))
+
+
+def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int) -> Points:
+    evidence, errors = [np.zeros((0, len(INPUTS)))], [np.zeros(0)]
+    for section in sharpened(pair, sections):
+        path = mean_path_of(pair, section)
+        ref, other = truth[:, 0] - pair.left.start, truth[:, 1] - pair.right.start
+        inside = (ref >= path.ref[0]) & (ref <= path.ref[-1])
+        at = ref[inside]
+        along = path_evidence(path)
+        evidence.append(np.column_stack([np.interp(at, path.ref, row) for row in along]))
+        errors.append(np.interp(at, path.ref, path.other) - other[inside])
+    joined = np.concatenate(errors)
+    if len(joined):
+        joined = joined - np.median(joined)  # an attack's lag is no error of the path
+    return Points(np.concatenate(evidence), np.abs(joined), np.full(len(joined), number))
+
+
+def logistic(inputs: NDArray[np.float64], right: NDArray[np.bool_], balanced: bool) -> NDArray[np.float64]:
+    """Weights of a logistic regression, intercept first; both classes weigh the same if it is balanced."""
+    design = np.column_stack([np.ones(len(inputs)), inputs])
+    sign = np.where(right, 1.0, -1.0)
+    weight = np.where(right, 0.5 / right.mean(), 0.5 / (~right).mean()) if balanced else np.ones(len(right))
+
+    def loss(w: NDArray[np.float64]) -> float:
+        return float((weight * np.logaddexp(0.0, -sign * (design @ w))).mean() + 1e-4 * np.square(w[1:]).sum())
+
+    return np.asarray(minimize(loss, np.zeros(design.shape[1]), method="BFGS").x)
+
+
+def auroc(score: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
+    """Probability that a right one scores above a wrong one."""
+    ranks = np.argsort(np.argsort(score)) + 1
+    count = right.sum()
+    return float((ranks[right].sum() - count * (count + 1) / 2) / max(count * (~right).sum(), 1))
+
+
+def quantile(inputs: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Weights of the logarithm of the error's `HELD` quantile (pinball loss), intercept first."""
+    design = np.column_stack([np.ones(len(inputs)), inputs])
+    target = np.log(errors + 1e-3)
+
+    def loss(w: NDArray[np.float64]) -> float:
+        beyond = target - design @ w
+        return float(np.maximum(HELD * beyond, (HELD - 1) * beyond).mean())
+
+    return np.asarray(minimize(loss, np.array([-4.0, *[0.0] * inputs.shape[1]]), method="Powell").x)
+
+
+def main() -> None:
+    """Render, fit, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--pairs", type=int, default=80)
+    parser.add_argument("--font", type=Path, action="append", default=[])
+    arguments = parser.parse_args()
+    lieder = sorted((Path(os.environ["INCIPIT_DATA"]) / "lieder").rglob("*.mxl"), key=lambda path: path.as_posix())
+    measured = [path for path in lieder if path not in set(trained_on(lieder))]
+    folders = render(arguments.cache, measured, arguments.pairs, sound_fonts(arguments.font))
+    evidence, points = gather(folders)
+
+    inputs = np.array([found for found, _, _ in evidence])
+    right = np.array([right for _, right, _ in evidence])
+    odd = np.array([number % 2 == 1 for _, _, number in evidence])
+    half = logistic(inputs[~odd], right[~odd], balanced=True)
+    score = np.column_stack([np.ones(len(inputs)), inputs]) @ half
+    print(f"same music: {right.sum()} right, {(~right).sum()} wrong")
+    print(f"  fitted on even pairs, on odd ones: AUROC {auroc(score[odd], right[odd]):.4f}, right accepted", end=" ")
+    print(f"{(score[odd & right] > 0).mean():.3f}, wrong accepted {(score[odd & ~right] > 0).mean():.3f}")
+    print(f"  intercept, {', '.join(Evidence._fields)}:", np.round(logistic(inputs, right, balanced=True), 2).tolist())
+
+    known, near = points.evidence, points.errors < TOO_FAR
+    odd = points.pair % 2 == 1
+    half = logistic(known[~odd], near[~odd], balanced=False)
+    score = np.column_stack([np.ones(len(known)), known]) @ half
+    print(f"points: {len(near)}, {100 * (~near).mean():.1f} % beyond {1000 * TOO_FAR:.0f} ms")
+    print(f"  fitted on even pairs, on odd ones: AUROC {auroc(score[odd], near[odd]):.3f}")
+    print(f"  intercept, {', '.join(INPUTS)}:", np.round(logistic(known, near, balanced=False), 2).tolist())
+    width = quantile(known[~odd], points.errors[~odd])
+    held = points.errors < np.exp(np.column_stack([np.ones(len(known)), known]) @ width)
+    print(f"  {100 * HELD:.0f} % interval fitted on even pairs holds {100 * held[odd].mean():.1f} % on odd ones")
+    print("  interval:", np.round(quantile(known, points.errors), 3).tolist())
+
+
+if __name__ == "__main__":
+    main()
