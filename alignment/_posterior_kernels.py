@@ -15,10 +15,19 @@ _NEGLIGIBLE = -16.0
 
 @njit(cache=True, nogil=True)
 def _log_sum(a: float, b: float, c: float) -> float:
-    most = max(a, max(b, c))
-    if most <= _NEVER:
+    """Logarithm of the sum of three exponentials; those that do not matter are not computed."""
+    if a < b:
+        a, b = b, a
+    if a < c:
+        a, c = c, a
+    if a <= _NEVER:
         return _NEVER
-    return most + np.log(np.exp(a - most) + np.exp(b - most) + np.exp(c - most))
+    rest = 0.0
+    if b - a > _NEGLIGIBLE:
+        rest += np.exp(b - a)
+    if c - a > _NEGLIGIBLE:
+        rest += np.exp(c - a)
+    return a + np.log1p(rest) if rest > 0.0 else a
 
 
 @njit(cache=True, nogil=True)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.acceptance import Evidence, evidence_of_same_music
+from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
 from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
@@ -29,6 +30,7 @@ _GAPS = Gaps(each=0.6, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
 _SHARPENING_GAPS = Gaps(each=0.6, opening=25.0, start=np.inf, end=np.inf, least_gain=0.0)
 _SHARPENING_REACH_SECONDS = 4.0
 _SHORTEST_SECTION_SECONDS = 5.0
+_SAMPLED_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
@@ -119,13 +121,23 @@ def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:
         between = [s for s in sections if before.end[1] <= s.start[1] < after.start[1]]
         if before.end[1] > after.start[1] or between:
             continue
-        end, start = sharpen(pair.x.fine, pair.y.fine, before.end, after.start, reach, _SHARPENING_GAPS)
-        if (
-            end[0] > out[k].start[0]
-            and end[1] > out[k].start[1]
-            and start[0] < after.end[0]
-            and start[1] < after.end[1]
-        ):
+        # What matches costs more the less the two sides sound alike: a gap costs half way from there to unlike music.
+        like = max(_cost_of_matching(pair, section) for section in (before, after))
+        gaps = replace(_SHARPENING_GAPS, each=float(np.clip((like + 1.0) / 2.0, _SHARPENING_GAPS.each, 0.95)))
+        end, start = sharpen(pair.x.fine, pair.y.fine, before.end, after.start, reach, gaps)
+        if all(end[side] > out[k].start[side] and start[side] < after.end[side] for side in (0, 1)):
             out[k] = replace(out[k], end=end)
             out[k + 1] = replace(after, start=start)
     return out
+
+
+def _cost_of_matching(pair: Pair, section: Section) -> float:
+    """Cost of a frame in the middle of a section, where that of a frame matched with unlike music is 1."""
+    half = round(_SAMPLED_SECONDS * FEATURE_RATE / 2)
+    middle = section.points[len(section.points) // 2, 0]
+    points = section.points[np.abs(section.points[:, 0] - middle) <= half]
+    (i, j), (k, m) = points[0], points[-1] + 1
+    x, y = pair.x.fine[:, i:k].astype(np.float32), pair.y.fine[:, j:m].astype(np.float32)
+    cost = dtw(x, y, weights=SYMMETRIC_WEIGHTS).cost / (x.shape[1] + y.shape[1])
+    unlike = 1.0 - float(x.mean(axis=1) @ y.mean(axis=1))
+    return cost / max(unlike, 1e-3)

@@ -21,8 +21,8 @@ __all__ = ["MeanPath", "mean_path_near", "mean_path_of"]
 _CORRIDOR_SECONDS = 1.2
 _POSTERIOR_FRAMES = 15
 _SHARPNESS = 8.0
-_BLUNT_FRAMES = 50
-_BLUNT_SHARPNESS = 1.5
+_BLUNT_FRAMES = 25
+_BLUNT_SHARPNESS = 3.0
 _BLOCK_SECONDS, _OVERLAP_SECONDS = 240.0, 16.0
 
 
@@ -117,18 +117,18 @@ def _mean_path(
     allowed: Corridor | None,
 ) -> MeanPath:
     """The posterior mean around a path, and how far a blunt posterior strays in a wider corridor."""
-    narrow, wide = (
-        _within(corridor_around(path, 1, radius, x.shape[1], y.shape[1]), allowed, start, end)
-        for radius in (_POSTERIOR_FRAMES, _BLUNT_FRAMES)
-    )
-    mean = path_posterior(x, y, narrow, sharpness=_SHARPNESS)
-    blunt = path_posterior(x, y, wide, sharpness=_BLUNT_SHARPNESS)
+    near = _within(corridor_around(path, 1, _POSTERIOR_FRAMES, x.shape[1], y.shape[1]), allowed, start, end)
+    mean = path_posterior(x, y, near, sharpness=_SHARPNESS)
+    # Every second frame will do for the blunt one.
+    sparse_x, sparse_y = x[:, ::2], y[:, ::2]
+    wide = corridor_around(path // 2, 1, _BLUNT_FRAMES, sparse_x.shape[1], sparse_y.shape[1])
+    blunt = path_posterior(sparse_x, sparse_y, wide, sharpness=_BLUNT_SHARPNESS)
     i, j = np.rint(mean.x).astype(np.int64), np.rint(mean.y).astype(np.int64)
     return MeanPath(
         frames_to_seconds(mean.x + start[0]),
         frames_to_seconds(mean.y + start[1]),
         frames_to_seconds(mean.deviation),
-        frames_to_seconds(np.interp(mean.x + mean.y, blunt.x + blunt.y, blunt.deviation)),
+        frames_to_seconds(2.0 * np.interp(mean.x + mean.y, 2.0 * (blunt.x + blunt.y), blunt.deviation)),
         np.einsum("dp,dp->p", x[:, i], y[:, j]).astype(np.float64),
     )
 

@@ -1,7 +1,6 @@
 """`incipit align` keeps its contract: formats, exit codes, anchors, annotations, scores."""
 
 import csv
-import inspect
 import io
 import json
 import os
@@ -14,15 +13,11 @@ import pytest
 import soundfile
 from demo_pieces import PIECES
 
-from alignment import read_audio, synchronise
+from alignment import read_audio
 
 RATE = 22050
 PIECE = "beethoven-ode"
 NEAR = 0.05
-
-guided = pytest.mark.skipif(
-    "anchors" not in inspect.signature(synchronise).parameters, reason="the synchroniser takes no anchors"
-)
 
 
 def incipit(*arguments, **options):
@@ -236,7 +231,6 @@ def test_annotations_are_carried_to_where_they_sound(pair, tmp_path):
     assert printed.stdout == written.read_text()
 
 
-@guided
 def test_anchors_draw_the_path_through_themselves(pair):
     first, second = pair
     ref, other = float(first.seconds[20]), float(second.seconds[20])
@@ -246,7 +240,6 @@ def test_anchors_draw_the_path_through_themselves(pair):
     assert np.interp(ref, path[:, 0], path[:, 1]) == pytest.approx(other + 0.4, abs=0.05)
 
 
-@guided
 def test_a_band_holds_the_path(pair):
     first, second = pair
     done = incipit("align", first.path, second.path, "--band", "20")

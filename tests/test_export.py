@@ -108,7 +108,7 @@ def test_the_document_is_the_contracts_and_json_gives_it_back(alignment):
     assert list(document) == ["path", "segments", "accepted", "confidence", "transposition", "tuning_cents"]
     assert json.loads(json.dumps(document, allow_nan=False)) == document
     for part, written in zip(alignment.segments, document["segments"], strict=True):
-        assert list(written) == ["kind", "ref", "other", "warping_path", "confidence"]
+        assert list(written) == ["kind", "ref", "other", "warping_path", "confidence", "interval"]
         assert (written["ref"] is None) == (part.kind == "only_other")
         assert (written["other"] is None) == (part.kind == "only_ref")
         assert len(written["confidence"]) == len(written["warping_path"])

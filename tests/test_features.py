@@ -3,6 +3,8 @@
 import librosa
 import numpy as np
 import pytest
+from demo_music import contrasting, perform
+from demo_pieces import PIECES
 
 from alignment.audio import read_audio
 from alignment.features import (
@@ -18,6 +20,8 @@ from alignment.features import (
     seconds_to_frames,
     stft_magnitude,
 )
+from alignment.features.encoder import BANKS, compress, encode
+from alignment.features.filterbank import SemitoneBank, semitone_magnitudes
 
 RATE = 22050
 
@@ -138,3 +142,55 @@ def test_silence_and_nothing_have_features_without_nan():
             assert np.isfinite(feature).all()
             assert not feature.any()
         assert estimate_tuning(samples, RATE) == 0.0
+
+
+@pytest.mark.parametrize("midi", [33, 50, 69, 88])
+def test_a_tone_lights_its_semitone_in_every_bank(midi):
+    banks = (SemitoneBank(24, 84, 8192), SemitoneBank(33, 40, 4096), SemitoneBank(57, 45, 1024))
+    magnitudes = semitone_magnitudes(2 * tone(midi), RATE, banks)
+    first = 0
+    for bank in banks:
+        column = magnitudes[first : first + bank.bins, 50]
+        first += bank.bins
+        if bank.lowest <= midi < bank.lowest + bank.bins:
+            assert int(np.argmax(column)) + bank.lowest == midi
+            assert column.max() == pytest.approx(1.0, rel=0.05)
+
+
+def test_the_filterbank_is_a_windowed_sum_frame_by_frame(samples):
+    bank = SemitoneBank(57, 24, 2048)
+    found = semitone_magnitudes(samples, RATE, (bank,))
+    centres, deviations = bank.filters(RATE, 0.0)
+    for row in (0, 11, 23):
+        reach = round(RATE / deviations[row])
+        t = np.arange(-reach, reach + 1) / RATE
+        window = np.exp(-2.0 * (np.pi * deviations[row] * t) ** 2)
+        kernel = window * np.exp(-2j * np.pi * centres[row] * t) * 2.0 / window.sum()
+        for frame in (40, 90, 133):
+            middle = frame * HOP
+            direct = abs(np.sum(samples[middle - reach : middle + reach + 1] * kernel))
+            assert found[row, frame] == pytest.approx(direct, abs=0.05 * float(found[row].max()))
+
+
+def test_chunks_of_the_filterbank_meet_without_a_seam():
+    rng = np.random.default_rng(0)
+    long = (0.1 * rng.standard_normal(RATE * 70)).astype(np.float32)
+    whole = semitone_magnitudes(long, RATE, (SemitoneBank(40, 40, 4096),))
+    start = 50 * HOP * 55  # the part begins at 55 s and holds the seam at 63 s
+    part = semitone_magnitudes(long[start:], RATE, (SemitoneBank(40, 40, 4096),))
+    assert np.abs(whole[:, 50 * 55 + 60 : 50 * 69] - part[:, 60 : 50 * 14]).max() < 0.01 * whole.max()
+
+
+def test_another_tuning_moves_the_filters():
+    low = (np.sin(2 * np.pi * 440 * 2 ** (-30 / 1200) * np.arange(RATE * 3) / RATE)).astype(np.float32)
+    bank = (SemitoneBank(60, 20, 8192),)
+    flat, tuned = (semitone_magnitudes(low, RATE, bank, tuning)[9, 75] for tuning in (0.0, -30.0))
+    assert tuned == pytest.approx(1.0, rel=0.02)
+    assert flat < 0.95 * tuned
+
+
+def test_the_embedding_is_of_unit_length_and_does_not_care_for_gain():
+    audio = perform(PIECES[0], contrasting(0)[0], RATE).samples[: 20 * RATE]
+    one, two = (encode(compress(semitone_magnitudes(x, RATE, BANKS))) for x in (audio, np.float32(0.1) * audio))
+    assert np.linalg.norm(one, axis=0) == pytest.approx(1.0, abs=1e-3)
+    assert np.abs(one - two).max() < 1e-2

@@ -126,3 +126,89 @@ def test_csv_of_several_has_a_column_each(music, aligned):
     filled = np.array([[float(cell) for cell in row] for row in rows[1:] if all(row)])
     assert np.allclose(filled[:, 0], filled[:, 2], atol=0.021)
     assert (np.diff(filled, axis=0) >= 0).all()
+
+
+def edited(audio, *pieces):
+    """The sound in another order: pieces are (start, end) in seconds, or samples to put in."""
+    parts = [
+        piece if isinstance(piece, np.ndarray) else audio.samples[round(piece[0] * RATE) : round(piece[1] * RATE)]
+        for piece in pieces
+    ]
+    return Audio(np.concatenate(parts).astype(np.float32))
+
+
+def alone(result, kind):
+    spans = [segment.ref or segment.other for segment in result.segments if segment.kind == kind]
+    return [span for span in spans if span[1] - span[0] > 1.0]
+
+
+def covers(result, side, duration):
+    spans = sorted(getattr(segment, side) for segment in result.segments if getattr(segment, side) is not None)
+    ends = [0.0, *(end for _, end in spans)]
+    starts = [*(start for start, _ in spans), duration]
+    return all(abs(start - end) <= 0.5 for start, end in zip(starts, ends, strict=True))
+
+
+def test_a_cut_is_told_and_the_rest_meets_at_the_notes(aligned):
+    first, second, _ = aligned
+    ref, other = read_audio(first.path), read_audio(second.path)
+    start, end = 0.4 * other.duration, 0.6 * other.duration
+    result = synchronise(ref, edited(other, (0, start), (end, other.duration)))
+    ((low, high),) = alone(result, "only_ref")
+    assert alone(result, "only_other") == []
+    wanted = np.interp([start, end], second.seconds, first.seconds)
+    assert high - low == pytest.approx(wanted[1] - wanted[0], abs=1.0)
+    assert covers(result, "ref", ref.duration)
+    moved = np.where(second.seconds < start, second.seconds, second.seconds - (end - start))
+    for segment in (segment for segment in result.segments if segment.path is not None):
+        inside = (first.seconds > segment.ref[0] + 1) & (first.seconds < segment.ref[1] - 1)
+        played = inside & ((second.seconds < start - 1) | (second.seconds > end + 1))
+        errors = np.abs(segment.path.map(first.seconds[played]) - moved[played])
+        assert np.mean(errors < 0.1) > 0.9
+
+
+def test_noise_put_in_and_swapped_sections_are_told(aligned):
+    first, second, _ = aligned
+    ref, other = read_audio(first.path), read_audio(second.path)
+    noise = 0.1 * np.random.default_rng(0).standard_normal(10 * RATE)
+    half, whole = 0.5 * other.duration, other.duration
+    result = synchronise(ref, edited(other, (0, half), noise, (half, whole)))
+    ((low, high),) = alone(result, "only_other")
+    assert (low, high) == pytest.approx((half, half + 10), abs=1.0)
+    swapped = synchronise(ref, edited(other, (half, whole), (0, half)))
+    matches = [segment for segment in swapped.segments if segment.kind == "match" and np.ptp(segment.ref) > 5]
+    assert len(matches) == 2
+    assert matches[0].other[0] > matches[1].other[0]
+
+
+def test_an_excerpt_finds_its_place(aligned):
+    first, second, result = aligned
+    ref, other = read_audio(first.path), read_audio(second.path)
+    start = 0.3 * other.duration
+    found = synchronise(ref, edited(other, (start, start + 20)))
+    assert found.accepted
+    match = max((segment for segment in found.segments if segment.path is not None), key=lambda s: np.ptp(s.ref))
+    wanted = result.path.invert().map([start + 2, start + 18])
+    assert match.path.invert().map([2, 18]) == pytest.approx(wanted, abs=0.15)
+    assert covers(found, "ref", ref.duration)
+
+
+def test_a_band_is_kept_and_an_anchor_is_gone_through(aligned):
+    first, second, result = aligned
+    ref, other = read_audio(first.path), read_audio(second.path)
+    anchor = (20.0, float(result.path.map(20.0)) + 0.2)
+    held = synchronise(ref, other, anchors=[anchor], band=0.5)
+    (match,) = [segment for segment in held.segments if segment.path is not None]
+    assert float(match.path.map(20.0)) == pytest.approx(anchor[1], abs=1e-6)
+    line = np.interp(match.path.ref, [0, 20.0, ref.duration], [0, anchor[1], other.duration])
+    assert np.abs(match.path.other - line).max() < 1.0  # the line runs from sound to sound
+
+
+def test_confidence_tells_where_the_path_is_right(aligned):
+    first, second, result = aligned
+    match = next(segment for segment in result.segments if segment.path is not None)
+    at = np.clip(np.searchsorted(match.path.ref, first.seconds), 0, len(match.path) - 1)
+    found = errors(result, first, second)
+    assert match.confidence[at][found < 0.1].mean() > 0.8
+    held = found - np.median(found) < match.interval[at]
+    assert held.mean() > 0.7
