@@ -58,6 +58,7 @@ def path_posterior(
     diagonal_moments(rows, columns, corridor.low, corridor.high, np.asarray(weights, np.float64), sharpness, moments)
     weight, first, second = (np.convolve(row, _PARITY, mode="same") for row in moments)
     mean = first / weight
+    mean[0], mean[-1] = 0.0, n - m
     deviation = np.sqrt(np.maximum(second / weight - np.square(mean), 0.0))
     along = np.arange(n + m - 1)
     return PathPosterior(
