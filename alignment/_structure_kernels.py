@@ -28,6 +28,7 @@ def accumulate_states(
     low: Any,
     high: Any,
     weights: Any,
+    halt: float,
     gap: float,
     opening: float,
     start_edge: float,
@@ -42,6 +43,7 @@ def accumulate_states(
         level_x, level_y: float64 `(n,)`, `(m,)`; a cell's cosine distance is divided by the sum of both.
         low, high: int64 `(n,)`; a frame of x matches only columns within.
         weights: float64 `(3,)`, of the steps (1, 1), (1, 0), (0, 1) inside a match.
+        halt: cost of a step inside a match in which one side stands still, in addition.
         gap: cost of a frame that stands alone.
         opening: cost of the first such frame between two matches, in addition.
         start_edge, end_edge: the same before the first and after the last match.
@@ -72,10 +74,10 @@ def accumulate_states(
             if y_above[j - 1] < best:
                 best, step = y_above[j - 1], ONLY_Y
             best += weights[0] * cost
-            value = match_above[j] + weights[1] * cost
+            value = match_above[j] + weights[1] * cost + halt
             if value < best:
                 best, step = value, UP
-            value = match_here[j - 1] + weights[2] * cost
+            value = match_here[j - 1] + weights[2] * cost + halt
             if value < best:
                 best, step = value, LEFT
             match_here[j] = best if first < j <= end else np.inf

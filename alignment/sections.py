@@ -26,8 +26,9 @@ __all__ = ["Section", "matching_sections", "sharpened"]
 _MOST_COARSE_CELLS = 90_000_000
 """A programme of an hour against an hour takes every second coarse frame."""
 
-_GAPS = Gaps(each=0.6, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
-_SHARPENING_GAPS = Gaps(each=0.6, opening=25.0, start=np.inf, end=np.inf, least_gain=0.0)
+_HALT = 0.25
+_GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
+_SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, start=np.inf, end=np.inf, least_gain=0.0)
 _SHARPENING_REACH_SECONDS = 4.0
 _SHORTEST_SECTION_SECONDS = 5.0
 _SAMPLED_SECONDS = 15.0

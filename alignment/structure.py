@@ -32,6 +32,7 @@ class Gaps:
 
     Attributes:
         each: of a frame.
+        halt: what it costs in a match, in addition, that one side stands still while a frame of the other passes.
         opening: of the first of a run between two matches, in addition.
         start, end: of the first of a run before the first or after the last match, in addition; infinity
             where the sequences are known to correspond there.
@@ -39,6 +40,7 @@ class Gaps:
     """
 
     each: float
+    halt: float
     opening: float
     start: float
     end: float
@@ -183,6 +185,7 @@ def _states(sides: _Sides, gaps: Gaps) -> NDArray[np.int64]:
         sides.low,
         sides.high,
         np.asarray(SYMMETRIC_WEIGHTS, np.float64),
+        gaps.halt,
         gaps.each,
         gaps.opening,
         gaps.start,
@@ -211,7 +214,8 @@ def _gain(sides: _Sides, path: NDArray[np.int64], gaps: Gaps) -> float:
     both = np.concatenate([[True], (np.diff(path, axis=0) == 1).all(axis=1)])
     weights = np.where(both, SYMMETRIC_WEIGHTS[0], SYMMETRIC_WEIGHTS[1])
     alone = gaps.each * (i[-1] - i[0] + 1 + j[-1] - j[0] + 1)
-    return float(alone - (weights * distances / (sides.level_x[i] + sides.level_y[j])).sum())
+    matched = (weights * distances / (sides.level_x[i] + sides.level_y[j])).sum() + gaps.halt * (~both).sum()
+    return float(alone - matched)
 
 
 def _out_of_order(sides: _Sides, found: list[Correspondence], gaps: Gaps, shortest: int) -> Correspondence | None:

@@ -5,7 +5,7 @@ import pytest
 
 from alignment.structure import Gaps, corresponding_sections, sharpen
 
-GAPS = Gaps(each=0.6, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
+GAPS = Gaps(each=0.6, halt=0.25, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
 SHORTEST = 25
 
 
@@ -93,7 +93,7 @@ def test_unlike_music_has_nothing_in_common():
 def test_a_cut_is_sharpened_to_the_frame(parts):
     a, b, c = parts
     x, y = played([a, b, c], 1), played([a, c], 2)
-    gaps = Gaps(each=0.6, opening=5.0, start=np.inf, end=np.inf, least_gain=0.0)
+    gaps = Gaps(each=0.6, halt=0.25, opening=5.0, start=np.inf, end=np.inf, least_gain=0.0)
     half = np.float16
     end, start = sharpen(x.astype(half), y.astype(half), (193, 193), (343, 193), 60, gaps)
     near([(end, start)], [((200, 200), (350, 200))])
