@@ -16,7 +16,7 @@ from alignment.structure import Correspondence, Gaps, corresponding_sections
 
 __all__ = ["Evidence", "evidence_of_same_music", "probability_of_same_music"]
 
-_WEIGHTS = (-0.25, -1.06, -3.93, 3.7, 8.06)
+_WEIGHTS = (-4.4, -2.64, -6.48, 1.74, 4.84, 7.23)
 """Logistic of the evidence, intercept first; `scripts/calibrate_alignment.py` fits it."""
 
 
@@ -28,12 +28,14 @@ class Evidence(NamedTuple):
         backwards: what is saved against the other recording played backwards, over what is saved.
         length: logarithm of the matched frames of both sides, over 200.
         coverage: of the side that has more matched, the part that is.
+        steadiness: share of the path's steps in which both sides advance.
     """
 
     saving: float
     backwards: float
     length: float
     coverage: float
+    steadiness: float
 
 
 def evidence_of_same_music(
@@ -49,12 +51,14 @@ def evidence_of_same_music(
     gain = sum(section.gain for section in sections)
     matched = np.sum([np.ptp(section.path, axis=0) + 1 for section in sections], axis=0)
     frames = int(matched.sum())
+    steps = np.concatenate([np.diff(section.path, axis=0) for section in sections])
     backwards = corresponding_sections(x, np.ascontiguousarray(y[:, ::-1]), gaps, max(x.shape[1], y.shape[1]))
     return Evidence(
         gain / (gaps.each * frames),
         sum(section.gain for section in backwards) / gain,
         float(np.log(frames / 200.0)),
         float((matched / (x.shape[1], y.shape[1])).max()),
+        float((steps == 1).all(axis=1).mean()) if len(steps) else 0.0,
     )
 
 

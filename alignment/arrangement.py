@@ -17,7 +17,10 @@ from alignment.warping import MeanPath
 
 __all__ = ["all_segments", "match_segment", "over_silence"]
 
-_SHORTEST_ALONE_SECONDS = 0.5
+_SHORTEST_ALONE_SECONDS = 0.1
+_LEAST_STEP_SECONDS = 0.001
+_STILL_SECONDS = 0.02
+_WAITING_SECONDS = 0.15
 _AT_THE_EDGE_SECONDS = 0.1
 _SILENCE_ALIKE_SECONDS = 2.0
 
@@ -30,7 +33,8 @@ def match_segment(pair: Pair, match: MeanPath, confidence: float) -> Segment:
         match: path of the section.
         confidence: that it is the same music at all.
     """
-    path = WarpingPath(match.ref, match.other).monotone()
+    moving = _moving(match)
+    path = WarpingPath(match.ref[moving], match.other[moving]).monotone().spaced(_LEAST_STEP_SECONDS)
     for anchor in pair.anchors:
         path = _through(path, *anchor)
     path = WarpingPath(path.ref + pair.left.start, path.other + pair.right.start)
@@ -47,11 +51,26 @@ def match_segment(pair: Pair, match: MeanPath, confidence: float) -> Segment:
     )
 
 
+def _moving(match: MeanPath) -> slice:
+    """The points without those at either end at which one side stands still while the other goes on."""
+    first, last = 0, len(match.ref) - 1
+    for one, two in ((match.ref, match.other), (match.other, match.ref)):
+        stop = int(np.searchsorted(one, one[0] + _STILL_SECONDS, side="right")) - 1
+        if two[stop] - two[0] > _WAITING_SECONDS:
+            first = max(first, stop)
+        start = int(np.searchsorted(one, one[-1] - _STILL_SECONDS, side="left"))
+        if two[-1] - two[start] > _WAITING_SECONDS:
+            last = min(last, start)
+    return slice(first, last + 1) if last - first > 1 else slice(None)
+
+
 def _through(path: WarpingPath, ref: float, other: float) -> WarpingPath:
     """The path with one more point in place of those that contradict it, if the point is within the path."""
     if not (path.ref[0] < ref < path.ref[-1] and path.other[0] < other < path.other[-1]):
         return path
-    before, after = (path.ref < ref) & (path.other < other), (path.ref > ref) & (path.other > other)
+    step = _LEAST_STEP_SECONDS
+    before = (path.ref < ref - step) & (path.other < other - step)
+    after = (path.ref > ref + step) & (path.other > other + step)
     return WarpingPath(
         np.concatenate([path.ref[before], [ref], path.ref[after]]),
         np.concatenate([path.other[before], [other], path.other[after]]),

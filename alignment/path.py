@@ -75,6 +75,23 @@ class WarpingPath:
             return WarpingPath(ref[:1], other[:1])
         return WarpingPath(ref, other)
 
+    def spaced(self, least: float) -> WarpingPath:
+        """The path without points that are less than `least` seconds beyond the one before on either side.
+
+        The first and the last point stay.
+        """
+        keep, last = [0], 0
+        for point in range(1, len(self) - 1):
+            if min(self.ref[point] - self.ref[last], self.other[point] - self.other[last]) >= least:
+                keep.append(point)
+                last = point
+        end = len(self) - 1
+        while len(keep) > 1 and min(self.ref[end] - self.ref[keep[-1]], self.other[end] - self.other[keep[-1]]) < least:
+            keep.pop()
+        if end > 0:
+            keep.append(end)
+        return WarpingPath(self.ref[keep], self.other[keep])
+
     def thin(self, tolerance: float = 0.001) -> NDArray[np.int64]:
         """Indices of the points that linear interpolation needs to stay within `tolerance` seconds.
 

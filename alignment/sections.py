@@ -27,7 +27,7 @@ _MOST_COARSE_CELLS = 90_000_000
 """A programme of an hour against an hour takes every second coarse frame."""
 
 _HALT = 0.25
-_GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
+_GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, start=8.0, end=8.0, least_gain=10.0)
 _SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, start=np.inf, end=np.inf, least_gain=0.0)
 _SHARPENING_REACH_SECONDS = 4.0
 _SHORTEST_SECTION_SECONDS = 5.0

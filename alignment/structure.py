@@ -137,7 +137,7 @@ def _around(end: int, start: int, reach: int, frames: int) -> NDArray[np.int64]:
 
 
 class _Sides(NamedTuple):
-    """Both sequences, half of each frame's mean distance to the other side, and the cells that may match."""
+    """Both sequences, half of each frame's mean distance to all frames, and the cells that may match."""
 
     x: NDArray[np.float32]
     y: NDArray[np.float32]
@@ -148,9 +148,9 @@ class _Sides(NamedTuple):
 
     @classmethod
     def of(cls, x: NDArray[np.float32], y: NDArray[np.float32], band: Corridor | None = None) -> _Sides:
-        level_x = 1.0 - x.T @ y.mean(axis=1)
-        level_y = 1.0 - y.T @ x.mean(axis=1)
         n, m = x.shape[1], y.shape[1]
+        mean = (x.sum(axis=1) + y.sum(axis=1)) / (n + m)
+        level_x, level_y = 1.0 - x.T @ mean, 1.0 - y.T @ mean
         return cls(
             x,
             y,

@@ -34,7 +34,10 @@ from alignment.warping import mean_path_near, mean_path_of
 
 __all__ = ["refined", "synchronise", "synchronise_analysed", "transposition_between"]
 
-_ACCEPTED = 0.5
+_ACCEPTED = 0.85
+"""Refusing the same music is the lesser evil."""
+
+_FEWEST_COMPARED = 40
 
 
 def synchronise(
@@ -96,10 +99,24 @@ def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignmen
 
 
 def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) -> int:
-    """Semitones, -5 to 6, to add to the other; CENS are compared once a second, and 0 wins a near tie."""
-    once_a_second = round(FEATURE_RATE / COARSE_DOWNSAMPLING)
-    x, y = ref[:, ::once_a_second], other[:, ::once_a_second]
-    costs = {shift: dtw(x, np.roll(y, shift, axis=0), weights=SYMMETRIC_WEIGHTS).cost for shift in range(-5, 7)}
+    """Semitones, -5 to 6, to add to the other; 0 wins a near tie.
+
+    The shorter side is warped to the whole of the longer, or to the best part of one more than twice as long.
+
+    Args:
+        ref, other: CENS, shapes `(12, n)` and `(12, m)`, of which about one a second is compared.
+    """
+    excerpt = max(ref.shape[1], other.shape[1]) > 2 * min(ref.shape[1], other.shape[1])
+    step = round(FEATURE_RATE / COARSE_DOWNSAMPLING)
+    step = max(1, min(step, min(ref.shape[1], other.shape[1]) // _FEWEST_COMPARED))
+
+    def cost(shift: int) -> float:
+        x, y = ref[:, ::step], np.roll(other, shift, axis=0)[:, ::step]
+        if x.shape[1] > y.shape[1]:
+            x, y = y, x
+        return dtw(x, y, weights=SYMMETRIC_WEIGHTS, subsequence=excerpt).cost
+
+    costs = {shift: cost(shift) for shift in range(-5, 7)}
     best = min(costs, key=lambda shift: costs[shift])
     return best if costs[best] < 0.97 * costs[0] else 0
 

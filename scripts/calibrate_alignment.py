@@ -3,8 +3,8 @@
     INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80]
 
 Renders pairs of performances of the lieder that the encoder was not trained on, with tempi of their own, and
-fits the constants of `alignment.acceptance` (the same music or not: pairs against pairs of other songs, whole
-and short, with and without cuts) and of `alignment.confidence` (a point's error against the posterior's
+fits the constants of `alignment.acceptance` (the same music or not: pairs against pairs of other songs and
+noise, whole and short, with and without cuts) and of `alignment.confidence` (a point's error against the posterior's
 deviation and the similarity around it). Prints them, with what they achieve on the half of the pairs that
 they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound fonts of `scripts/train_sync.py`.
 """
@@ -139,6 +139,11 @@ def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Point
                 evidence.append((found, right, number))
                 if right and sound is other:
                     points.append(_points(pair, sections, truth, number))
+            noise = Audio((0.05 * rng.standard_normal(len(sound.samples))).astype(np.float32))
+            pair = paired(lefts[number], noise)
+            found = matching_sections(pair)[1] if pair else None
+            if found is not None:
+                evidence.append((found, False, number))
         print(f"{number + 1} of {len(folders)}", end="\r", flush=True)
     print()
     return evidence, Points(*(np.concatenate(part) for part in zip(*points, strict=True)))

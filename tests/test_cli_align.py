@@ -154,7 +154,7 @@ def test_transposition_is_told(pair, tmp_path):
     first, second = pair
     soundfile.write(tmp_path / "faster.wav", read_audio(second.path).samples, round(RATE * 2 ** (2 / 12)))
     done = incipit("align", first.path, tmp_path / "faster.wav")
-    assert "transposed by +2 semitones" in done.stderr
+    assert "2 semitones higher" in done.stderr
 
 
 def test_audacity_labels_by_the_ending(pair, tmp_path):

@@ -280,7 +280,7 @@ def _summarise(name: str, other: Other, quiet: bool) -> None:
     ref_seconds = sum(ref[1] - ref[0] for ref, _ in matches)
     other_seconds = sum(other[1] - other[0] for _, other in matches)
     pieces = f" in {len(matches)} pieces" if len(matches) > 1 else ""
-    key = f", transposed by {-result.transposition:+d} semitones" if result.transposition else ""
+    key = _told_key(-result.transposition)
     explain(
         f"{name}: aligned {ref_seconds:.1f} s of the reference with {other_seconds:.1f} s{pieces}, "
         f"tuned {result.tuning_cents:+.0f} cents{key}",
@@ -288,6 +288,13 @@ def _summarise(name: str, other: Other, quiet: bool) -> None:
     )
     _tell_alone("in the reference", [part.ref for part in result.segments if part.kind == "only_ref"], quiet)
     _tell_alone(f"in {name}", [part.other for part in result.segments if part.kind == "only_other"], quiet)
+
+
+def _told_key(higher: int) -> str:
+    """How far the other sounds above the reference."""
+    if not higher:
+        return ""
+    return f", {abs(higher)} semitone{'s' if abs(higher) > 1 else ''} {'higher' if higher > 0 else 'lower'}"
 
 
 def _tell_alone(where: str, spans: Sequence[tuple[float, float] | None], quiet: bool) -> None:
