@@ -162,14 +162,14 @@ def accumulate_from_start(
             here[at:],
             chosen,
         )
-        if top == 0 and (d == 0 or subsequence):
+        if count and top == 0 and (d == 0 or subsequence):
             here[_GUARD] = max(costs[0], np.float32(0.0)) - np.float32(taken_off)
             chosen[0] = START
         here[at - 1] = here[at - 2] = infinity
         here[at + count] = here[at + count + 1] = infinity
         chosen[count : count + 4] = 0
         _pack(chosen, count, pointers[offsets[d] : offsets[d + 1]])
-        if bottom == n:
+        if count and bottom == n:
             last[d - n + 1] = here[n - 1 + _GUARD] + taken_off
         if d % _REBASE_EVERY == _REBASE_EVERY - 1:
             taken_off += _rebase(ring, here[at : at + count])
@@ -226,10 +226,10 @@ def accumulate_to_end(
             total,
             chosen,
         )
-        if bottom == n and (d == n + m - 2 or subsequence):
+        if count and bottom == n and (d == n + m - 2 or subsequence):
             total[count - 1] = -np.float32(taken_off)
             chosen[count - 1] = START
-        if top == 0 and d < m:
+        if count and top == 0 and d < m:
             opening[d] = total[0] + max(costs[0], np.float32(0.0)) + taken_off
         for s in range(3):
             here = rings[s, d & 3]
@@ -246,11 +246,13 @@ def accumulate_to_end(
 @njit(cache=True, nogil=True)
 def _rebase(ring: Any, here: Any) -> float:
     """Take the least of an antidiagonal's costs off all that are kept, so that float32 resolves them."""
+    if not len(here):
+        return 0.0
     least = here.min()
     if not np.isfinite(least):
         return 0.0
     ring -= least
-    return least
+    return float(least)
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter1d
+from scipy.special import expit
 
 from alignment.warping import MeanPath
 
@@ -44,7 +45,7 @@ def path_evidence(path: MeanPath) -> NDArray[np.float64]:
 
 def point_confidence(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probability that each point is within 100 ms, where it is the same music, shape `(points,)`."""
-    return np.asarray(1.0 / (1.0 + np.exp(-_weighed(_WITHIN_100_MS, evidence))))
+    return np.asarray(expit(_weighed(_WITHIN_100_MS, evidence)))
 
 
 def point_interval(evidence: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -145,6 +145,8 @@ class _Sweep:
         for step, (rows_on, columns_on) in enumerate(self.steps.tolist()):
             for before in range(max(0, middle - rows_on - columns_on), middle):
                 rows = np.arange(self.first[before], self.end[before])
+                if not len(rows):
+                    continue
                 totals = (
                     ring[before & 3, rows + 2] + rings[step, (before + rows_on + columns_on) & 3, rows + rows_on + 2]
                 )

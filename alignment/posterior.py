@@ -56,7 +56,7 @@ def path_posterior(
     moments = np.zeros((3, n + m - 1))
     rows, columns = np.ascontiguousarray(x.T, np.float32), np.ascontiguousarray(y, np.float32)
     diagonal_moments(rows, columns, corridor.low, corridor.high, np.asarray(weights, np.float64), sharpness, moments)
-    weight, first, second = (np.convolve(row, _PARITY, mode="same") for row in moments)
+    weight, first, second = (np.convolve(row, _PARITY)[1:-1] for row in moments)
     mean = first / weight
     mean[0], mean[-1] = 0.0, n - m
     deviation = np.sqrt(np.maximum(second / weight - np.square(mean), 0.0))

@@ -32,6 +32,7 @@ _SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, start=np.inf, end=np
 _SHARPENING_REACH_SECONDS = 4.0
 _SHORTEST_SECTION_SECONDS = 5.0
 _SAMPLED_SECONDS = 15.0
+_FEWEST_FRAMES = 5
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
         found += [Correspondence(match.path + np.array([i, j]), match.gain) for match in matches]
     if not found:
         return [], None
-    evidence = evidence_of_same_music(x, y, found, gaps)
+    evidence = evidence_of_same_music(x, y, found, gaps, pooled)
     return [_section(match, scale, pair.frames) for match in _joined(found)], evidence
 
 
@@ -129,7 +130,7 @@ def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:
         if all(end[side] > out[k].start[side] and start[side] < after.end[side] for side in (0, 1)):
             out[k] = replace(out[k], end=end)
             out[k + 1] = replace(after, start=start)
-    return out
+    return [section for section in out if min(np.subtract(section.end, section.start)) >= _FEWEST_FRAMES]
 
 
 def _cost_of_matching(pair: Pair, section: Section) -> float:

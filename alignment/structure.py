@@ -121,13 +121,14 @@ def sharpen(
         return before, after
     # The longest run of frames that stand alone is the cut.
     run = max(np.split(alone, np.flatnonzero(np.diff(alone) > 1) + 1), key=len)
-    i, j = states[run[0] - 1, :2] + 1 if run[0] else (0, 0)
-    k, m = states[run[-1] + 1, :2] if run[-1] + 1 < len(states) else (len(rows), len(columns))
-    return (_frame(rows, i), _frame(columns, j)), (_frame(rows, k), _frame(columns, m))
-
-
-def _frame(frames: NDArray[np.int64], place: int) -> int:
-    return int(frames[place]) if place < len(frames) else int(frames[-1]) + 1
+    if run[0] == 0 or run[-1] == len(states) - 1:
+        return before, after
+    i, j, _ = states[run[0] - 1]
+    k, m, _ = states[run[-1] + 1]
+    end, start = (int(rows[i]) + 1, int(columns[j]) + 1), (int(rows[k]), int(columns[m]))
+    # A match must not run over the middle that was left out.
+    near = all(end[side] <= before[side] + reach and start[side] >= after[side] - reach for side in (0, 1))
+    return (end, start) if near else (before, after)
 
 
 def _around(end: int, start: int, reach: int, frames: int) -> NDArray[np.int64]:
@@ -192,6 +193,8 @@ def _states(sides: _Sides, gaps: Gaps) -> NDArray[np.int64]:
         gaps.end,
         pointers,
     )
+    if not np.isfinite(totals).any():  # what is asked of the ends cannot be had within the band
+        return np.empty((0, 3), np.int64)
     path = np.empty((n + m + 1, 3), np.int64)
     return path[trace_states(pointers, int(np.argmin(totals)), path) :]
 

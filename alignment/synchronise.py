@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from alignment.analysed import Analysed, analyse, retuned
 from alignment.arrangement import all_segments, match_segment, over_silence
 from alignment.audio import Audio
 from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
+from alignment.errors import FeatureError
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
 from alignment.pair import Pair
@@ -53,7 +55,7 @@ def synchronise(
         anchors: corresponding times `(ref, other)` in seconds, rising on both sides, that the path goes through.
 
     Raises:
-        FeatureError: one is not at the analysis rate.
+        FeatureError: one is not at the analysis rate, or the band or the anchors make no sense.
     """
     return synchronise_analysed(analyse(ref) if isinstance(ref, Audio) else ref, other, band=band, anchors=anchors)[0]
 
@@ -62,6 +64,10 @@ def synchronise_analysed(
     left: Analysed, other: Audio, *, band: float | None = None, anchors: Sequence[tuple[float, float]] = ()
 ) -> tuple[Synchronisation, Analysed]:
     """As `synchronise`; gives too what was computed of the other, transposed to the reference."""
+    if band is not None and not band > 0.0:
+        raise FeatureError(f"The 'band' parameter must be positive. Got {band} instead.")
+    if any(b[0] <= a[0] or b[1] <= a[1] for a, b in pairwise(anchors)):
+        raise FeatureError("The 'anchors' must rise on both sides.")
     right = analyse(other)
     if left.features is None or right.features is None:
         return _unrelated(left, right, 0.0), right
@@ -74,6 +80,8 @@ def synchronise_analysed(
     if confidence < _ACCEPTED:
         return _unrelated(left, right, confidence), right
     matches = [match_segment(pair, mean_path_of(pair, section), confidence) for section in sharpened(pair, sections)]
+    if not matches:
+        return _unrelated(left, right, confidence), right
     interval = right.tuning - left.tuning
     whole = round(interval / 100.0)
     segments = all_segments(over_silence(matches, left, right), left, right)

@@ -22,6 +22,7 @@ _CORRIDOR_SECONDS = 1.2
 _POSTERIOR_FRAMES = 15
 _SHARPNESS = 8.0
 _BLUNT_FRAMES = 25
+_FEWEST_FRAMES = 4
 _BLUNT_SHARPNESS = 3.0
 _BLOCK_SECONDS, _OVERLAP_SECONDS = 240.0, 16.0
 
@@ -50,7 +51,11 @@ def mean_path_of(pair: Pair, section: Section) -> MeanPath:
     allowed = None
     if pair.band is not None:
         allowed = band_around([(0, 0), *map(anchor_frames, pair.anchors), pair.frames], pair.band * FEATURE_RATE)
-    corners = [section.start, *map(anchor_frames, fixed), section.end]
+    corners = [section.start]
+    for corner in map(anchor_frames, fixed):
+        if _apart(corners[-1], corner) and _apart(corner, section.end):
+            corners.append(corner)
+    corners.append(section.end)
     pieces = [
         _warped(pair, block_start, block_end, section.points, allowed)
         for start, end in pairwise(corners)
@@ -67,6 +72,11 @@ def mean_path_near(pair: Pair, path: WarpingPath) -> MeanPath:
     (i, j), (k, m) = points[0], points[-1] + 1
     x, y = pair.x.fine[:, i:k].astype(np.float32), pair.y.fine[:, j:m].astype(np.float32)
     return _mean_path(x, y, points - (i, j), (int(i), int(j)), (int(k), int(m)), None)
+
+
+def _apart(first: tuple[int, int], second: tuple[int, int]) -> bool:
+    """Whether there is enough between two corners to be warped."""
+    return all(b - a >= _FEWEST_FRAMES for a, b in zip(first, second, strict=True))
 
 
 def _holds(section: Section, point: tuple[float, float]) -> bool:

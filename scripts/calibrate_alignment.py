@@ -131,7 +131,10 @@ def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Point
         truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)[:, :2]
         seconds = float(np.exp(rng.uniform(np.log(5), np.log(40))))
         for sound in (other, without_middle(other), excerpt(other, seconds, rng)):
-            for partner, right in ((number, True), ((number + 1 + int(rng.integers(9))) % len(folders), False)):
+            for partner, right in (
+                (number, True),
+                ((number + 1 + int(rng.integers(min(9, len(folders) - 1)))) % len(folders), False),
+            ):
                 pair = paired(lefts[partner], sound)
                 sections, found = matching_sections(pair) if pair else ([], None)
                 if pair is None or found is None:

@@ -212,3 +212,39 @@ def test_confidence_tells_where_the_path_is_right(aligned):
     assert match.confidence[at][found < 0.1].mean() > 0.8
     held = found - np.median(found) < match.interval[at]
     assert held.mean() > 0.7
+
+
+@pytest.mark.parametrize("seed", range(14))
+def test_odd_anchors_bands_and_excerpts_neither_fail_nor_break_the_paths(aligned, seed):
+    first, second, _ = aligned
+    rng = np.random.default_rng(seed)
+    ref, other = read_audio(first.path), read_audio(second.path)
+    lengths = [float(np.exp(rng.uniform(np.log(0.3), np.log(40)))) for _ in range(2)]
+    ref, other = (edited(sound, (5, 5 + length)) for sound, length in zip((ref, other), lengths, strict=True))
+    count = int(rng.integers(0, 4))
+    sides = [np.sort(rng.uniform(0, sound.duration, count)) for sound in (ref, other)]
+    if seed % 3 == 0 and count:  # close together
+        sides = [side[0] + 0.01 * np.arange(count) for side in sides]
+    band = [None, 0.05, 0.5, 100.0][int(rng.integers(4))]
+    result = synchronise(ref, other, band=band, anchors=list(zip(*map(np.ndarray.tolist, sides), strict=True)))
+    for segment in (segment for segment in result.segments if segment.path is not None):
+        assert segment.path.is_strictly_monotone
+        assert segment.path.ref[0] >= 0
+        assert segment.path.ref[-1] <= ref.duration + 1e-6
+        assert segment.path.other[-1] <= other.duration + 1e-6
+        assert len(segment.confidence) == len(segment.interval) == len(segment.path)
+    assert result.accepted == any(segment.kind == "match" for segment in result.segments)
+
+
+def test_anchors_that_fall_and_bands_of_nothing_are_refused(music):
+    audio = read_audio(music.recorded[0].path)
+    with pytest.raises(FeatureError, match="must rise"):
+        synchronise(audio, audio, anchors=[(20, 20), (10, 10)])
+    with pytest.raises(FeatureError, match="must be positive"):
+        synchronise(audio, audio, band=0.0)
+
+
+def test_noise_is_no_performance(music):
+    audio = read_audio(music.recorded[0].path)
+    noise = Audio((0.1 * np.random.default_rng(0).standard_normal(20 * RATE)).astype(np.float32))
+    assert not synchronise(audio, noise).accepted
