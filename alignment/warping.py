@@ -65,13 +65,17 @@ def mean_path_of(pair: Pair, section: Section) -> MeanPath:
 
 
 def mean_path_near(pair: Pair, path: WarpingPath) -> MeanPath:
-    """The mean of the paths near a path."""
+    """The mean of the paths near a path, in blocks that overlap."""
     ref, other = (path.ref - pair.left.start) * FEATURE_RATE, (path.other - pair.right.start) * FEATURE_RATE
     points = np.unique(np.rint(np.column_stack([ref, other])).astype(np.int64), axis=0)
     points = points[(points >= 0).all(axis=1) & (points < pair.frames).all(axis=1)]
     (i, j), (k, m) = points[0], points[-1] + 1
-    x, y = pair.x.fine[:, i:k].astype(np.float32), pair.y.fine[:, j:m].astype(np.float32)
-    return _mean_path(x, y, points - (i, j), (int(i), int(j)), (int(k), int(m)), None)
+    pieces = []
+    for start, end in _blocks((int(i), int(j)), (int(k), int(m)), points):
+        x, y = pair.x.fine[:, start[0] : end[0]], pair.y.fine[:, start[1] : end[1]]
+        inner = points[(points >= start).all(axis=1) & (points < end).all(axis=1)] - np.array(start)
+        pieces.append(_mean_path(x.astype(np.float32), y.astype(np.float32), inner, start, end, None))
+    return _chained(pieces)
 
 
 def _apart(first: tuple[int, int], second: tuple[int, int]) -> bool:

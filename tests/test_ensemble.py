@@ -56,3 +56,17 @@ def test_what_the_user_anchored_stays(performances, joint):
     for more in audio[2:]:
         ensemble.add(more)
     assert float(ensemble.joint()[0].path.map(anchor[0])) == pytest.approx(anchor[1], abs=1e-6)
+
+
+def test_long_recordings_are_refined_in_blocks_that_meet(performances, monkeypatch):
+    from alignment import warping
+
+    _, audio = performances
+    whole = synchronise_all(audio[0], audio[1:3])
+    monkeypatch.setattr(warping, "_BLOCK_SECONDS", 15.0)
+    monkeypatch.setattr(warping, "_OVERLAP_SECONDS", 6.0)
+    blocks = synchronise_all(audio[0], audio[1:3])
+    for one, two in zip(whole, blocks, strict=True):
+        assert two.path.is_strictly_monotone
+        times = np.linspace(1.0, one.path.ref[-1] - 1.0, 500)
+        assert np.quantile(np.abs(one.path.map(times) - two.path.map(times)), 0.99) < 0.02
