@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from alignment._structure_kernels import MATCH, accumulate_states, trace_states
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor
 
-__all__ = ["Correspondence", "Gaps", "corresponding_sections", "left_over", "sharpen"]
+__all__ = ["Correspondence", "Gaps", "corresponding_sections", "sharpen"]
 
 _LEAST_LEVEL = 0.05
 
@@ -225,8 +225,8 @@ def _out_of_order(sides: _Sides, found: list[Correspondence], gaps: Gaps, shorte
     """The best match among what is left over on both sides, or None."""
     local = replace(gaps, start=0.0, end=0.0)
     best: Correspondence | None = None
-    for low, high in left_over([match.x for match in found], sides.x.shape[1], shortest):
-        for left, right in left_over([match.y for match in found], sides.y.shape[1], shortest):
+    for low, high in _left_over([match.x for match in found], sides.x.shape[1], shortest):
+        for left, right in _left_over([match.y for match in found], sides.y.shape[1], shortest):
             for match in _aligned(sides.part(low, high, left, right), local):
                 lengths = np.ptp(match.path, axis=0) + 1
                 if lengths.min() >= shortest and (best is None or match.gain > best.gain):
@@ -234,7 +234,7 @@ def _out_of_order(sides: _Sides, found: list[Correspondence], gaps: Gaps, shorte
     return best
 
 
-def left_over(spans: Sequence[tuple[int, int]], frames: int, shortest: int = 1) -> list[tuple[int, int]]:
+def _left_over(spans: Sequence[tuple[int, int]], frames: int, shortest: int = 1) -> list[tuple[int, int]]:
     """Stretches of at least `shortest` frames that no span covers."""
     edges = [(0, 0), *sorted(spans), (frames, frames)]
     return [(end, start) for (_, end), (start, _) in pairwise(edges) if start - end >= shortest]

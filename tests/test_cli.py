@@ -1,6 +1,5 @@
 """The command line keeps its contract: documents, exit codes, and errors of one line."""
 
-import json
 import os
 import signal
 import subprocess
@@ -11,30 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from program import documents, incipit
 
 from alignment import read_audio
 from index import Library, LibraryError
 
 RATE = 22050
-
-
-def incipit(*arguments, **options):
-    environment = {**os.environ, **options.pop("env", {})}
-    done = subprocess.run(
-        [sys.executable, "-m", "retrieval.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=environment,
-        errors="surrogateescape",
-        **options,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def documents(done):
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -3,39 +3,19 @@
 import csv
 import io
 import json
-import os
-import subprocess
-import sys
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 import soundfile
 from demo_pieces import PIECES
+from program import documents, incipit
 
 from alignment import read_audio
 
 RATE = 22050
 PIECE = "beethoven-ode"
 NEAR = 0.05
-
-
-def incipit(*arguments, **options):
-    done = subprocess.run(
-        [sys.executable, "-m", "retrieval.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **options.pop("env", {})},
-        errors="surrogateescape",
-        **options,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
-def documents(done):
-    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ def sample_rate(path: str) -> int:
     try:
         return int(soundfile.info(os.fsencode(path)).samplerate)
     except (soundfile.SoundFileError, OSError, TypeError):
-        pass
+        pass  # libsndfile does not read every file that was decoded: PyAV may
     try:
         import av
 
