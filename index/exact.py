@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from index.store import Neighbours, VectorRows
 
 __all__ = ["ExactStore", "merge_neighbours"]
 
-_ROWS_AT_ONCE = 16384
+_ROWS_AT_ONCE = 2048
 _QUERIES_AT_ONCE = 512
 
 
@@ -34,9 +35,13 @@ class ExactStore:
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """The k most similar vectors of each query; ties go to the lower number."""
         best = _none(len(queries), k)
-        for numbers, vectors in self._blocks():
+        scaled = queries / np.float32(self._format.scale)
+        room = np.empty((_ROWS_AT_ONCE, self._format.dimensions), np.float32)
+        for numbers, stored in self._blocks():
+            vectors = room[: len(stored)]
+            vectors[...] = stored
             parts = [
-                _nearest(queries[first : first + _QUERIES_AT_ONCE], numbers, vectors, k)
+                _nearest(scaled[first : first + _QUERIES_AT_ONCE], numbers, vectors, k)
                 for first in range(0, len(queries), _QUERIES_AT_ONCE)
             ]
             if parts:
@@ -47,24 +52,25 @@ class ExactStore:
                 best = merge_neighbours(best, found, k)
         return best
 
-    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Numbers and decoded vectors: long runs cut, short ones put together."""
+    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
+        """Numbers and stored vectors: long runs cut, short ones put together."""
         pending: list[VectorRows] = []
         waiting = 0
         for run in self._rows:
             for start in range(0, len(run.stored), _ROWS_AT_ONCE):
                 part = VectorRows(run.first + start, run.stored[start : start + _ROWS_AT_ONCE])
                 if pending and waiting + len(part.stored) > _ROWS_AT_ONCE:
-                    yield self._decoded(pending)
+                    yield _together(pending)
                     pending, waiting = [], 0
                 pending.append(part)
                 waiting += len(part.stored)
         if pending:
-            yield self._decoded(pending)
+            yield _together(pending)
 
-    def _decoded(self, parts: list[VectorRows]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        numbers = np.concatenate([np.arange(part.first, part.first + len(part.stored)) for part in parts])
-        return numbers, self._format.decode(np.concatenate([part.stored for part in parts]))
+
+def _together(parts: Sequence[VectorRows]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    numbers = np.concatenate([np.arange(part.first, part.first + len(part.stored)) for part in parts])
+    return numbers, parts[0].stored if len(parts) == 1 else np.concatenate([part.stored for part in parts])
 
 
 def _nearest(

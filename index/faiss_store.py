@@ -1,47 +1,45 @@
-"""Search by FAISS; the only module that imports it.
+"""Search by FAISS.
 
-The index holds the library's own 8-bit codes and scans them, so its answers are those of the exact store.
-Its file is a cache: written beside the library, replaced as a whole, rebuilt from the vector files at any
-time. It holds all vectors below a number; later ones are searched exactly until it catches up.
+The index is a cache: written beside the library, replaced as a whole, rebuilt from the vector files at any time,
+read without being loaded where it has inverted lists. It holds vectors below a number; later ones are searched
+exactly until it catches up.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index.errors import StoreUnavailable
 from index.exact import ExactStore, merge_neighbours
+from index.faiss_index import (
+    append_rows,
+    faiss_is_installed,
+    gpu_count,
+    holds_rows,
+    import_faiss,
+    index_kind,
+    on_gpu,
+    read_index,
+    suits,
+    train_index,
+    write_index,
+)
 from index.shards import VectorFormat
-from index.store import Neighbours, VectorRows
+from index.spec import IndexSpec
+from index.store import Neighbours, VectorRows, rows_from, stored_at
 
 __all__ = ["FaissStore", "faiss_is_installed", "gpu_count"]
 
-_ROWS_AT_ONCE = 65536
-_SAMPLED_RUNS = 200
-
-
-def faiss_is_installed() -> bool:
-    """Whether a usable faiss is there; two of its distributions in one environment leave an empty shell."""
-    try:
-        _faiss()
-    except StoreUnavailable:
-        return False
-    return True
-
-
-def gpu_count() -> int:
-    """How many GPUs the installed faiss can use."""
-    count = getattr(_faiss(), "get_num_gpus", None)
-    return int(count()) if count else 0
-
 
 class FaissStore:
-    """Searches a FAISS index of the vectors below `len(index)`, and exactly those that came later.
+    """Searches a FAISS index of the first vectors, and exactly those that came later.
+
+    A reader takes the index that it finds, of whatever kind; a writer first makes the one that is specified, or
+    brings it up to date.
 
     Args:
         format: 8-bit rows.
@@ -49,110 +47,95 @@ class FaissStore:
             what was removed.
         end: the number behind the last vector that was ever added.
         cache: where the FAISS file lies; it need not exist.
+        spec: of a kind other than "exact".
         writable: whether the cache may be made or extended.
 
     Raises:
         StoreUnavailable: faiss is not installed.
     """
 
-    def __init__(self, format: VectorFormat, rows: list[VectorRows], end: int, cache: Path, *, writable: bool) -> None:
+    def __init__(
+        self,
+        format: VectorFormat,
+        rows: Sequence[VectorRows],
+        end: int,
+        cache: Path,
+        spec: IndexSpec,
+        *,
+        writable: bool,
+    ) -> None:
         self._format = format
-        self._faiss = _faiss()
-        self._index = self._read(cache)
-        if self._index.ntotal > end or not self._holds(rows):
-            self._index = self._new()
-        if writable and self._index.ntotal < end:
-            self._extend(rows, end)
-            self._write(cache)
-        covered = int(self._index.ntotal)
-        self._live = sum(len(run.stored) for run in rows)
-        self._selector = self._select(rows, covered)
-        self._tail = ExactStore(format, _from_number(rows, covered))
+        self._faiss = import_faiss()
+        self._rows = [run for run in rows if len(run.stored)]
+        index = self._believable(cache, end)
+        if writable:
+            index = self._kept_up(index, end, cache, spec)
+        covered = int(index.ntotal) if index else 0
+        self._tail = ExactStore(format, rows_from(self._rows, covered))
+        self._selector = self._select(covered)
+        self._prepare(index, spec)
 
     def __len__(self) -> int:
-        return self._live
+        return sum(len(run.stored) for run in self._rows)
 
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
-        """The k most similar vectors of each query."""
-        parameters = self._faiss.SearchParameters(sel=self._selector)
+        """The k most similar vectors of each query, as far as the lists looked into hold them."""
+        later = self._tail.search(queries, k)
+        if self._index is None or not self._rows:
+            return later
         scaled = np.ascontiguousarray(queries / np.float32(self._format.scale), np.float32)
-        similarities, numbers = self._index.search(scaled, k, params=parameters)
+        wanted = max(k, self._candidates)
+        similarities, numbers = self._index.search(scaled, wanted, **self._options)
+        if self._candidates:
+            similarities = self._similarities(queries, numbers)
         found = Neighbours(numbers, np.where(numbers < 0, -np.inf, similarities).astype(np.float32))
-        return merge_neighbours(found, self._tail.search(queries, k), k)
+        return merge_neighbours(found, later, k)
 
-    def _new(self) -> Any:
-        """An empty index whose codes are the library's own, shifted to be unsigned.
+    def _believable(self, cache: Path, end: int) -> Any | None:
+        index = read_index(cache, self._format, mapped=True)
+        return index if index and index.ntotal <= end and holds_rows(index, self._rows) else None
 
-        Trained on the two ends of the range, code c stands for c - 128. (The quantiser for signed bytes
-        rounds queries to bytes too.)
-        """
-        kind = self._faiss.ScalarQuantizer.QT_8bit_uniform
-        index = self._faiss.IndexScalarQuantizer(self._format.dimensions, kind, self._faiss.METRIC_INNER_PRODUCT)
-        index.train(np.tile(np.array([[-128.5], [126.5]], np.float32), self._format.dimensions))
+    def _kept_up(self, index: Any | None, end: int, cache: Path, spec: IndexSpec) -> Any:
+        """The index as it is, or extended, or a new one."""
+        if index and suits(index, spec):
+            if end - index.ntotal <= spec.tail:
+                return index
+            index = read_index(cache, self._format, mapped=False)
+        else:
+            index = None
+        index = index or train_index(spec, self._format, self._rows)
+        append_rows(index, self._rows, end)
+        write_index(index, cache)
         return index
 
-    def _read(self, cache: Path) -> Any:
-        if not cache.exists():
-            return self._new()
-        try:
-            index = self._faiss.deserialize_index(np.frombuffer(cache.read_bytes(), np.uint8))
-        except (RuntimeError, OSError):
-            return self._new()
-        empty = self._new()
-        alike = index.d == empty.d and getattr(getattr(index, "sq", None), "qtype", None) == empty.sq.qtype
-        return index if alike else empty
-
-    def _holds(self, rows: list[VectorRows]) -> bool:
-        """Whether the index's codes are those of the library, by a sample: it may be of an older one at this place."""
-        covered = int(self._index.ntotal)
-        inside = [run for run in rows if run.first + len(run.stored) <= covered]
-        step = max(len(inside) // _SAMPLED_RUNS, 1)
-        return all(
-            np.array_equal(np.rint(self._index.reconstruct(run.first + len(run.stored) - 1)), run.stored[-1])
-            for run in [*inside[::step], *inside[-_SAMPLED_RUNS:]]
-        )
-
-    def _extend(self, rows: list[VectorRows], end: int) -> None:
-        """Add the vectors from the index's end; removed numbers are filled with zeros."""
-        start = int(self._index.ntotal)
-        missing = np.zeros((end - start, self._format.dimensions), np.int8)
-        for run in _from_number(rows, start):
-            missing[run.first - start : run.first - start + len(run.stored)] = run.stored
-        for first in range(0, len(missing), _ROWS_AT_ONCE):
-            self._index.add(missing[first : first + _ROWS_AT_ONCE].astype(np.float32))
-
-    def _write(self, cache: Path) -> None:
-        cache.parent.mkdir(exist_ok=True)
-        for left in cache.parent.glob("*.part"):
-            left.unlink(missing_ok=True)
-        unfinished = cache.with_suffix(f".{os.getpid()}.part")
-        unfinished.write_bytes(self._faiss.serialize_index(self._index).tobytes())
-        unfinished.replace(cache)
-
-    def _select(self, rows: list[VectorRows], covered: int) -> Any:
-        """Only numbers that belong to a run may be found."""
+    def _select(self, covered: int) -> Any | None:
+        """Only numbers that belong to a run may be found; None if all do."""
         alive = np.zeros(covered, bool)
-        for run in rows:
+        for run in self._rows:
             alive[run.first : run.first + len(run.stored)] = True
-        self._bits = np.packbits(alive, bitorder="little") if covered else np.zeros(1, np.uint8)
+        if alive.all():
+            return None
+        self._bits = np.packbits(alive, bitorder="little")
         return self._faiss.IDSelectorBitmap(self._bits)
 
+    def _prepare(self, index: Any | None, spec: IndexSpec) -> None:
+        """Take the index for searching; a GPU knows no selectors, and scans no flat codes."""
+        kind = index_kind(index) if index else None
+        self._candidates = max(spec.candidates, 1) if kind == "ivfpq" else 0
+        self._options: dict[str, Any] = {}
+        if index and kind != "flat":
+            index.nprobe = spec.probes
+            index = on_gpu(index) if self._selector is None else index
+        if self._selector is not None:
+            lists = {} if kind == "flat" else {"nprobe": spec.probes}
+            parameters = self._faiss.SearchParameters if kind == "flat" else self._faiss.SearchParametersIVF
+            self._options = {"params": parameters(sel=self._selector, **lists)}
+        self._index = index
 
-def _from_number(rows: list[VectorRows], number: int) -> list[VectorRows]:
-    """The parts of the runs at or behind a number."""
-    cut = []
-    for run in rows:
-        skip = max(number - run.first, 0)
-        if skip < len(run.stored):
-            cut.append(VectorRows(run.first + skip, run.stored[skip:]))
-    return cut
-
-
-def _faiss() -> Any:
-    try:
-        import faiss
-    except ImportError as error:
-        raise StoreUnavailable("faiss is not installed: pip install 'incipit-music[cpu]'") from error
-    if not hasattr(faiss, "IndexScalarQuantizer"):
-        raise StoreUnavailable("the installed faiss is broken: keep one of faiss-cpu and faiss-gpu, and reinstall it")
-    return faiss
+    def _similarities(self, queries: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Of each query to the library's own vectors of these numbers, both of shape `(queries, candidates)`."""
+        known = numbers >= 0
+        vectors = self._format.decode(stored_at(self._rows, numbers[known]))
+        similarities = np.zeros(numbers.shape, np.float32)
+        similarities[known] = np.einsum("nd,nd->n", queries[np.nonzero(known)[0]], vectors)
+        return similarities

@@ -25,13 +25,12 @@ from index.lock import writer_lock
 from index.runs import Model, Runs, Vectors
 from index.schema import ModelRow, Recording, RecordingFile, Shard, VectorRun
 from index.shards import ShardFile, VectorFormat
+from index.spec import IndexSpec
 from index.store import VectorStore
 
 __all__ = ["FileState", "Library", "NewRecording"]
 
 _SHARD_BYTES = 256 * 2**20
-_EXACT_AT_MOST = 20_000
-"""Libraries of fewer vectors are searched in NumPy, where starting FAISS would cost more than it saves."""
 
 
 @dataclass(frozen=True)
@@ -158,13 +157,19 @@ class Library:
         shards = tuple(self._shard_file(row, shard) for shard in self._shards(row)) if row else ()
         return Runs(ids, first, count, np.array(columns[3], np.float64), shards)
 
-    def store(self, model: Model, runs: Runs) -> VectorStore:
-        """Something that searches all vectors of a model: FAISS where it is installed and pays, else NumPy."""
-        rows = [runs.rows(position) for position in range(len(runs))]
-        if runs.count.sum() <= _EXACT_AT_MOST or not faiss_is_installed():
-            return ExactStore(model.format, rows)
+    def store(self, model: Model, runs: Runs, spec: IndexSpec | None = None) -> VectorStore:
+        """Something that searches all vectors of a model.
+
+        Args:
+            model: whose vectors.
+            runs: of that model.
+            spec: how they are indexed; chosen by how many there are if not given. Without FAISS search is exact.
+        """
+        spec = spec or IndexSpec.choose(runs.end, model.format.dimensions)
+        if spec.kind == "exact" or not faiss_is_installed():
+            return ExactStore(model.format, runs.stretches())
         cache = self.folder / "index" / f"{model.name}-{model.hash[:12]}.faiss"
-        return FaissStore(model.format, rows, runs.end, cache, writable=self.writable)
+        return FaissStore(model.format, runs.stretches(), runs.end, cache, spec, writable=self.writable)
 
     def damage(self) -> list[str]:
         """What contradicts itself: SQLite's own check, and vector files shorter than their rows."""

@@ -84,6 +84,18 @@ class Runs:
         start = first - self.shards[number].base
         return VectorRows(first, self._maps[number][start : start + count])
 
+    def stretches(self) -> list[VectorRows]:
+        """The stored vectors of all runs, neighbours in one file put together, in the order of their numbers."""
+        ends = self.first + self.count
+        files = np.searchsorted([shard.base for shard in self.shards], self.first, side="right") - 1
+        begins = np.flatnonzero((self.first[1:] != ends[:-1]) | (files[1:] != files[:-1])) + 1
+        stretches = []
+        for part in np.split(np.arange(len(self)), begins) if len(self) else []:
+            base = self.shards[files[part[0]]].base
+            first, end = int(self.first[part[0]]), int(ends[part[-1]])
+            stretches.append(VectorRows(first, self._maps[files[part[0]]][first - base : end - base]))
+        return stretches
+
     def vectors(self, position: int) -> NDArray[np.float32]:
         """The vectors of the run at a position, float32 `(count, dimensions)`."""
         return self.shards[0].format.decode(self.rows(position).stored)

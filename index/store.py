@@ -6,13 +6,14 @@ library later is not in it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Neighbours", "VectorRows", "VectorStore"]
+__all__ = ["Neighbours", "VectorRows", "VectorStore", "rows_below", "rows_from", "stored_at"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,35 @@ class VectorStore(Protocol):
 
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """The k most similar vectors of each query, shape of queries `(n, dimensions)`."""
+
+
+def rows_from(rows: Sequence[VectorRows], number: int) -> list[VectorRows]:
+    """The parts of the runs at or behind a number."""
+    cut = []
+    for run in rows:
+        skip = max(number - run.first, 0)
+        if skip < len(run.stored):
+            cut.append(VectorRows(run.first + skip, run.stored[skip:]))
+    return cut
+
+
+def rows_below(rows: Sequence[VectorRows], number: int) -> list[VectorRows]:
+    """The parts of the runs before a number."""
+    return [VectorRows(run.first, run.stored[: number - run.first]) for run in rows if run.first < number]
+
+
+def stored_at(rows: Sequence[VectorRows], numbers: NDArray[np.int64]) -> NDArray[Any]:
+    """The stored rows of these numbers, shape `(n, dimensions)`.
+
+    Args:
+        rows: in the order of their numbers; they hold all that are asked for.
+        numbers: shape `(n,)`, in any order.
+    """
+    if not rows:
+        return np.zeros((0, 0), np.int8)
+    order = np.argsort(numbers, kind="stable")
+    which = np.searchsorted([run.first for run in rows], numbers[order], side="right") - 1
+    found = np.empty((len(numbers), rows[0].stored.shape[1]), rows[0].stored.dtype)
+    for run, part in zip(np.unique(which), np.split(order, np.flatnonzero(np.diff(which)) + 1), strict=False):
+        found[part] = rows[run].stored[numbers[part] - rows[run].first]
+    return found

@@ -11,6 +11,7 @@ import pytest
 
 from index import FileState, Library, Model, NewRecording, VectorFormat, Vectors
 from index.errors import LibraryDamaged, LibraryLocked, LibraryMissing, LibraryReadOnly, ModelMissing
+from index.spec import IndexSpec
 
 MODEL = Model("test", "a" * 64, VectorFormat(8, "int8", 127.0))
 NEWER = Model("test", "b" * 64, VectorFormat(8, "int8", 127.0))
@@ -240,6 +241,39 @@ def test_lost_vectors_are_noticed(tmp_path):
         assert "bytes where 40 are wanted" in library.damage()[0]
         with pytest.raises(LibraryDamaged, match="lacks vectors"):
             library.runs(MODEL).vectors(0)
+
+
+def test_neighbouring_runs_are_put_together_but_not_over_gaps_and_shards(tmp_path, monkeypatch):
+    monkeypatch.setattr("index.library._SHARD_BYTES", 200)
+    with Library(tmp_path, write=True) as library:
+        added = [add(library, number) for number in range(9)]
+        library.remove(added[2])
+        runs = library.runs(MODEL)
+        apart = [runs.rows(position) for position in range(len(runs))]
+        together = runs.stretches()
+        assert 1 < len(together) < len(apart)
+        assert np.array_equal(*[np.concatenate([run.stored for run in rows]) for rows in (apart, together)])
+        numbers = [
+            [n for run in rows for n in range(run.first, run.first + len(run.stored))] for rows in (apart, together)
+        ]
+        assert numbers[0] == numbers[1]
+
+
+def test_removed_recordings_are_found_by_no_kind_of_index(tmp_path):
+    pytest.importorskip("faiss")
+    with Library(tmp_path, write=True) as library:
+        added = [add(library, number, count=30) for number in range(12)]
+        queries = library.runs(MODEL).vectors(5)
+        for spec in (
+            IndexSpec("exact"),
+            IndexSpec("flat", tail=0),
+            IndexSpec("ivf", lists=8, probes=8, tail=0),
+            IndexSpec("ivfpq", lists=8, probes=8, code_bytes=2, candidates=50, tail=0),
+        ):
+            assert library.store(MODEL, library.runs(MODEL), spec).search(queries, 1).similarities.min() > 0.9
+        library.remove(added[5])
+        found = library.store(MODEL, library.runs(MODEL), spec).search(queries, 20)
+        assert not ((found.numbers >= 150) & (found.numbers < 180)).any()
 
 
 def test_large_libraries_start_new_shards(tmp_path, monkeypatch):
