@@ -25,7 +25,16 @@ from numpy.typing import NDArray
 
 from alignment.errors import AudioError
 
-__all__ = ["ANALYSIS_RATE", "AUDIO_SUFFIXES", "Audio", "Tags", "read_audio", "require_file"]
+__all__ = [
+    "ANALYSIS_RATE",
+    "AUDIO_SUFFIXES",
+    "Audio",
+    "MonoResampler",
+    "Tags",
+    "audio_blocks",
+    "read_audio",
+    "require_file",
+]
 
 ANALYSIS_RATE = 22050
 """Samples a second at which everything is analysed."""
@@ -52,6 +61,10 @@ _UNKNOWN_FORMAT = "is not audio in a known format, or is damaged from the start"
 _BLOCK_SECONDS = 10.0
 _MISSING_TAIL_SECONDS = 0.5
 """A decoder that stops this much before the promised end has broken off."""
+
+
+_CANCELLED = 1e-4
+"""Power of the channels' mean beside that of the first below which they are each other's inverse."""
 
 
 @dataclass(frozen=True)
@@ -148,33 +161,96 @@ def require_file(name: str) -> None:
         raise AudioError(name, getattr(error, "strerror", None) or str(error)) from error
 
 
+class MonoResampler:
+    """Brings blocks of sound to mono at another rate; what is not finite becomes zero.
+
+    Args:
+        native_rate: samples a second of the blocks.
+        rate: samples a second wanted.
+
+    Attributes:
+        frames: how many came in.
+        broken_samples: how many of them, mixed down, were not finite.
+    """
+
+    def __init__(self, native_rate: int, rate: int) -> None:
+        self._resampler = soxr.ResampleStream(native_rate, rate, 1, dtype="float32") if native_rate != rate else None
+        self.frames = 0
+        self.broken_samples = 0
+
+    def feed(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The next block `(frames, channels)`; gives what is ready, shape `(n,)`."""
+        mono = _mixed(block) if block.shape[1] > 1 else block[:, 0]
+        finite = np.isfinite(mono)
+        if not finite.all():
+            self.broken_samples += int(np.count_nonzero(~finite))
+            mono = np.where(finite, mono, np.float32(0))
+        self.frames += len(mono)
+        return self._resampler.resample_chunk(mono) if self._resampler else mono
+
+    def finish(self) -> NDArray[np.float32]:
+        """What is left in the resampler."""
+        if self._resampler is None or not self.frames:
+            return np.zeros(0, np.float32)
+        return self._resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
+def _mixed(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels; the first alone where they cancel each other out."""
+    mono = block.mean(axis=1, dtype=np.float32)
+    first = block[:, 0]
+    return first if np.dot(mono, mono) < _CANCELLED * np.dot(first, first) else mono
+
+
+def audio_blocks(path: str | os.PathLike[str], rate: int = ANALYSIS_RATE) -> Iterator[NDArray[np.float32]]:
+    """Decode a file of any length to mono float32 at `rate`, a block of some seconds at a time.
+
+    Where a decoder gives up in the middle, the next goes on from there.
+
+    Raises:
+        AudioError: there is no such file, or no decoder finds sound in it, or all break off.
+    """
+    name = os.fspath(path)
+    require_file(name)
+    heard = 0.0
+    causes = []
+    for open_stream in (_open_soundfile, _open_pyav):
+        try:
+            stream = open_stream(name)
+            resampler = MonoResampler(stream.rate, rate)
+            skipped = round(heard * stream.rate)
+            for block in stream.blocks:
+                rest, skipped = block[skipped:], max(skipped - len(block), 0)
+                if len(rest):
+                    yield resampler.feed(rest)
+                    heard += len(rest) / stream.rate
+            yield resampler.finish()
+            return
+        except _DecoderError as error:
+            causes.append(str(error))
+    cause = next((cause for cause in causes if cause), "no decoder reads it")
+    raise AudioError(name, f"breaks off after {heard:.1f} s ({cause})" if heard else cause)
+
+
 def _decode(stream: _Stream, rate: int) -> _Decoded:
     """Downmix and resample block by block; a fault after the first sound is reported, not raised."""
-    resampler = soxr.ResampleStream(stream.rate, rate, 1, dtype="float32") if stream.rate != rate else None
+    resampler = MonoResampler(stream.rate, rate)
     decoded = io.BytesIO()  # grows in place, so that an hour is not held twice
     fault = ""
-    broken_samples = 0
-    native_frames = 0
     try:
         for block in stream.blocks:
-            mono = block.mean(axis=1, dtype=np.float32) if block.shape[1] > 1 else block[:, 0]
-            finite = np.isfinite(mono)
-            if not finite.all():
-                broken_samples += int(np.count_nonzero(~finite))
-                mono = np.where(finite, mono, np.float32(0))
-            native_frames += len(mono)
-            decoded.write((resampler.resample_chunk(mono) if resampler else mono).tobytes())
+            decoded.write(resampler.feed(block).tobytes())
     except _DecoderError as error:
-        if not native_frames:
+        if not resampler.frames:
             raise
-        fault = f"breaks off after {native_frames / stream.rate:.1f} s ({error})"
-    if resampler and native_frames:
-        decoded.write(resampler.resample_chunk(np.zeros(0, np.float32), last=True).tobytes())
+        fault = f"breaks off after {resampler.frames / stream.rate:.1f} s ({error})"
+    decoded.write(resampler.finish().tobytes())
     samples = np.frombuffer(decoded.getbuffer(), np.float32)
-    got = native_frames / stream.rate
+    got = resampler.frames / stream.rate
     if not fault and got < stream.promised - _MISSING_TAIL_SECONDS:
         fault = f"breaks off after {got:.1f} s of {stream.promised:.1f} s"
-    notes = (f"{broken_samples} samples are not finite and were silenced",) if broken_samples else ()
+    broken = resampler.broken_samples
+    notes = (f"{broken} samples are not finite and were silenced",) if broken else ()
     return _Decoded(Audio(samples, rate, stream.tags, notes), fault)
 
 

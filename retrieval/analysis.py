@@ -14,7 +14,7 @@ from index.library import NewRecording
 from index.runs import Model, Vectors
 from index.shards import VectorFormat
 from retrieval.embedding.encoder import Encoder
-from retrieval.fingerprint import RECORDING_HOP_FRAMES, RECORDING_HOP_SECONDS, fingerprint
+from retrieval.fingerprint import RECORDING_HOP_SECONDS, fingerprint
 
 __all__ = ["CHROMA", "Analysis", "analyse", "hash_file"]
 
@@ -46,7 +46,7 @@ def analyse(path: str, content_hash: str, encoder: Encoder) -> Analysis:
         AudioError: it cannot be decoded.
     """
     audio = read_audio(path)
-    prints = fingerprint(audio, encoder, RECORDING_HOP_FRAMES)
+    prints = fingerprint(audio, encoder)
     flags = []
     if audio.duration < _SHORT_SECONDS:
         flags.append("short")

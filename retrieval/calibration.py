@@ -1,11 +1,12 @@
-"""From the similarity along a line of windows to a probability, and to a threshold of false accepts.
+"""From the evidence for a line to a probability, and to a threshold of false accepts.
 
-What counts is the similarity on the line beside that half a second to two seconds off it: music of an even
-texture is like much other music wherever the two are laid together.
+What counts is the similarity on the line beside that half a second to two seconds off it (music of an even texture
+is like much other music wherever the two are laid together) and beside the best lines of other recordings (what is
+left of music in loud noise is a little like many).
 
-The numbers lie beside the model and are set by `scripts/calibrate.py` on recordings that it was not
-trained on: a logistic regression for the probability, and for the threshold the tail of the best logits
-that clips reach in a library which does not hold them.
+The numbers lie beside the model and are set by `scripts/calibrate.py` on recordings that it was not trained on: a
+logistic regression for the probability, and for the threshold the tail of the best logits that clips reach in a
+library which does not hold them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from retrieval.errors import ModelError
 __all__ = ["CALIBRATION_PATH", "Calibration", "Evidence"]
 
 CALIBRATION_PATH = MODEL_PATH.with_name("fingerprint.calibration.json")
+TAIL = 0.1
+"""Share of the outsiders that the tails describe."""
 
 
 @dataclass(frozen=True)
@@ -33,40 +36,34 @@ class Evidence:
         similarity: mean over the pairs of windows on the line.
         surroundings: mean over the pairs on the lines up to two seconds earlier and later.
         windows: how many pairs of windows lie on the line.
+        rivals: mean similarity on the best lines of other recordings; None where there is no other.
+        moved: whether the clip was first brought to another pitch.
     """
 
     similarity: float
     surroundings: float
     windows: int
-
-    def regressors(self) -> tuple[float, ...]:
-        """What the logistic regression weighs, in the order of `Calibration`."""
-        windows = max(self.windows, 1)
-        both = (self.similarity, self.surroundings)
-        return 1.0, *both, math.log2(windows), *(math.sqrt(windows) * value for value in both)
+    rivals: float | None = None
+    moved: bool = False
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Weights of the logistic regression and the outsiders' tail.
+    """Weights of the logistic regression and the outsiders' tails.
 
     Attributes:
-        bias, similarity, surroundings, windows: weights of 1, the two similarities, and log2 of the number
-            of windows.
-        similarity_total, surroundings_total: weights of the similarities times the square root of that number.
-        tails: the outsiders' tail by clip length, from short to long: log2 of the number of windows, the
-            logit that a tenth of the outsiders exceed, and the mean excess of that tenth, taken as
-            exponential; of the source of recordings on which it is hardest to tell them.
+        weights: of the regressors, see `regressors`.
+        rivals: similarity that stands for the rivals' where there is none.
+        tails: the outsiders' tail by clip length, from short to long: log2 of the number of windows, the logit that
+            a tenth of the outsiders exceed, and the mean excess of that tenth, taken as exponential.
+        moved_tails: the same for clips brought to another pitch.
         vectors: size of the library in which that was measured.
     """
 
-    bias: float
-    similarity: float
-    surroundings: float
-    windows: float
-    similarity_total: float
-    surroundings_total: float
+    weights: tuple[float, ...]
+    rivals: float
     tails: tuple[tuple[float, float, float], ...]
+    moved_tails: tuple[tuple[float, float, float], ...]
     vectors: int
 
     @classmethod
@@ -81,25 +78,35 @@ class Calibration:
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{path}: cannot be read as a calibration ({error})") from error
 
+    def regressors(self, evidence: Evidence) -> tuple[float, ...]:
+        """What the logistic regression weighs.
+
+        1, whether moved, octaves of windows, and the three similarities, as they are and times the square root
+        of the number of windows.
+        """
+        windows = max(evidence.windows, 1)
+        rivals = self.rivals if evidence.rivals is None else evidence.rivals
+        similarities = evidence.similarity, evidence.surroundings, rivals
+        totals = (math.sqrt(windows) * value for value in similarities)
+        return 1.0, float(evidence.moved), math.log2(windows), *similarities, *totals
+
     def logit(self, evidence: Evidence) -> float:
         """Log odds that a line with this evidence lies along the right recording."""
-        weights = (
-            self.bias,
-            self.similarity,
-            self.surroundings,
-            self.windows,
-            self.similarity_total,
-            self.surroundings_total,
-        )
-        return float(sum(weight * value for weight, value in zip(weights, evidence.regressors(), strict=True)))
+        pairs = zip(self.weights, self.regressors(evidence), strict=True)
+        return float(sum(weight * value for weight, value in pairs))
 
-    def threshold(self, max_false_accepts: float, vectors: int, windows: int) -> float:
-        """Logit that outsiders exceed at this rate, with so many windows on the line and vectors in the library.
+    def probability(self, evidence: Evidence) -> float:
+        """That a line with this evidence lies along the right recording."""
+        return 1.0 / (1.0 + math.exp(-min(max(self.logit(evidence), -50.0), 50.0)))
 
-        Each vector is a chance to be mistaken, so the rate is shared among them; in libraries smaller
-        than the one measured the threshold stays as it is.
+    def threshold(self, max_false_accepts: float, vectors: int, evidence: Evidence) -> float:
+        """Logit that outsiders exceed at this rate, for a line of so many windows.
+
+        One half of the rate goes to clips as they are, the other to moved ones. Each vector of the library is a
+        chance to be mistaken, so the rate is shared among them; in libraries smaller than the one measured the
+        threshold stays as it is.
         """
-        share = max_false_accepts * min(1.0, self.vectors / max(vectors, 1))
-        octaves = [tail[0] for tail in self.tails]
-        levels = [start + scale * math.log(0.1 / max(share, 1e-12)) for _, start, scale in self.tails]
-        return float(np.interp(math.log2(max(windows, 1)), octaves, levels))
+        share = 0.5 * max_false_accepts * min(1.0, self.vectors / max(vectors, 1))
+        tails = self.moved_tails if evidence.moved else self.tails
+        levels = [start + scale * math.log(TAIL / max(share, 1e-12)) for _, start, scale in tails]
+        return float(np.interp(math.log2(max(evidence.windows, 1)), [octaves for octaves, _, _ in tails], levels))

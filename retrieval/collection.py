@@ -8,6 +8,7 @@ from pathlib import Path
 
 from alignment.audio import read_audio
 from index.library import Library
+from index.schema import Recording
 from retrieval.calibration import Calibration
 from retrieval.embedding.encoder import Encoder
 from retrieval.errors import QueryError
@@ -54,6 +55,11 @@ class Collection:
             self._encoder = Encoder()
         return self._encoder
 
+    @encoder.setter
+    def encoder(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._identifier = None
+
     def add(
         self,
         *paths: str | os.PathLike[str],
@@ -93,6 +99,12 @@ class Collection:
             raise QueryError(f"The 'task' must be one of {', '.join(TASKS)}. Got {task!r} instead.")
         identifier = self.identifier()
         return identifier.identify(read_audio(clip), top=top, max_false_accepts=max_false_accepts)
+
+    def copies(self) -> list[Recording]:
+        """Recordings whose very content lies at several paths that are there."""
+        with Library(self.folder) as library:
+            found = library.recordings()
+        return [recording for recording in found if sum(not file.missing for file in recording.files) > 1]
 
     def identifier(self) -> Identifier:
         """The identifier over the library as it is; made anew when the library has been written."""

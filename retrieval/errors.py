@@ -2,12 +2,13 @@
 
 RetrievalError
 ├── QueryError      a clip cannot be queried
-└── ModelError      a trained model cannot be loaded
+├── ModelError      a trained model cannot be loaded
+└── TrainingError   a training cannot be begun
 """
 
 from __future__ import annotations
 
-__all__ = ["ModelError", "QueryError", "RetrievalError"]
+__all__ = ["ModelError", "QueryError", "RetrievalError", "TrainingError"]
 
 
 class RetrievalError(Exception):
@@ -20,3 +21,7 @@ class QueryError(RetrievalError):
 
 class ModelError(RetrievalError):
     """A trained model cannot be loaded."""
+
+
+class TrainingError(RetrievalError):
+    """A training cannot be begun: nothing to train on, or its folder holds another."""

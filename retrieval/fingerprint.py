@@ -1,7 +1,7 @@
 """Fingerprints: the vectors of a recording's or a clip's seconds.
 
-Recordings are embedded every half second, clips every tenth: whatever the clip's offset, some of its
-windows then lie within 50 ms of those in the library.
+Recordings are embedded every half second, clips more often: whatever a clip's offset, some of its windows then
+lie near those in the library. A clip can also be embedded as if it were played lower or higher.
 """
 
 from __future__ import annotations
@@ -17,11 +17,19 @@ from alignment.features import FEATURE_RATE
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import PATCH_FRAMES, cut_patches, patch_spectrogram
 
-__all__ = ["QUERY_HOP_FRAMES", "RECORDING_HOP_FRAMES", "RECORDING_HOP_SECONDS", "Fingerprint", "fingerprint"]
+__all__ = [
+    "FIRST_CENTRE",
+    "RECORDING_HOP_FRAMES",
+    "RECORDING_HOP_SECONDS",
+    "Fingerprint",
+    "Windows",
+    "fingerprint",
+]
 
 RECORDING_HOP_FRAMES = 25
 RECORDING_HOP_SECONDS = RECORDING_HOP_FRAMES / FEATURE_RATE
-QUERY_HOP_FRAMES = 5
+FIRST_CENTRE = (PATCH_FRAMES - 1) / 2 / FEATURE_RATE
+"""Seconds from a window's first frame to its middle."""
 
 _SILENCE = 1e-4
 _SILENCE_BELOW_LOUDEST = 1e-3
@@ -35,27 +43,78 @@ class Fingerprint:
     Attributes:
         vectors: float32, shape `(windows, dimensions)`; zero where nothing sounds.
         audible: bool, shape `(windows,)`.
-        hop: seconds from window to window.
+        centres: seconds of the middle of each window, evenly spaced, shape `(windows,)`.
+        quarter_tones: by which the signal was moved down before.
     """
 
     vectors: NDArray[np.float32]
     audible: NDArray[np.bool_]
-    hop: float
+    centres: NDArray[np.float64]
+    quarter_tones: int = 0
 
 
-def fingerprint(audio: Audio, encoder: Encoder, hop_frames: int) -> Fingerprint:
-    """Embed the windows of a signal, one every `hop_frames` frames; shorter than one window gives none."""
-    if audio.rate != ANALYSIS_RATE:
-        raise FeatureError(f"Sound must be at {ANALYSIS_RATE} samples a second. Got {audio.rate} instead.")
-    spectrogram = patch_spectrogram(audio.samples, audio.rate)
-    starts = np.arange(0, spectrogram.shape[1] - PATCH_FRAMES + 1, hop_frames)
-    vectors = np.zeros((len(starts), encoder.model.format.dimensions), np.float32)
-    audible = _audible(spectrogram, starts)
-    heard = np.flatnonzero(audible)
-    for first in range(0, len(heard), _PATCHES_AT_ONCE):
-        rows = heard[first : first + _PATCHES_AT_ONCE]
-        vectors[rows] = encoder.encode(cut_patches(spectrogram, starts[rows]))
-    return Fingerprint(vectors, audible, hop_frames / FEATURE_RATE)
+class Windows:
+    """A signal, ready to be embedded; one shorter than a window has none.
+
+    Args:
+        audio: at the analysis rate.
+        encoder: of the fingerprint model.
+
+    Raises:
+        FeatureError: it has another rate.
+    """
+
+    def __init__(self, audio: Audio, encoder: Encoder) -> None:
+        if audio.rate != ANALYSIS_RATE:
+            raise FeatureError(f"Sound must be at {ANALYSIS_RATE} samples a second. Got {audio.rate} instead.")
+        self._encoder = encoder
+        self._spectrogram = patch_spectrogram(audio.samples, audio.rate)
+        self._embedded: dict[tuple[int, int], Fingerprint] = {}
+
+    def __len__(self) -> int:
+        """How many frames a window can begin at."""
+        return max(self._spectrogram.shape[1] - PATCH_FRAMES + 1, 0)
+
+    def embed(self, hop_frames: int, quarter_tones: int = 0) -> Fingerprint:
+        """Embed the windows that begin every so many frames; asked again, the answer is at hand.
+
+        Args:
+            hop_frames: frames from window to window.
+            quarter_tones: how much higher the signal is than what it is compared with. It may be so by its speed,
+                its pitch alone, or something between, so its tempo is brought half the way.
+        """
+        if (hop_frames, quarter_tones) not in self._embedded:
+            self._embedded[hop_frames, quarter_tones] = self._embed(hop_frames, quarter_tones)
+        return self._embedded[hop_frames, quarter_tones]
+
+    def _embed(self, hop_frames: int, quarter_tones: int) -> Fingerprint:
+        spectrogram, frame = self._spectrogram, 1.0
+        if quarter_tones and len(self):
+            frame = 2.0 ** (-quarter_tones / 48)
+            spectrogram = _at_tempo(spectrogram, frame)
+        starts = np.arange(0, max(spectrogram.shape[1] - PATCH_FRAMES + 1, 0), hop_frames)
+        vectors = np.zeros((len(starts), self._encoder.model.format.dimensions), np.float32)
+        audible = _audible(spectrogram, starts)
+        heard = np.flatnonzero(audible)
+        for first in range(0, len(heard), _PATCHES_AT_ONCE):
+            rows = heard[first : first + _PATCHES_AT_ONCE]
+            vectors[rows] = self._encoder.encode(cut_patches(spectrogram, starts[rows], quarter_tones))
+        centres = (starts / FEATURE_RATE + FIRST_CENTRE) * frame
+        return Fingerprint(vectors, audible, centres, quarter_tones)
+
+
+def fingerprint(audio: Audio, encoder: Encoder) -> Fingerprint:
+    """Embed a recording for the library, a window every half second."""
+    return Windows(audio, encoder).embed(RECORDING_HOP_FRAMES)
+
+
+def _at_tempo(spectrogram: NDArray[np.float32], frame: float) -> NDArray[np.float32]:
+    """The spectrogram with a frame for each `frame` of its frames, at least as many as a window has."""
+    count = max(int((spectrogram.shape[1] - 1) / frame) + 1, PATCH_FRAMES)
+    wanted = np.minimum(np.arange(count) * frame, spectrogram.shape[1] - 1.001)
+    left = wanted.astype(np.int64)
+    share = (wanted - left).astype(np.float32)
+    return spectrogram[:, left] * (1 - share) + spectrogram[:, left + 1] * share
 
 
 def _audible(spectrogram: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.bool_]:

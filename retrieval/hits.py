@@ -5,7 +5,27 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["Hit", "Place"]
+__all__ = ["FIELDS", "Hit", "Place"]
+
+FIELDS = (
+    "rank",
+    "id",
+    "path",
+    "title",
+    "work",
+    "score",
+    "accepted",
+    "start",
+    "end",
+    "query_start",
+    "query_end",
+    "places",
+    "transposition",
+    "tempo_ratio",
+    "measure",
+    "beat",
+)
+"""Of a hit in the contract's JSON, in order."""
 
 
 @dataclass(frozen=True)
@@ -50,19 +70,10 @@ class Hit:
 
     def document(self) -> dict[str, Any]:
         """The hit as the contract's JSON has it, times rounded to the millisecond."""
-        best = {name: round(value, 3) for name, value in asdict(self.places[0]).items()}
-        return {
-            "rank": self.rank,
-            "id": self.id,
-            "path": self.path,
-            "title": self.title,
-            "work": self.work,
+        flat = {
+            **asdict(self),
+            **{name: round(value, 3) for name, value in asdict(self.places[0]).items()},
             "score": round(self.score, 4),
-            "accepted": self.accepted,
-            **best,
             "places": [[round(value, 3) for value in asdict(place).values()] for place in self.places],
-            "transposition": self.transposition,
-            "tempo_ratio": self.tempo_ratio,
-            "measure": self.measure,
-            "beat": self.beat,
         }
+        return {name: flat[name] for name in FIELDS}

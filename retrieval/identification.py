@@ -1,18 +1,19 @@
 """Identification: which recording is this clip from, and where in it.
 
-1. The clip is embedded every tenth of a second; the nearest vectors of each window vote for a recording
-   and an offset.
-2. The best-voted offsets are verified against all vectors of the recording along the line
-   `recording time = clip time + offset`, in steps of 20 ms: only pairs of windows that lie within 50 ms
-   of each other on that line are compared, so the mean similarity peaks sharply at the true offset.
-3. The mean similarity on the line, that around it, and the number of windows give a probability and,
+1. The clip's windows are embedded; the nearest vectors of each vote for a recording and a place.
+2. Around the best-voted places the line of unknown offset and tempo is sought along which clip and recording are
+   most alike (`retrieval.lines`).
+3. How alike they are there, beside the line's surroundings and beside other recordings, gives a probability and,
    against the threshold of the wanted false accepts, the decision.
+4. Where the evidence is not overwhelming the clip is embedded anew as if it were up to two semitones lower or
+   higher (which a change of speed also does); the pitches that win most votes go through 2 and 3.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,36 +21,38 @@ from numpy.typing import NDArray
 from alignment.audio import Audio
 from index.library import Library
 from index.runs import Runs
+from index.schema import Recording
 from index.store import VectorStore
-from retrieval.calibration import Calibration, Evidence
+from retrieval.calibration import Calibration
 from retrieval.embedding.encoder import Encoder
-from retrieval.fingerprint import QUERY_HOP_FRAMES, Fingerprint, fingerprint
+from retrieval.embedding.patches import MOST_SHIFT
+from retrieval.fingerprint import Fingerprint, Windows
 from retrieval.hits import Hit, Place
+from retrieval.lines import Detection, Line, best_line, similar_places
 
-__all__ = ["Identifier", "Line"]
+__all__ = ["Identifier"]
 
-_NEIGHBOURS = 12
-_SEARCH_EVERY = 2
+_FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 12, 48
+_VOTES = 360
 _CANDIDATES = 30
-_OFFSET_STEP = 0.02
+_PLACES_A_RECORDING = 8
+_WINDOWS = 32
+_FINEST_HOP, _COARSEST_HOP = 5, 15
+_PROBED_WINDOWS = 7
+_PROBING_HOP = 10
+_PROBES_FOLLOWED = 2
+_VOTING_SECONDS = 0.5
 _SAME_PLACE_SECONDS = 1.0
-_SURROUNDINGS = (-4, -3, -2, -1, 1, 2, 3, 4)
-"""Hops of half a second by which a line is moved to see whether it is better than those around it."""
+_PIECE_SECONDS = 20.0
+_PIECES = 5
+_OVERWHELMING = 0.01
+"""Share of the allowed false accepts at which other pitches need not be tried."""
 
+_RIVALS = slice(1, 8)
+"""Which of the other recordings' best lines, by similarity, tell how alike the clip is to music at large."""
 
-@dataclass(frozen=True)
-class Line:
-    """A clip laid along a recording.
-
-    Attributes:
-        position: of the recording's run.
-        offset: recording time at the clip's start, seconds.
-        evidence: how alike their windows are.
-    """
-
-    position: int
-    offset: float
-    evidence: Evidence
+Candidate = tuple[int, float, float]
+"""Position of a run, recording seconds at the clip's middle, votes."""
 
 
 class Identifier:
@@ -69,102 +72,195 @@ class Identifier:
         self._store: VectorStore = library.store(encoder.model, self._runs)
 
     def identify(self, clip: Audio, *, top: int, max_false_accepts: float) -> list[Hit]:
-        """The accepted recordings, surest first, at most `top`; none for silence or less than a second."""
-        prints = fingerprint(clip, self._encoder, QUERY_HOP_FRAMES)
-        accepted: dict[int, list[tuple[float, Line]]] = {}
-        for line in self.lines(prints):
-            logit = self._calibration.logit(line.evidence)
-            threshold = self._calibration.threshold(max_false_accepts, len(self._store), line.evidence.windows)
-            if logit >= threshold:
-                accepted.setdefault(line.position, []).append((logit, line))
-        ids = self._runs.recordings
-        recordings = self._library.recordings_by_id(int(ids[position]) for position in accepted)
-        present = [item for item in accepted.items() if int(ids[item[0]]) in recordings]
-        ranked = sorted(present, key=lambda item: -item[1][0][0])[:top]
-        hits = []
-        for rank, (position, found) in enumerate(ranked, 1):
-            recording = recordings[int(ids[position])]
-            hits.append(
-                Hit(
-                    rank=rank,
-                    id=recording.key,
-                    path=recording.path,
-                    title=recording.title or None,
-                    work=None,
-                    score=_logistic(found[0][0]),
-                    accepted=True,
-                    places=tuple(_place(line, clip.duration, recording.duration) for _, line in found),
-                    transposition=0,
-                    tempo_ratio=1.0,
-                )
-            )
-        return hits
+        """The accepted recordings, surest first, at most `top`; none for silence or less than a second.
 
-    def lines(self, prints: Fingerprint) -> list[Line]:
-        """Verified lines of a clip, best first; of lines less than a second apart only the best."""
-        heard = np.flatnonzero(prints.audible)
-        if not len(heard) or not len(self._store):
+        Of a clip longer than 20 s up to five pieces are asked for.
+        """
+        found: list[Line] = []
+        for start in _piece_starts(clip.duration):
+            first = round(start * clip.rate)
+            piece = replace(clip, samples=clip.samples[first : first + int(_PIECE_SECONDS * clip.rate)])
+            windows = Windows(piece, self._encoder)
+            accepted = self.accepted(windows, max_false_accepts)
+            for line in [*accepted, *self._repetitions(windows, accepted, max_false_accepts)]:
+                found.append(replace(line, offset=line.offset - line.tempo_ratio * start))
+        return self._hits(_distinct(found, self._calibration), clip.duration, top)
+
+    def accepted(self, windows: Windows, max_false_accepts: float) -> list[Line]:
+        """Lines whose evidence suffices, surest first; other pitches are tried where it is not overwhelming."""
+        lines = self.lines(windows)
+        if not any(self.accepts(line, _OVERWHELMING * max_false_accepts) for line in lines[:1]):
+            lines = _distinct([*lines, *self.moved_lines(windows)], self._calibration)
+        return [line for line in lines if self.accepts(line, max_false_accepts)]
+
+    @property
+    def runs(self) -> int:
+        """How many positions lines can name."""
+        return len(self._runs)
+
+    def logit(self, line: Line) -> float:
+        """Log odds that a line is right."""
+        return self._calibration.logit(line.evidence)
+
+    def _repetitions(self, windows: Windows, accepted: list[Line], max_false_accepts: float) -> Iterator[Line]:
+        """Further places in the recordings of accepted lines at which the clip lies as well: loops and repeats."""
+        for best in {line.position: line for line in reversed(accepted)}.values():
+            prints = windows.embed(_hop_frames(windows), best.quarter_tones)
+            for middle in similar_places(prints, self._runs.vectors(best.position), best):
+                line = self.line_near(prints, best.position, middle)
+                if line is not None:
+                    judged = replace(line, evidence=replace(line.evidence, rivals=best.evidence.rivals))
+                    if self.accepts(judged, max_false_accepts):
+                        yield judged
+
+    def accepts(self, line: Line, max_false_accepts: float) -> bool:
+        """Whether the evidence for a line suffices."""
+        threshold = self._calibration.threshold(max_false_accepts, len(self._store), line.evidence)
+        return self._calibration.logit(line.evidence) >= threshold
+
+    def lines(self, windows: Windows) -> list[Line]:
+        """The best lines of a clip taken as it is, surest first."""
+        return self.lines_at(windows, 0)
+
+    def lines_at(self, windows: Windows, quarter_tones: int) -> list[Line]:
+        """The best lines of a clip taken as so much higher than its recording, surest first."""
+        return self.lines_of(windows.embed(_hop_frames(windows), quarter_tones))
+
+    def line_near(self, prints: Fingerprint, position: int, middle: float) -> Line | None:
+        """The best line of a clip along one recording near a place, given by the recording time at its middle."""
+        return best_line(prints, self._runs.vectors(position), position, middle)
+
+    def lines_of(self, prints: Fingerprint, other_than: int = -1) -> list[Line]:
+        """The best lines of a clip's vectors, surest first; the run at one position may be left out."""
+        return self._verified(prints, self._candidates(prints, other_than))
+
+    def moved_lines(self, windows: Windows) -> list[Line]:
+        """The best lines of a clip taken as played at another speed or pitch, surest first."""
+        probes: list[tuple[float, int]] = []
+        hop = max(_PROBING_HOP, math.ceil(len(windows) / _PROBED_WINDOWS))
+        for quarter_tones in range(-MOST_SHIFT, MOST_SHIFT + 1):
+            if quarter_tones and (found := self._candidates(windows.embed(hop, quarter_tones))):
+                probes.append((found[0][2], quarter_tones))
+        lines = []
+        for _, quarter_tones in sorted(probes, reverse=True)[:_PROBES_FOLLOWED]:
+            lines += self.lines_at(windows, quarter_tones)
+        return _distinct(lines, self._calibration)
+
+    def _candidates(self, prints: Fingerprint, other_than: int = -1) -> list[Candidate]:
+        """Runs and rough places for which the neighbours of the clip's windows vote, most votes first."""
+        asked = np.flatnonzero(prints.audible)
+        if not len(asked) or not len(self._store):
             return []
-        lines = [self._refine(prints, *candidate) for candidate in self._candidates(prints, heard)]
-        lines.sort(key=lambda line: -self._calibration.logit(line.evidence))
-        kept: list[Line] = []
-        for line in lines:
-            if line.evidence.windows and not any(_same_place(line, other) for other in kept):
-                kept.append(line)
-        return kept
-
-    def _candidates(self, prints: Fingerprint, heard: NDArray[np.int64]) -> list[tuple[int, float]]:
-        """Runs and rough offsets for which the neighbours of the clip's windows vote most."""
-        asked = heard[::_SEARCH_EVERY]
-        found = self._store.search(prints.vectors[asked], _NEIGHBOURS)
+        neighbours = _MOST_NEIGHBOURS if other_than >= 0 else _neighbours(len(asked))
+        found = self._store.search(prints.vectors[asked], neighbours)
         rows, columns = np.nonzero(found.numbers >= 0)
         positions, seconds = self._runs.locate(found.numbers[rows, columns])
-        hop = float(self._runs.hop[0])
-        cells = np.floor((seconds - asked[rows] * prints.hop) / hop).astype(np.int64)
+        if other_than >= 0:
+            elsewhere = positions != other_than
+            rows, columns, positions, seconds = (part[elsewhere] for part in (rows, columns, positions, seconds))
+        middle = (prints.centres[0] + prints.centres[-1]) / 2
+        places = seconds + prints.centres[0] - (prints.centres[asked[rows]] - middle)
+        cells = np.floor(places / _VOTING_SECONDS).astype(np.int64)
         votes = np.maximum(found.similarities[rows, columns], 0.0) ** 2
         keys, inverse = np.unique(np.column_stack([positions, cells]), axis=0, return_inverse=True)
         totals = np.bincount(inverse.ravel(), votes)
-        best = np.argsort(-totals, kind="stable")[:_CANDIDATES]
-        return [(int(keys[i, 0]), (float(keys[i, 1]) + 0.5) * hop) for i in best]
+        candidates: list[Candidate] = []
+        taken: dict[int, int] = {}
+        for i in np.argsort(-totals, kind="stable"):
+            position = int(keys[i, 0])
+            taken[position] = taken.get(position, 0) + 1
+            if taken[position] <= _PLACES_A_RECORDING and len(candidates) < _CANDIDATES:
+                candidates.append((position, (float(keys[i, 1]) + 0.5) * _VOTING_SECONDS, float(totals[i])))
+        return candidates
 
-    def _refine(self, prints: Fingerprint, position: int, rough: float) -> Line:
-        """The offset within a hop of the rough one along which the windows are most alike."""
-        vectors = self._runs.vectors(position)
-        hop = float(self._runs.hop[position])
-        length = len(prints.vectors) * prints.hop
-        first = max(math.floor((rough - hop) / hop), 0)
-        last = min(math.ceil((rough + hop + length) / hop), len(vectors) - 1)
-        rows = np.arange(first, last + 1)
-        sounding = np.any(vectors[rows], axis=1)
-        enough = max(0.6 * np.count_nonzero(prints.audible) * prints.hop / hop, 1.0)
-        found: dict[int, tuple[float, NDArray[np.int64], NDArray[np.int64]]] = {}
-        offsets = np.arange(rough - hop, rough + hop + _OFFSET_STEP / 2, _OFFSET_STEP)
-        pairings = np.rint((rows[0] * hop - offsets) / prints.hop).astype(np.int64) if len(rows) else offsets[:0]
-        for pairing in np.unique(pairings):  # offsets that pair the same windows have the same similarity
-            windows = np.rint(pairing + (rows - rows[0]) * hop / prints.hop).astype(np.int64)
-            inside = np.flatnonzero((windows >= 0) & (windows < len(prints.vectors)))
-            inside = inside[sounding[inside] & prints.audible[windows[inside]]]
-            if len(inside) >= enough:
-                pair = windows[inside], rows[inside]
-                found[int(pairing)] = (_similarity(prints.vectors, vectors, *pair), *pair)
-        if not found:
-            return Line(position, rough, Evidence(-1.0, 0.0, 0))
-        best = max(found, key=lambda pairing: found[pairing][0])
-        similarity, windows, rows = found[best]
-        around = [_similarity(prints.vectors, vectors, windows, rows + shift) for shift in _SURROUNDINGS]
-        known = [value for value in around if not math.isnan(value)]
-        evidence = Evidence(similarity, float(np.mean(known)) if known else 0.0, len(rows))
-        return Line(position, float(offsets[pairings == best].mean()), evidence)
+    def _verified(self, prints: Fingerprint, candidates: list[Candidate]) -> list[Line]:
+        """The best line at each candidate, compared with those of other recordings."""
+        vectors = {position: self._runs.vectors(position) for position in {candidate[0] for candidate in candidates}}
+        tried = (best_line(prints, vectors[position], position, middle) for position, middle, _ in candidates)
+        lines = [line for line in tried if line is not None]
+        best: dict[int, float] = {}
+        for line in lines:
+            best[line.position] = max(best.get(line.position, -1.0), line.evidence.similarity)
+        judged = [replace(line, evidence=replace(line.evidence, rivals=_rivals(best, line.position))) for line in lines]
+        return _distinct(judged, self._calibration)
+
+    def _hits(self, lines: list[Line], clip_seconds: float, top: int) -> list[Hit]:
+        by_run: dict[int, list[Line]] = {}
+        for line in lines:
+            by_run.setdefault(line.position, []).append(line)
+        hits: list[Hit] = []
+        for position, found in by_run.items():
+            recording = self.recording(position)
+            if recording is not None and len(hits) < top:
+                places = tuple(_place(line, clip_seconds, recording.duration) for line in found)
+                hits.append(self.hit(len(hits) + 1, recording, found[0], places))
+        return hits
+
+    def recording(self, position: int) -> Recording | None:
+        """The recording of a line's position; None if it was removed since the library was opened."""
+        number = int(self._runs.recordings[position])
+        return self._library.recordings_by_id([number]).get(number)
+
+    def hit(self, rank: int, recording: Recording, line: Line, places: tuple[Place, ...]) -> Hit:
+        """An accepted line and its places, as it is shown."""
+        return Hit(
+            rank=rank,
+            id=recording.key,
+            path=recording.path,
+            title=recording.title or None,
+            work=None,
+            score=self._calibration.probability(line.evidence),
+            accepted=True,
+            places=places,
+            transposition=round(line.quarter_tones / 2),
+            tempo_ratio=round(line.tempo_ratio, 4),
+        )
+
+    def detected(self, detection: Detection) -> Hit | None:
+        """What was found in a stream, its place in seconds of the stream; None for a gap."""
+        line = detection.line
+        recording = self.recording(line.position) if line else None
+        if line is None or recording is None:
+            return None
+        start, end = (line.offset + line.tempo_ratio * time for time in (detection.start, detection.end))
+        place = Place(max(start, 0.0), min(end, recording.duration), detection.start, detection.end)
+        return self.hit(1, recording, line, (place,))
+
+    def vectors(self, position: int) -> NDArray[np.float32]:
+        """The stored vectors of a line's recording, shape `(windows, dimensions)`."""
+        return self._runs.vectors(position)
 
 
-def _similarity(
-    clip: NDArray[np.float32], recording: NDArray[np.float32], windows: NDArray[np.int64], rows: NDArray[np.int64]
-) -> float:
-    """Mean similarity of paired windows, as far as the recording has them; NaN where it has none."""
-    inside = (rows >= 0) & (rows < len(recording))
-    if not inside.any():
-        return math.nan
-    return float(np.einsum("nd,nd->n", clip[windows[inside]], recording[rows[inside]]).mean())
+def _piece_starts(duration: float) -> list[float]:
+    """Where the pieces of a clip begin that are asked for; a short clip is one piece."""
+    count = min(math.ceil(duration / _PIECE_SECONDS), _PIECES)
+    if count < 2:
+        return [0.0]
+    return [float(start) for start in np.linspace(0.0, duration - _PIECE_SECONDS, count)]
+
+
+def _hop_frames(windows: Windows) -> int:
+    return min(max(math.ceil(len(windows) / _WINDOWS), _FINEST_HOP), _COARSEST_HOP)
+
+
+def _neighbours(windows: int) -> int:
+    """How many neighbours each window asks for: few windows ask for more."""
+    return min(max(_VOTES // windows, _FEWEST_NEIGHBOURS), _MOST_NEIGHBOURS)
+
+
+def _rivals(best: dict[int, float], position: int) -> float | None:
+    """Mean similarity of other recordings' best lines; the very best is left out, as it may be a duplicate."""
+    others = sorted((value for other, value in best.items() if other != position), reverse=True)[_RIVALS]
+    return float(np.mean(others)) if others else None
+
+
+def _distinct(lines: list[Line], calibration: Calibration) -> list[Line]:
+    """Surest first; of lines at the same place of a recording only the surest."""
+    kept: list[Line] = []
+    for line in sorted(lines, key=lambda line: -calibration.logit(line.evidence)):
+        if not any(_same_place(line, other) for other in kept):
+            kept.append(line)
+    return kept
 
 
 def _same_place(one: Line, other: Line) -> bool:
@@ -173,9 +269,5 @@ def _same_place(one: Line, other: Line) -> bool:
 
 def _place(line: Line, clip_seconds: float, recording_seconds: float) -> Place:
     """The part of the recording that the clip covers; `start` is where the clip's own start falls."""
-    end = min(line.offset + clip_seconds, recording_seconds)
-    return Place(line.offset, end, 0.0, end - line.offset)
-
-
-def _logistic(logit: float) -> float:
-    return 1.0 / (1.0 + math.exp(-min(max(logit, -50.0), 50.0)))
+    end = min(line.offset + line.tempo_ratio * clip_seconds, recording_seconds)
+    return Place(line.offset, end, 0.0, (end - line.offset) / line.tempo_ratio)

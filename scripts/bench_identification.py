@@ -1,10 +1,11 @@
 """Measure identification on a bed of clips: index its collection, ask for every clip, print what was found.
 
-    python scripts/bench_identification.py BED [--only REGEX] [--lengths 10] [--results FILE.csv] [--jobs 2]
+    python scripts/bench_identification.py BED [--only REGEX] [--lengths 10] [--results FILE.csv] [--jobs 2] [--peer]
 
 BED holds collection.csv (track_id, path), queries.csv (query_id, path, condition, level, length_s,
 in_collection, track_id, offset_s) and the clips. RESULTS receives query_id, track_id, offset_s, score,
-seconds; track_id is empty where nothing was accepted at the default rate of 1 % false accepts.
+seconds; track_id is empty where nothing was accepted at the default rate of 1 % false accepts. With --peer,
+chromaprint answers the same clips afterwards (see peer_chromaprint.py).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+import peer_chromaprint
 
 from retrieval.collection import Collection
 
@@ -37,7 +39,10 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="*", default=[1, 2, 3, 5, 10])
     parser.add_argument("--results", type=Path)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--peer", action="store_true", help="measure chromaprint beside Incipit")
     arguments = parser.parse_args()
+    if arguments.peer:
+        peer_chromaprint.demand()
     tracks = list(csv.DictReader((arguments.bed / "collection.csv").open()))
     names = {str(Path(row["path"])): row["track_id"] for row in tracks}
     asked = [row for row in csv.DictReader((arguments.bed / "queries.csv").open()) if _wanted(row, arguments)]
@@ -62,7 +67,10 @@ def main() -> None:
             writer = csv.writer(handle)
             writer.writerow(["query_id", "track_id", "offset_s", "score", "seconds"])
             writer.writerows([row["query_id"], track, *rest] for row, track, *rest in rows)
-    _print_table(rows)
+    _print_table("Incipit", rows)
+    if arguments.peer:
+        clips = [(row, str(arguments.bed / row["path"])) for row in asked]
+        _print_table("chromaprint", peer_chromaprint.measure(names, clips, arguments.jobs))
 
 
 def _wanted(row: dict[str, str], arguments: argparse.Namespace) -> bool:
@@ -87,7 +95,7 @@ def _ask(path: str) -> tuple[str, float, float, float]:
     return hits[0].path, hits[0].places[0].start, hits[0].score, seconds
 
 
-def _print_table(rows: list[tuple[dict[str, str], str, float, float, float]]) -> None:
+def _print_table(title: str, rows: list[tuple[dict[str, str], str, float, float, float]]) -> None:
     found: dict[str, dict[int, list[bool]]] = defaultdict(lambda: defaultdict(list))
     errors, false = defaultdict(list), defaultdict(list)
     for row, track, offset, _, _ in rows:
@@ -99,18 +107,22 @@ def _print_table(rows: list[tuple[dict[str, str], str, float, float, float]]) ->
                 errors[row["condition"] == "clean", length].append(abs(offset - float(row["offset_s"])))
         else:
             false[length].append(bool(track))
-    lengths = sorted(found["all"])
-    print(f"{'top-1 %':30s}" + "".join(f"{length:>6d} s" for length in lengths))
+    lengths = sorted({*found["all"], *false})
+    print(f"{title + ', top-1 %':30s}" + "".join(f"{length:>6d} s" for length in lengths))
     for name in [*(name for name in found if name != "all"), "all"]:
-        print(f"{name:30s}" + "".join(f"{100 * np.mean(found[name][length]):8.1f}" for length in lengths))
-    print(f"{'false accepts %':30s}" + "".join(f"{100 * np.mean(false[length]):8.1f}" for length in lengths if false))
+        print(f"{name:30s}" + "".join(f"{_percent(found[name][length]):8.1f}" for length in lengths))
+    print(f"{'false accepts %':30s}" + "".join(f"{_percent(false[length]):8.1f}" for length in lengths))
     for clean in (True, False):
-        within = [100 * np.mean(np.array(errors[clean, length]) < 0.5) for length in lengths]
+        within = [_percent([error < 0.5 for error in errors[clean, length]]) for length in lengths]
         print(
             f"{'offset in 0.5 s %, ' + ('clean' if clean else 'the rest'):30s}" + "".join(f"{w:8.1f}" for w in within)
         )
     seconds = [row[4] for row in rows]
     print(f"seconds a query: mean {np.mean(seconds):.3f}, 95th percentile {np.percentile(seconds, 95):.3f}")
+
+
+def _percent(hits: list[bool]) -> float:
+    return 100 * float(np.mean(hits)) if hits else float("nan")
 
 
 if __name__ == "__main__":

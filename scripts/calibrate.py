@@ -1,48 +1,55 @@
 """Set the scale of the identification score and its threshold, on recordings that the model was not trained on.
 
-    INCIPIT_DATA=DATA python scripts/calibrate.py [--model FILE.onnx] [--cuts 40]
+    INCIPIT_DATA=DATA python scripts/calibrate.py --renders FOLDER [--model FILE.onnx] [--cuts 20] [--jobs 2]
 
-Indexes `recordings/train` and asks for clips of the recordings held out from training, clean and degraded,
-once with their recording in the library and once without (by leaving its lines out; those of music that was
-mixed in as a disturbance too). Prints the rates on
-the half of the held-out recordings that the numbers were not fitted to, then writes the numbers fitted to
-all of them beside the model. Wants the `train` extra.
+The recordings held out from training and renderings of lieder that were not trained on are split in two by their
+source. One half goes into a library together with the recordings that were trained on; clips of both halves,
+clean, degraded and at other speeds, are asked for; then the halves change places. Prints what is found and falsely
+accepted in each turn with the numbers fitted to the other, then writes the numbers fitted to both beside the
+model. Wants the `train` extra and the program `fluidsynth`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
+import soxr
+from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from train import HELD_OUT, sources
+from train import HELD_OUT, render, sources
+from train_sync import held_out_lieder
 
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from index.library import Library
-from index.runs import Runs
-from retrieval.calibration import Calibration, Evidence
+from retrieval.calibration import TAIL, Calibration, Evidence
 from retrieval.collection import Collection
-from retrieval.embedding.augment import Degrader, coloured_noise
+from retrieval.embedding.degradation import coloured_noise, degraded
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
-from retrieval.fingerprint import QUERY_HOP_FRAMES, fingerprint
-from retrieval.identification import Identifier, Line
+from retrieval.fingerprint import Windows
+from retrieval.identification import Identifier
+from retrieval.lines import Line
 
 LENGTHS = (1, 2, 3, 5, 10)
-_EXCERPT = 12 * ANALYSIS_RATE
-_LONG = 40 * ANALYSIS_RATE
-_START = Calibration(-10.0, 15.0, 0.0, 0.0, 1.0, 0.0, tails=((0.0, 0.0, 1.0),), vectors=1)
+_RUN_IN = 2.0
+_EXCERPT = 14.0
+_CLEAN = 0.2
+_MOVED = 0.3
+_START = Calibration((-10.0, 0.0, 0.0, 15.0, -5.0, -5.0, 1.0, 0.0, 0.0), 0.3, ((0.0, 0.0, 1.0),), ((0.0, 0.0, 1.0),), 1)
 
 
 class Sample(NamedTuple):
-    """The best line of one question: was it right, could it be, and from which recording was the clip."""
+    """The best line of one question: was it right, could it be, and from which source was the clip."""
 
     evidence: Evidence
     right: bool
@@ -54,89 +61,115 @@ class Sample(NamedTuple):
 def main() -> None:
     """Measure, fit, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--renders", type=Path, required=True, help="where the renderings of lieder lie, or shall")
     parser.add_argument("--model", type=Path, default=MODEL_PATH)
-    parser.add_argument("--cuts", type=int, default=40)
+    parser.add_argument("--cuts", type=int, default=20, help="clips of each recording; of a rendering a quarter")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     data = Path(os.environ["INCIPIT_DATA"])
     folder = data / "recordings" / "train"
-    encoder = Encoder(arguments.model)
-    with tempfile.TemporaryDirectory() as temporary:
-        collection = Collection(temporary)
-        collection._encoder = encoder
-        collection.add(folder)
-        with Library(temporary) as library:
-            identifier = Identifier(library, encoder, _START)
-            size = int(library.runs(encoder.model).count.sum())
-            samples = measure(library, identifier, encoder, sources(folder, held_out=True), data, arguments.cuts)
-    halves = [[s for s in samples if (HELD_OUT.index(s.source) % 2 == half)] for half in (0, 1)]
-    for fitted, judged in (halves, halves[::-1]):
-        judge(fit(fitted, size), judged, size)
-    calibration = fit(samples, size)
+    known = sources(folder, held_out=False)
+    kept = [*sources(folder, held_out=True), *render(arguments.renders, 60, arguments.jobs, held_out_lieder())]
+    halves = [[path for path in kept if _half(path) == half] for half in (0, 1)]
+    turns = [measure(arguments, [*known, *halves[half]], halves[half], halves[1 - half], data) for half in (0, 1)]
+    for fitted, judged in (turns, turns[::-1]):
+        judge(fit(fitted[0], fitted[1]), *judged)
+    calibration = fit(turns[0][0] + turns[1][0], turns[0][1])
     target = arguments.model.with_name("fingerprint.calibration.json")
     target.write_text(json.dumps(asdict(calibration), indent=1) + "\n", "utf-8")
     print(calibration)
 
 
+def _half(path: Path) -> int:
+    source = path.name.split("__")[0]
+    return HELD_OUT.index(source) % 2 if source in HELD_OUT else int(path.stem) % 2
+
+
 def measure(
-    library: Library, identifier: Identifier, encoder: Encoder, paths: list[Path], data: Path, cuts: int
-) -> list[Sample]:
-    """Ask for clips of some recordings; every question gives a sample with its recording and one without."""
-    rng = np.random.default_rng(0)
-    generator = torch.Generator().manual_seed(0)
-    degrade = Degrader(ANALYSIS_RATE, generator)
-    music = [read_audio(path).samples for path in paths]
-    runs = library.runs(encoder.model)
-    positions = [_position(library, runs, path) for path in paths]
-    noise = [np.resize(read_audio(path).samples, _LONG) for path in sorted((data / "noise" / "train").iterdir())]
-    noise += [coloured_noise(_LONG, slope, generator).numpy() for slope in (0.0, 0.5, 1.0)]
-    pool = [(-1, samples) for samples in noise]
-    pool += [(at, samples) for at, samples in zip(positions, music, strict=True) if len(samples) > _EXCERPT]
+    arguments: argparse.Namespace, library: Sequence[Path], inside: Sequence[Path], outside: Sequence[Path], data: Path
+) -> tuple[list[Sample], int]:
+    """Ask a library for clips that it holds and clips that it does not; gives samples and the library's size."""
+    with tempfile.TemporaryDirectory() as folder:
+        collection = Collection(folder)
+        collection.encoder = Encoder(arguments.model)
+        collection.add(*library, jobs=arguments.jobs)
+        with Library(folder) as opened:
+            size = int(opened.runs(collection.encoder.model).count.sum())
+        asked = [(path, held, arguments) for held, paths in ((True, inside), (False, outside)) for path in paths]
+        context = multiprocessing.get_context("spawn")
+        initial = (folder, arguments.model, outside, data / "noise" / "train")
+        with ProcessPoolExecutor(arguments.jobs, context, _open, initial) as pool:
+            return [sample for found in pool.map(_ask, asked) for sample in found], size
+
+
+class _Asker(NamedTuple):
+    encoder: Encoder
+    identifier: Identifier
+    disturbing: list[NDArray[np.float32]]
+
+
+_asker: _Asker
+
+
+def _open(folder: str, model: Path, music: Sequence[Path], noise: Path) -> None:
+    """Disturbances are noise, and music that is not in the library."""
+    global _asker
+    encoder = Encoder(model)
+    disturbing = [read_audio(path).samples for path in (*sorted(noise.iterdir()), *music)]
+    _asker = _Asker(encoder, Identifier(Library(folder), encoder, _START), disturbing)
+
+
+def _ask(what: tuple[Path, bool, argparse.Namespace]) -> list[Sample]:
+    """Samples of clips of one recording: for each length the best line as it is and the best moved one."""
+    path, inside, arguments = what
+    track = read_audio(path).samples
+    count = arguments.cuts if path.suffix != ".flac" else max(arguments.cuts // 4, 1)
+    rng = np.random.default_rng([len(track), int(1e6 * float(np.abs(track[:ANALYSIS_RATE]).mean()))])
+    source = path.name.split("__")[0] if path.suffix != ".flac" else "lieder"
     found = []
-    for path, position, track in zip(paths, positions, music, strict=True):
-        for _ in range(cuts if len(track) > _EXCERPT + ANALYSIS_RATE else 0):
-            start = int(rng.integers(0, len(track) - _EXCERPT))
-            clip = track[start : start + _EXCERPT]
-            disturbing = -1
-            if rng.random() < 0.7:
-                disturbing, other = pool[int(rng.integers(len(pool)))]
-                clip = _degraded(clip, other, degrade, rng)
-            for length in LENGTHS:
-                piece = clip[2 * ANALYSIS_RATE :][: length * ANALYSIS_RATE]
-                lines = identifier.lines(fingerprint(Audio(piece), encoder, QUERY_HOP_FRAMES))
-                lines = [line for line in lines if line.position == position or line.position != disturbing]
-                found += _samples(lines, position, path.name.split("__")[0], length)
+    for _ in range(count if len(track) > 1.5 * _EXCERPT * ANALYSIS_RATE else 0):
+        clip = _clip(track, rng)
+        for length in LENGTHS:
+            windows = Windows(Audio(clip[: length * ANALYSIS_RATE]), _asker.encoder)
+            for lines in (_asker.identifier.lines(windows), _asker.identifier.moved_lines(windows)):
+                found += [Sample(line.evidence, _is(line, path), inside, source, length) for line in lines[:1]]
     return found
 
 
-def _position(library: Library, runs: Runs, path: Path) -> int:
-    recording = library.recording_at(str(path))
-    assert recording is not None, f"{path} was indexed"
-    return int(np.flatnonzero(runs.recordings == recording.id)[0])
+def _is(line: Line, path: Path) -> bool:
+    recording = _asker.identifier.recording(line.position)
+    return recording is not None and recording.path == str(path)
 
 
-def _degraded(
-    clip: NDArray[np.float32], other: NDArray[np.float32], degrade: Degrader, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    at = int(rng.integers(0, len(other) - len(clip) + 1))
-    pair = torch.from_numpy(clip.copy())[None], torch.from_numpy(other[at : at + len(clip)].copy())[None]
-    return degrade(*pair)[0].numpy()
+def _clip(track: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
+    """Ten seconds and a little, clean or degraded, often at another speed."""
+    speed = float(np.exp(rng.uniform(np.log(0.92), np.log(1.08)))) if rng.random() < _MOVED else 1.0
+    count = int(_EXCERPT * ANALYSIS_RATE * speed)
+    start = int(rng.integers(0, len(track) - count))
+    clip = track[start : start + count]
+    if speed != 1.0:
+        clip = soxr.resample(clip, ANALYSIS_RATE * speed, ANALYSIS_RATE)
+    if rng.random() >= _CLEAN:
+        clip = degraded(clip, rng, _disturbance)
+    return clip[int(_RUN_IN * ANALYSIS_RATE) :]
 
 
-def _samples(lines: list[Line], position: int, source: str, length: int) -> list[Sample]:
-    """The best line with the recording in the library, and the best without it."""
-    found = []
-    if lines:
-        best = lines[0]
-        found.append(Sample(best.evidence, best.position == position, True, source, length))
-    others = [line for line in lines if line.position != position]
-    if others:
-        found.append(Sample(others[0].evidence, False, False, source, length))
-    return found
+def _disturbance(rng: Generator, count: int) -> NDArray[np.float32]:
+    tracks = _asker.disturbing
+    voices = []
+    for _ in range(int(rng.integers(1, 5))):
+        track = tracks[int(rng.integers(len(tracks)))]
+        start = int(rng.integers(0, max(len(track) - count, 0) + 1))
+        voice = np.resize(track[start : start + count], count)
+        voices.append(voice / (np.sqrt(np.mean(np.square(voice))) + 1e-4))
+    return np.sum(voices, axis=0) + 1e-3 * coloured_noise(count, rng)
 
 
 def fit(samples: list[Sample], size: int) -> Calibration:
     """Logistic regression of being right; then the tails of those who cannot be."""
-    columns = np.array([s.evidence.regressors() for s in samples])
+    rivals = [s.evidence.rivals for s in samples if s.evidence.rivals is not None]
+    blank = Calibration((), round(float(np.mean(rivals)), 4), (), (), size)
+    columns = np.array([blank.regressors(s.evidence) for s in samples])
     right = np.array([s.right for s in samples], float)
 
     def loss(weights: NDArray[np.float64]) -> float:
@@ -145,34 +178,39 @@ def fit(samples: list[Sample], size: int) -> Calibration:
 
     weights = minimize(loss, np.zeros(columns.shape[1]), method="BFGS").x
     logits = columns @ weights
-    tails = tuple(_hardest_tail(samples, logits, length) for length in LENGTHS)
-    return Calibration(*(round(float(w), 4) for w in weights), tails, size)
+    plain, moved = (tuple(_tail(samples, logits, length, how) for length in LENGTHS) for how in (False, True))
+    return Calibration(tuple(round(float(w), 4) for w in weights), blank.rivals, plain, moved, size)
 
 
-def _hardest_tail(samples: list[Sample], logits: NDArray[np.float64], length: int) -> tuple[float, float, float]:
-    """Octaves of windows, start and scale of the outsiders' tail, of the source with the highest threshold at 1 %."""
-    tails = []
-    for source in {s.source for s in samples}:
-        chosen = [s.source == source and s.length == length and not s.inside for s in samples]
-        outside = logits[chosen]
-        start = float(np.quantile(outside, 0.9))
-        tails.append((start, float((outside[outside > start] - start).mean())))
-    start, scale = max(tails, key=lambda tail: tail[0] + tail[1] * np.log(10.0))
-    windows = np.median([s.evidence.windows for s in samples if s.length == length])
+def _tail(samples: list[Sample], logits: NDArray[np.float64], length: int, moved: bool) -> tuple[float, float, float]:
+    """Octaves of windows, start and scale of the outsiders' tail; each source counts alike."""
+    chosen = [
+        number for number, s in enumerate(samples) if s.length == length and s.evidence.moved == moved and not s.inside
+    ]
+    names = np.array([samples[number].source for number in chosen])
+    weights = np.array([1.0 / np.count_nonzero(names == name) for name in names])
+    order = np.argsort(logits[chosen])
+    outside, weights = logits[chosen][order], weights[order]
+    start = float(np.interp(1.0 - TAIL, np.cumsum(weights) / weights.sum(), outside))
+    above = outside > start
+    scale = float(np.average(outside[above] - start, weights=weights[above]))
+    windows = np.median([samples[number].evidence.windows for number in chosen])
     return round(float(np.log2(windows)), 4), round(start, 4), round(scale, 4)
 
 
 def judge(calibration: Calibration, samples: list[Sample], size: int) -> None:
-    """Print, by clip length, the shares found and falsely accepted at a rate of 1 %."""
-    print("length  right%  found%  false%  clips")
+    """Print, by clip length, the shares found and falsely accepted at a rate of 1 %; plain and moved."""
+    print("length          right%  found%  false%  clips")
     for length in LENGTHS:
-        chosen = [s for s in samples if s.length == length]
-        thresholds = [calibration.threshold(0.01, size, s.evidence.windows) for s in chosen]
-        accepted = [calibration.logit(s.evidence) >= t for s, t in zip(chosen, thresholds, strict=True)]
-        inside = [(s.right, s.right and ok) for s, ok in zip(chosen, accepted, strict=True) if s.inside]
-        outside = [ok for s, ok in zip(chosen, accepted, strict=True) if not s.inside]
-        right, found = (100 * float(np.mean([pair[i] for pair in inside])) for i in (0, 1))
-        print(f"{length:5d}s  {right:6.1f}  {found:6.1f}  {100 * float(np.mean(outside)):6.1f}  {len(inside):5d}")
+        for moved in (False, True):
+            chosen = [s for s in samples if s.length == length and s.evidence.moved == moved]
+            accepted = [calibration.logit(s.evidence) >= calibration.threshold(0.01, size, s.evidence) for s in chosen]
+            inside = [(s.right, s.right and ok) for s, ok in zip(chosen, accepted, strict=True) if s.inside]
+            outside = [ok for s, ok in zip(chosen, accepted, strict=True) if not s.inside]
+            right, found = (100 * float(np.mean([pair[i] for pair in inside])) for i in (0, 1))
+            false = 100 * float(np.mean(outside))
+            name = "moved" if moved else ""
+            print(f"{length:5d}s {name:6s}  {right:6.1f}  {found:6.1f}  {false:6.1f}  {len(inside):5d}")
 
 
 if __name__ == "__main__":

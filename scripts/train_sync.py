@@ -41,6 +41,12 @@ def trained_on(scores: Iterable[Path]) -> list[Path]:
     return sorted(chosen, key=lambda path: path.as_posix())
 
 
+def held_out_lieder() -> list[Path]:
+    """The lieder of `INCIPIT_DATA` that are not trained on, in a fixed order."""
+    scores = list((Path(os.environ["INCIPIT_DATA"]) / "lieder").rglob("*.mxl"))
+    return sorted(set(scores) - set(trained_on(scores)))
+
+
 def planned(scores: Sequence[Path], count: int) -> list[Path]:
     """The score of each scene: all of them in a random order, then all again in another."""
     rng = np.random.default_rng(0)

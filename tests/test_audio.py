@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from alignment.audio import ANALYSIS_RATE, read_audio
+from alignment.audio import ANALYSIS_RATE, audio_blocks, read_audio
 from alignment.errors import AudioError
 
 SECONDS = 3.0
@@ -127,3 +127,18 @@ def test_awkward_files_decode_whole(data):
     cut = read_audio(data / "awkward" / "cut-off.mp3")
     assert 10 < cut.duration < 30
     assert "breaks off" in cut.warnings[0]
+
+
+def test_channels_that_cancel_each_other_are_heard(tmp_path):
+    sound = tone(ANALYSIS_RATE)
+    soundfile.write(tmp_path / "inverse.wav", np.column_stack([sound, -sound]), ANALYSIS_RATE)
+    assert np.std(read_audio(tmp_path / "inverse.wav").samples) == pytest.approx(np.std(sound), rel=0.01)
+
+
+def test_blocks_put_together_are_the_whole_file(tmp_path):
+    noise = 0.1 * np.random.default_rng(0).standard_normal((40 * 44100, 2))
+    soundfile.write(tmp_path / "long.wav", noise, 44100)
+    whole = read_audio(tmp_path / "long.wav").samples
+    blocks = list(audio_blocks(tmp_path / "long.wav"))
+    assert len(blocks) > 3
+    assert np.array_equal(np.concatenate(blocks), whole)

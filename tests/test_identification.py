@@ -1,8 +1,11 @@
 """Clips are found at their offset, and what is not in the library is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
+import soxr
 from demo_music import Performance, perform
 from demo_pieces import PIECES
 
@@ -10,7 +13,7 @@ from alignment import Audio, read_audio
 from index import Library
 from retrieval import Collection
 from retrieval.embedding.patches import cut_patches, patch_spectrogram
-from retrieval.fingerprint import QUERY_HOP_FRAMES, fingerprint
+from retrieval.fingerprint import Windows
 
 RATE = 22050
 
@@ -90,7 +93,7 @@ def test_patches_do_not_depend_on_gain_or_place(music):
 
 def test_vectors_have_unit_length_and_silence_none(collection, music):
     samples = np.concatenate([cut(music.recorded[0].path, 5, 3), np.zeros(3 * RATE, np.float32)])
-    prints = fingerprint(Audio(samples), collection.encoder, QUERY_HOP_FRAMES)
+    prints = Windows(Audio(samples), collection.encoder).embed(5)
     lengths = np.linalg.norm(prints.vectors, axis=1)
     assert np.allclose(lengths[prints.audible], 1, atol=1e-4)
     assert not lengths[~prints.audible].any()
@@ -119,3 +122,39 @@ def test_a_repeated_passage_has_two_places(tmp_path, music):
     starts = sorted(place.start for place in hit.places)
     assert any(abs(start - 2) < 0.1 for start in starts)
     assert any(abs(start - 26) < 0.1 for start in starts)
+
+
+def test_a_loop_reports_all_its_turns(tmp_path, music):
+    turn = cut(music.recorded[0].path, 6, 4.5)
+    soundfile.write(tmp_path / "loop.flac", np.tile(turn, 14), RATE)
+    collection = Collection(tmp_path / "lib")
+    collection.add(tmp_path / "loop.flac", music.recorded[4].path)
+    hit = collection.identifier().identify(Audio(turn), top=1, max_false_accepts=0.01)[0]
+    starts = sorted(place.start for place in hit.places)
+    assert np.allclose(starts, 4.5 * np.arange(len(starts)), atol=0.15)
+    assert len(starts) >= 13
+
+
+@pytest.mark.parametrize("speed", [0.92, 0.95, 1.05, 1.1])
+def test_a_clip_at_another_speed_is_found_and_its_speed_told(collection, music, speed):
+    item = music.recorded[4]
+    clip = soxr.resample(cut(item.path, 6, 10 * speed), RATE * speed, RATE)
+    hit = collection.identifier().identify(Audio(clip), top=1, max_false_accepts=0.01)[0]
+    assert hit.path == str(item.path)
+    assert hit.places[0].start == pytest.approx(6, abs=0.25)
+    assert hit.tempo_ratio == pytest.approx(speed, abs=0.006)
+    assert hit.transposition == pytest.approx(12 * np.log2(speed), abs=0.6)
+
+
+@pytest.mark.parametrize("semitones", [-1, 1])
+def test_a_clip_in_another_key_is_found_at_its_own_tempo(collection, music, semitones):
+    item = music.recorded[4]
+    piece = next(piece for piece in PIECES if piece.name == item.piece)
+    samples = perform(
+        piece, replace(item.performance, transposition=item.performance.transposition + semitones)
+    ).samples
+    clip = Audio(samples[6 * RATE : 16 * RATE])
+    hit = collection.identifier().identify(clip, top=1, max_false_accepts=0.01)[0]
+    assert hit.path == str(item.path)
+    assert hit.tempo_ratio == pytest.approx(1.0, abs=0.01)
+    assert hit.transposition == semitones

@@ -1,21 +1,25 @@
 """Training's parts against plain loops and against what runs without torch."""
 
+import shutil
+
 import naive
 import numpy as np
 import pytest
+import soundfile
+from program import incipit
 
 torch = pytest.importorskip("torch", reason="training wants torch: scripts/test --all")
 pytest.importorskip("onnx", reason="training wants onnx: scripts/test --all")
 
-from alignment.features import HOP
-from retrieval.embedding.augment import Degrader, coloured_noise, room_responses
 from retrieval.embedding.checkpoint import load_network, save_network
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
+from retrieval.embedding.excerpts import DEGRADED_VIEWS, EXCERPT_FRAMES
 from retrieval.embedding.losses import triplet_loss
 from retrieval.embedding.mining import hard_positive_semi_hard_negatives
 from retrieval.embedding.model import FingerprintNetwork
 from retrieval.embedding.patches import PATCH_FRAMES, cut_patches, patch_spectrogram
-from retrieval.embedding.training import Recipe, TorchPatches, train_fingerprint
+from retrieval.embedding.training import Recipe, Stage, draw_batch, train_fingerprint
+from retrieval.errors import TrainingError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
 RATE = 22050
@@ -45,14 +49,6 @@ def test_classes_that_are_apart_cost_nothing():
     assert triplet_loss(vectors, labels, hard_positive_semi_hard_negatives, margin=1.0).item() == 0
 
 
-def test_torch_patches_equal_those_of_the_library(noise):
-    start = 100
-    ours = TorchPatches(torch.device("cpu"))(torch.from_numpy(noise[start * HOP - 1024 :][: 3 * RATE])[None]).numpy()
-    theirs = cut_patches(patch_spectrogram(noise, RATE), np.array([start]))
-    assert ours.shape == (1, 1, 120, PATCH_FRAMES)
-    assert np.allclose(ours, theirs, atol=1e-3)
-
-
 def test_shipped_model_is_the_same_in_onnx_and_torch(noise):
     patches = cut_patches(patch_spectrogram(noise, RATE), np.arange(0, 300, 20))
     network = load_network(MODEL_PATH)
@@ -75,43 +71,98 @@ def test_saving_and_loading_is_the_identity(tmp_path, noise):
     assert (tmp_path / "model.onnx").stat().st_size < 5e6
 
 
-def test_room_responses_decay_as_their_reverberation_time_says():
-    generator = torch.Generator().manual_seed(0)
-    responses = room_responses(torch.tensor([0.4]), torch.tensor([0.5]), RATE, RATE, generator)[0].numpy()
-    assert responses[0] == pytest.approx(0.5)
-    energy = np.cumsum(responses[:0:-1] ** 2)[::-1]
-    decibels = 10 * np.log10(energy / energy[0] + 1e-12)
-    assert np.argmax(decibels < -30) / RATE == pytest.approx(0.2, abs=0.03)
+def test_patches_of_a_batch_are_the_same_place_in_all_views():
+    rng = np.random.default_rng(0)
+    clean = rng.random((1, 128, EXCERPT_FRAMES)).astype(np.float16)
+    excerpt = np.repeat(clean, 1 + DEGRADED_VIEWS, axis=0)
+    still = Recipe(together=4, shift_seconds=0.0, tempo=0.0, quarter_tones=0.0)
+    patches = draw_batch([excerpt, excerpt[:, ::-1]], still, rng).reshape(3, 8, 120, PATCH_FRAMES)
+    assert np.allclose(patches[0], patches[1], atol=1e-6)
+    assert np.allclose(patches[0], patches[2], atol=1e-6)
+    assert not np.allclose(patches[0, 0], patches[0, 1], atol=0.1)
 
 
-def test_coloured_noise_falls_as_its_slope_says():
-    for slope in (0.0, 0.5, 1.0):
-        samples = coloured_noise(1 << 17, slope, torch.Generator().manual_seed(0)).numpy()
-        spectrum = np.abs(np.fft.rfft(samples)) ** 2
-        bands = [spectrum[1 << k : 2 << k].mean() for k in range(10, 16)]
-        fall = np.polyfit(np.arange(len(bands)), np.log2(bands), 1)[0]
-        assert fall == pytest.approx(-2 * slope, abs=0.15)
+def test_views_lie_no_further_apart_than_the_recipe_says():
+    recipe = Recipe(together=4)
+    frames = np.arange(EXCERPT_FRAMES, dtype=np.float16)
+    ramp = np.broadcast_to(frames, (1 + DEGRADED_VIEWS, 128, EXCERPT_FRAMES)).copy()
+    bins = np.broadcast_to(np.arange(128, dtype=np.float16)[:, None], ramp.shape).copy()
+    rng = np.random.default_rng(1)
+    times = draw_batch([ramp] * 50, recipe, rng).reshape(3, 200, 120, PATCH_FRAMES)
+    apart = (times[1:, :, 0].mean(axis=-1) - times[0, :, 0].mean(axis=-1)) / 50
+    assert np.abs(apart).max() < recipe.shift_seconds + 0.02
+    assert np.abs(apart).max() > 0.8 * recipe.shift_seconds
+    heights = draw_batch([bins] * 50, recipe, rng).reshape(3, 200, 120, PATCH_FRAMES)
+    moved = heights[1:, :, 60, 0] - heights[0, :, 60, 0]
+    assert 0.8 * recipe.quarter_tones < np.abs(moved).max() < recipe.quarter_tones + 0.05
 
 
-def test_degraded_excerpts_keep_their_place_and_are_finite(noise):
-    excerpts = torch.from_numpy(noise[: 8 * 16384].reshape(8, -1).copy())
-    heard = Degrader(RATE, torch.Generator().manual_seed(0))(excerpts, torch.zeros_like(excerpts) + 1e-3)
-    assert heard.shape == excerpts.shape
-    assert torch.isfinite(heard).all()
-    correlation = torch.fft.irfft(torch.fft.rfft(heard) * torch.fft.rfft(excerpts).conj())
-    assert (correlation.argmax(dim=1) < 100).float().mean() > 0.8
+class Silent:
+    def progress(self, stage, done, total):
+        pass
+
+    def say(self, text):
+        pass
 
 
-def test_a_few_steps_of_training_learn_and_repeat_with_their_seed(noise, music, tmp_path):
-    from alignment import read_audio
+def train(music, folder, watcher=None, seed=3):
+    recipe = Recipe(seed=seed, excerpts=16, stages=(Stage(8, 16, 0.5, 1.5e-3), Stage(4, 16, 1.0, 7e-4)), together=2)
+    tracks = [item.path for item in music.recorded[:4]]
+    return train_fingerprint(tracks, [], folder, recipe, watcher or Silent(), jobs=2)
 
-    tracks = [read_audio(item.path).samples for item in music.recorded[:6]]
-    losses = []
-    for run in range(2):
-        curves = tmp_path / f"curves-{run}.csv"
-        train_fingerprint(tracks, [noise], Recipe(seed=3, steps=12, places=12), curves=curves, report=lambda _: None)
-        step, _, loss, right = curves.read_text().splitlines()[-1].split(",")
-        losses.append((step, float(loss), float(right)))
-    assert losses[0][0] == "12"
-    assert losses[0][1:] == pytest.approx(losses[1][1:], abs=0.02)
-    assert losses[0][2] > 2 / 12  # chance is 1 in 12
+
+@pytest.fixture(scope="module")
+def trained(music, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("training") / "whole"
+    return train(music, folder), folder
+
+
+def test_a_few_steps_of_training_learn(trained):
+    step, _, _, right = trained[1].joinpath("curves.csv").read_text().splitlines()[-1].split(",")
+    assert step == "12"
+    assert float(right) > 2 / 16  # chance is 1 in 16
+
+
+def test_an_interrupted_training_goes_on_where_it_was(trained, music, monkeypatch):
+    whole, folder = trained
+    again = folder.with_name("again")
+    shutil.copytree(folder, again, ignore=shutil.ignore_patterns("checkpoint.pt", "curves.csv"))
+    monkeypatch.setattr("retrieval.embedding.training._SAVE_EVERY", 5)
+
+    class Stopped(Silent):
+        def progress(self, stage, done, total):
+            if stage == "training" and done == 7:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(music, again, Stopped())
+    resumed = train(music, again)
+    for name, tensor in whole.state_dict().items():
+        assert torch.allclose(tensor.float(), resumed.state_dict()[name].float(), atol=2e-2), name
+
+
+def test_a_folder_with_another_training_is_refused(trained, music):
+    with pytest.raises(TrainingError, match="another"):
+        train(music, trained[1], seed=4)
+
+
+def test_recordings_that_are_too_short_are_no_training(tmp_path):
+    soundfile.write(tmp_path / "short.wav", np.zeros(RATE), RATE)
+    with pytest.raises(TrainingError, match="17 s"):
+        train_fingerprint([tmp_path / "short.wav"], [], tmp_path / "t", Recipe(), Silent())
+
+
+def test_the_program_trains_and_its_model_embeds(music, tmp_path):
+    out = tmp_path / "mine.onnx"
+    options = ["--excerpts", 64, "--steps", 2, "--jobs", 2]
+    done = incipit("train", "fingerprint", music.folder, "-o", out, *options)
+    assert done.returncode == 0, done.stderr
+    vectors = Encoder(out).encode(np.random.default_rng(0).standard_normal((3, 1, 120, PATCH_FRAMES), np.float32))
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+    assert (tmp_path / "mine.training" / "curves.csv").read_text().startswith("step,")
+
+
+def test_training_on_a_folder_that_is_not_there_is_one_line(tmp_path):
+    done = incipit("train", "fingerprint", tmp_path / "none", "-o", tmp_path / "m.onnx")
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1

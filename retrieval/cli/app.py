@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli import aligning, diagnosis, indexing, listing, querying, tempo
+from retrieval.cli import aligning, diagnosis, duplicates, indexing, listing, querying, tempo, training
 from retrieval.cli.console import warn
 
 __all__ = ["app", "main"]
@@ -33,7 +33,9 @@ app.command("align")(aligning.align)
 app.command("tempo")(tempo.tempo)
 app.command("list")(listing.list_recordings)
 app.command("show")(listing.show)
+app.command("duplicates")(duplicates.duplicates)
 app.command("remove")(listing.remove)
+app.add_typer(training.app, name="train")
 app.command("doctor")(diagnosis.doctor)
 
 

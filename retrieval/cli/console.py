@@ -13,6 +13,7 @@ from typing import Any
 
 __all__ = [
     "ProgressBar",
+    "StageBars",
     "absolute",
     "clock",
     "explain",
@@ -144,6 +145,38 @@ class ProgressBar:
         self._progress.advance(self._task)
 
     def _say(self, text: str) -> None:
+        if self._progress.disable:
+            warn(text)
+        else:
+            self._progress.console.print(f"incipit: {printable(text)}", markup=False, highlight=False, soft_wrap=True)
+
+
+class StageBars:
+    """A bar for each stage of a long work on stderr, shown only on a terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(stderr=True)
+        self._progress = Progress(console=console, disable=quiet or not console.is_terminal)
+        self._stages: dict[str, Any] = {}
+
+    def __enter__(self) -> StageBars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """So much of a stage is done."""
+        if stage not in self._stages:
+            self._stages[stage] = self._progress.add_task(stage, total=total)
+        self._progress.update(self._stages[stage], completed=done, total=total)
+
+    def say(self, text: str) -> None:
+        """Print a line above the bars."""
         if self._progress.disable:
             warn(text)
         else:

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.console import absolute, clock, explain, hush_decoders, json_line, library_folder, line, warn
+from retrieval.cli.monitoring import Pcm, monitor
 from retrieval.cli.options import Json, LibraryFolder, Quiet
 
 if TYPE_CHECKING:
+    from alignment.audio import Audio
     from retrieval.collection import Collection
     from retrieval.hits import Hit
 
 __all__ = ["query"]
+
+
+_SHORTEST_SECONDS = 1.0
+_SAME_SPEED = 0.015
 
 
 class Task(StrEnum):
@@ -25,7 +31,7 @@ class Task(StrEnum):
 
 
 def query(
-    clips: Annotated[list[str], typer.Argument(metavar="CLIP...", help="Audio files.")],
+    clips: Annotated[list[str] | None, typer.Argument(metavar="CLIP...", help="Audio files.")] = None,
     library: LibraryFolder = None,
     task: Annotated[Task, typer.Option(help="identify: which recording is the clip from.")] = Task.identify,
     top: Annotated[int, typer.Option("--top", min=1, help="Show at most so many hits.")] = 10,
@@ -33,24 +39,50 @@ def query(
         float,
         typer.Option(metavar="P", min=1e-6, max=0.5, help="Accept at most this share of clips that are not in it."),
     ] = 0.01,
+    monitored: Annotated[
+        str | None,
+        typer.Option("--monitor", metavar="FILE", help="Find all recordings in a long file; - for standard input."),
+    ] = None,
+    rate: Annotated[int, typer.Option(min=1000, help="Samples a second on standard input (16-bit PCM).")] = 44100,
+    channels: Annotated[int, typer.Option(min=1, help="Channels on standard input.")] = 2,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Find which recording of the library a clip is from, and where in it.
 
     Example: incipit query clip.wav --json | jq .hits[0].path
+
+    Example: incipit query --monitor radio.flac
     """
-    from alignment.errors import AlignmentError
+    if bool(clips) == (monitored is not None):
+        raise typer.BadParameter("give clips, or one file (or -) to --monitor", param_hint="CLIP...")
     from retrieval.collection import Collection
 
     hush_decoders()
     collection = Collection(library_folder(library))
     collection.identifier()
+    if monitored is not None:
+        return monitor(collection, monitored, Pcm(rate, channels), max_false_accepts, json=json)
+    return _query(collection, clips or [], task, top, max_false_accepts, json=json, quiet=quiet)
+
+
+def _query(
+    collection: Collection,
+    clips: list[str],
+    task: Task,
+    top: int,
+    max_false_accepts: float,
+    *,
+    json: bool,
+    quiet: bool,
+) -> int:
+    from alignment.errors import AlignmentError
+
     failed = found = False
     for clip in clips:
         started = time.monotonic()
         try:
-            hits, duration = _ask(collection, clip, top, max_false_accepts)
+            hits, audio = _ask(collection, clip, top, max_false_accepts)
         except AlignmentError as error:
             failed = True
             cause = getattr(error, "cause", str(error))
@@ -61,21 +93,21 @@ def query(
         found = found or bool(hits)
         seconds = time.monotonic() - started
         if json:
-            json_line(_document(clip, task.value, duration, seconds, hits))
+            json_line(_document(clip, task.value, audio.duration, seconds, hits))
         else:
-            _print(clip, hits, several=len(clips) > 1, quiet=quiet)
+            _print(clip, audio, hits, several=len(clips) > 1, quiet=quiet)
     if failed:
         return 1
     return 0 if found else 3
 
 
-def _ask(collection: Collection, clip: str, top: int, max_false_accepts: float) -> tuple[list[Hit], float]:
+def _ask(collection: Collection, clip: str, top: int, max_false_accepts: float) -> tuple[list[Hit], Audio]:
     from alignment.audio import read_audio
 
     audio = read_audio(clip)
     for text in audio.warnings:
         warn(f"{clip}: warning: {text}")
-    return collection.identifier().identify(audio, top=top, max_false_accepts=max_false_accepts), audio.duration
+    return collection.identifier().identify(audio, top=top, max_false_accepts=max_false_accepts), audio
 
 
 def _document(clip: str, task: str, duration: float, seconds: float, hits: list[Hit]) -> dict[str, Any]:
@@ -88,10 +120,26 @@ def _document(clip: str, task: str, duration: float, seconds: float, hits: list[
     }
 
 
-def _print(clip: str, hits: list[Hit], *, several: bool, quiet: bool) -> None:
-    """One line a hit: score, place, title, path; with several clips the clip in front."""
+def _print(clip: str, audio: Audio, hits: list[Hit], *, several: bool, quiet: bool) -> None:
+    """One line a hit: score, place, title, path, and speed and key if they differ; of several clips the clip first."""
     if not hits:
-        explain(f"{clip}: no match", quiet)
+        explain(f"{clip}: no match{_why(audio)}", quiet)
     for hit in hits:
-        cells = [f"{hit.score:.3f}", clock(hit.places[0].start), hit.title or "-", hit.path]
+        cells = [f"{hit.score:.3f}", clock(hit.places[0].start), hit.title or "-", hit.path, *_played(hit)]
         line(*([clip] if several else []), *cells)
+
+
+def _why(audio: Audio) -> str:
+    if audio.duration < _SHORTEST_SECONDS:
+        return ": shorter than a second"
+    return "" if audio.samples.any() else ": silence"
+
+
+def _played(hit: Hit) -> list[str]:
+    """At what speed and how many semitones higher than the recording the clip is, where that can be heard."""
+    told = []
+    if hit.tempo_ratio and abs(hit.tempo_ratio - 1.0) > _SAME_SPEED:
+        told.append(f"{hit.tempo_ratio:.3f}x")
+    if hit.transposition:
+        told.append(f"{hit.transposition:+d} st")
+    return [" ".join(told)] if told else []

@@ -7,6 +7,8 @@ deviation 1, so that neither gain nor the level of the rest of the recording cha
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ from alignment.features import FEATURE_RATE, HOP, LogFrequency, log_frequency_sp
 
 __all__ = [
     "COMPRESSION_FLOOR",
+    "MOST_SHIFT",
     "PATCH_FRAMES",
     "PATCH_LAYOUT",
     "PATCH_SECONDS",
@@ -26,6 +29,14 @@ __all__ = [
 PATCH_LAYOUT = LogFrequency(lowest=57.0, bins=120, bins_per_octave=24, shortest_window=2048, longest_window=2048)
 """Quarter tones over five octaves from 220 Hz, where telephones and small loudspeakers still carry sound."""
 
+MOST_SHIFT = 4
+"""Quarter tones by which patches can be moved to meet music in another key."""
+
+_WIDER = replace(PATCH_LAYOUT, lowest=PATCH_LAYOUT.lowest - MOST_SHIFT / 2, bins=PATCH_LAYOUT.bins + 2 * MOST_SHIFT)
+
+_MIRRORED = 3
+"""Frames over which a window can reach beyond the ends."""
+
 PATCH_FRAMES = 50
 PATCH_SECONDS = PATCH_FRAMES / FEATURE_RATE
 COMPRESSION_FLOOR = 0.03
@@ -33,13 +44,27 @@ COMPRESSION_FLOOR = 0.03
 
 
 def patch_spectrogram(samples: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
-    """Magnitudes from which patches are cut, shape `(120, frames)`, 50 frames a second."""
-    return log_frequency_spectrogram(samples, rate, PATCH_LAYOUT)
+    """Magnitudes from which patches are cut, shape `(128, frames)`, 50 frames a second.
+
+    There are `MOST_SHIFT` bins more below and above than a patch has. The sound is mirrored at its ends, so that a
+    clip's first and last frames are not half silent.
+    """
+    if len(samples) <= _MIRRORED * HOP:
+        return log_frequency_spectrogram(samples, rate, _WIDER)
+    mirrored = np.pad(samples, _MIRRORED * HOP, "reflect")
+    return log_frequency_spectrogram(mirrored, rate, _WIDER)[:, _MIRRORED:-_MIRRORED]
 
 
-def cut_patches(spectrogram: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Cut and standardise the patches that begin at these frames, shape `(n, 1, 120, 50)`."""
-    views = np.lib.stride_tricks.sliding_window_view(spectrogram, PATCH_FRAMES, axis=1)
+def cut_patches(spectrogram: NDArray[np.float32], starts: NDArray[np.int64], shift: int = 0) -> NDArray[np.float32]:
+    """Cut and standardise the patches that begin at these frames, shape `(n, 1, 120, 50)`.
+
+    Args:
+        spectrogram: as `patch_spectrogram` gives it.
+        starts: frames, shape `(n,)`.
+        shift: quarter tones by which the music is moved down, at most `MOST_SHIFT` either way.
+    """
+    inside = spectrogram[MOST_SHIFT + shift : MOST_SHIFT + shift + PATCH_LAYOUT.bins]
+    views = np.lib.stride_tricks.sliding_window_view(inside, PATCH_FRAMES, axis=1)
     patches = np.ascontiguousarray(views[:, starts].transpose(1, 0, 2))
     return standardise(patches)[:, None]
 

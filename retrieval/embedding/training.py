@@ -1,233 +1,336 @@
 """Training of the fingerprint network by triplet loss.
 
-Each step draws places in the recordings. A place is seen once clean and twice degraded, a little earlier
-or later and a little faster or slower; these three are one class of the triplet loss. Everything random
-comes from one seed.
+Each step draws places in the excerpts. A place is seen once clean and twice degraded, there a little earlier
+or later, faster or slower, higher or lower; these three are one class of the triplet loss. Several places of a
+batch lie in one excerpt: its other seconds are the hardest negatives. Everything random comes from one seed.
+
+A training lives in a folder: decoded recordings, excerpts, a checkpoint, the curves. Begun again there it goes
+on where it was.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from queue import Queue
+from typing import Any, Protocol
 
 import numpy as np
-import soxr
 import torch
+from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from alignment.audio import ANALYSIS_RATE
-from alignment.features import HOP
-from alignment.features.spectrum import log_frequency_filterbank
-from retrieval.embedding.augment import Degrader, coloured_noise
+from retrieval.embedding.excerpts import DEGRADED_VIEWS, EXCERPT_FRAMES, decode_all, make_excerpts
 from retrieval.embedding.losses import triplet_loss
 from retrieval.embedding.mining import hard_positive_semi_hard_negatives
 from retrieval.embedding.model import FingerprintNetwork
-from retrieval.embedding.patches import COMPRESSION_FLOOR, PATCH_FRAMES, PATCH_LAYOUT
+from retrieval.embedding.patches import MOST_SHIFT, PATCH_FRAMES, PATCH_LAYOUT, standardise
+from retrieval.errors import TrainingError
 
-__all__ = ["Recipe", "TorchPatches", "train_fingerprint"]
+__all__ = ["Recipe", "Stage", "Watcher", "draw_batch", "train_fingerprint"]
 
-_WINDOW = PATCH_LAYOUT.longest_window
-_PATCH_SAMPLES = (PATCH_FRAMES - 1) * HOP + _WINDOW
-_EXCERPT_SAMPLES = 49152
+_MARGIN_FRAMES = 20
+_VIEWS = 3
+_SAVE_EVERY = 100
+_TELL_EVERY = 20
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How the network is trained; with the data and the seed it fixes the weights, up to rounding.
+class Stage:
+    """A part of a training.
 
     Attributes:
-        seed: of all random choices.
         steps: how many batches; the learning rate falls to 0 over them along a cosine.
         places: places a batch; three patches each.
         margin: of the triplet loss, in squared Euclidean distance.
         learning_rate: the highest, after the warm-up.
+    """
+
+    steps: int
+    places: int
+    margin: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the network is trained; with the data it fixes the weights, up to rounding.
+
+    Attributes:
+        seed: of all random choices.
+        excerpts: how many ten-second excerpts are made of the recordings.
+        stages: one after the other; the wider margin of the second spreads what the first has sorted, so that
+            strangers stay farther off.
+        together: how many places of a batch lie in the same excerpt.
+        weight_decay: of AdamW.
         shift_seconds: how far a degraded view may lie from the clean one.
-        speed: largest relative change of speed.
+        tempo: largest relative change of tempo in a degraded view.
+        quarter_tones: largest change of pitch in a degraded view.
     """
 
     seed: int = 0
-    steps: int = 1850
-    places: int = 96
-    margin: float = 0.5
-    learning_rate: float = 1.5e-3
+    excerpts: int = 4000
+    stages: tuple[Stage, ...] = (Stage(5000, 128, 0.5, 1.5e-3), Stage(1400, 256, 1.0, 7e-4))
+    together: int = 4
     weight_decay: float = 1e-4
-    shift_seconds: float = 0.08
-    speed: float = 0.02
+    shift_seconds: float = 0.26
+    tempo: float = 0.07
+    quarter_tones: float = 0.6
+
+    @property
+    def steps(self) -> int:
+        """Batches of all stages."""
+        return sum(stage.steps for stage in self.stages)
+
+    def shortened(self, steps: int) -> Recipe:
+        """The same with so many steps, shared among the stages as they are."""
+        counts = [max(round(stage.steps * steps / self.steps), 1) for stage in self.stages]
+        stages = tuple(replace(stage, steps=count) for stage, count in zip(self.stages, counts, strict=True))
+        return replace(self, stages=stages)
 
 
-class TorchPatches:
-    """The patches of `retrieval.embedding.patches`, computed by torch for a batch of short signals."""
+class Watcher(Protocol):
+    """Is told how a training goes."""
 
-    def __init__(self, device: torch.device) -> None:
-        bank = log_frequency_filterbank(PATCH_LAYOUT, ANALYSIS_RATE, _WINDOW, 0.0)
-        self._bank = torch.from_numpy(bank.T.copy()).to(device)
-        taper = torch.hann_window(_WINDOW, periodic=True, device=device)
-        self._taper = taper * (2.0 / taper.sum())
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """So much of a stage (decoding, excerpts, training) is done."""
 
-    def __call__(self, signals: Tensor) -> Tensor:
-        """Patches `(n, 1, 120, 50)` of signals `(n, samples)` whose first frame is centred half a window in."""
-        framed = signals[:, :_PATCH_SAMPLES].unfold(1, _WINDOW, HOP)
-        magnitude = torch.sqrt(torch.fft.rfft(framed * self._taper).abs().square() @ self._bank)
-        patches = magnitude.transpose(1, 2)
-        rms = patches.square().mean(dim=(1, 2), keepdim=True).sqrt()
-        compressed = torch.log1p(patches / (COMPRESSION_FLOOR * rms + 1e-9))
-        compressed = compressed - compressed.mean(dim=(1, 2), keepdim=True)
-        deviation = compressed.square().mean(dim=(1, 2), keepdim=True).sqrt()
-        return (compressed / (deviation + 1e-3))[:, None]
-
-
-class _Excerpts:
-    """Draws excerpts of recordings, their shifted versions, and disturbances."""
-
-    def __init__(
-        self, music: Sequence[NDArray[np.float32]], noise: Sequence[NDArray[np.float32]], recipe: Recipe
-    ) -> None:
-        longest = _EXCERPT_SAMPLES * 2
-        self._music = [track for track in _at_other_speeds(music, recipe) if len(track) > longest]
-        generator = torch.Generator().manual_seed(recipe.seed)
-        made = [
-            coloured_noise(20 * ANALYSIS_RATE, slope, generator).numpy() for slope in (0.0, 0.25, 0.5, 0.5, 0.75, 1.0)
-        ]
-        self._made_noise = made
-        self._noise = [np.resize(track, max(len(track), longest)) for track in noise]
-        self._recipe = recipe
-        self._rng = np.random.default_rng(recipe.seed)
-        seconds = np.array([len(track) for track in self._music], float)
-        self._chance = np.sqrt(seconds) / np.sqrt(seconds).sum()
-
-    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean excerpts `(places, samples)`, and moved ones and disturbances `(2 * places, samples)`."""
-        places = self._recipe.places
-        chosen = self._rng.choice(len(self._music), places, p=self._chance)
-        clean = np.zeros((places, _EXCERPT_SAMPLES), np.float32)
-        moved = np.zeros((2 * places, _EXCERPT_SAMPLES), np.float32)
-        for row, track_number in enumerate(chosen):
-            track = self._music[track_number]
-            end = self._place(track)
-            clean[row] = track[end - _EXCERPT_SAMPLES : end]
-            for copy in (row, places + row):
-                moved[copy] = self._moved(track, end)
-        disturbances = np.stack([self._disturbance() for _ in range(2 * places)])
-        return torch.from_numpy(clean), torch.from_numpy(moved), torch.from_numpy(disturbances)
-
-    def _place(self, track: NDArray[np.float32]) -> int:
-        """End of an excerpt whose last second is not silent."""
-        level = np.sqrt(np.mean(np.square(track)))
-        end = 0
-        for _ in range(10):
-            end = int(self._rng.integers(_EXCERPT_SAMPLES + 8000, len(track) - 8000))
-            heard = track[end - _PATCH_SAMPLES : end]
-            if np.sqrt(np.mean(np.square(heard))) > 0.05 * level:
-                break
-        return end
-
-    def _moved(self, track: NDArray[np.float32], end: int) -> NDArray[np.float32]:
-        """The excerpt again, its patch up to `shift_seconds` off and, half the time, up to `speed` faster or slower."""
-        recipe = self._recipe
-        shift = int(self._rng.uniform(-recipe.shift_seconds, recipe.shift_seconds) * ANALYSIS_RATE)
-        if self._rng.random() < 0.5:
-            return track[end + shift - _EXCERPT_SAMPLES : end + shift]
-        speed = 1.0 + self._rng.uniform(-recipe.speed, recipe.speed)
-        middle = end + shift - _PATCH_SAMPLES / 2
-        wanted = middle + (np.arange(_EXCERPT_SAMPLES) - (_EXCERPT_SAMPLES - _PATCH_SAMPLES / 2)) * speed
-        first = max(int(wanted[0]) - 1, 0)
-        piece = track[first : int(wanted[-1]) + 2]
-        return np.interp(wanted - first, np.arange(len(piece)), piece).astype(np.float32)
-
-    def _disturbance(self) -> NDArray[np.float32]:
-        """Computed or recorded noise, or one to four other pieces of music at once."""
-        kind = self._rng.random()
-        if kind < 0.7:
-            return self._cut(self._noise if self._noise and kind < 0.35 else self._made_noise)
-        voices = [self._cut(self._music) for _ in range(int(self._rng.integers(1, 5)))]
-        return np.sum([voice / (np.sqrt(np.mean(np.square(voice))) + 1e-4) for voice in voices], axis=0)
-
-    def _cut(self, pool: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        track = pool[int(self._rng.integers(len(pool)))]
-        start = int(self._rng.integers(0, len(track) - _EXCERPT_SAMPLES))
-        return track[start : start + _EXCERPT_SAMPLES]
-
-
-def _at_other_speeds(music: Sequence[NDArray[np.float32]], recipe: Recipe) -> Iterator[NDArray[np.float32]]:
-    """Each recording, and again clearly slower and clearly faster, as if it were other music."""
-    rng = np.random.default_rng(recipe.seed)
-    for track in music:
-        yield track
-        for low, high in ((0.80, 0.93), (1.07, 1.25)):
-            yield soxr.resample(track, ANALYSIS_RATE, ANALYSIS_RATE * rng.uniform(low, high)).astype(np.float32)
+    def say(self, text: str) -> None:
+        """Something worth a line."""
 
 
 def train_fingerprint(
-    music: Sequence[NDArray[np.float32]],
-    noise: Sequence[NDArray[np.float32]],
+    music: Sequence[Path],
+    noise: Sequence[Path],
+    folder: Path,
     recipe: Recipe,
+    watcher: Watcher,
+    *,
+    jobs: int = 1,
     device: str = "cpu",
-    curves: Path | None = None,
-    report: Callable[[str], None] = print,
 ) -> FingerprintNetwork:
     """Train the fingerprint network.
 
     Args:
-        music: recordings at the analysis rate, each of shape `(n,)`.
-        noise: recorded noise, likewise; may be empty.
+        music: recordings.
+        noise: recorded noise; may be empty.
+        folder: where the training lives: it receives decoded sound, excerpts, `checkpoint.pt` and `curves.csv`
+            (step, seconds, loss, and the share of degraded views whose nearest clean view is their own).
         recipe: everything else.
+        watcher: is told how it goes.
+        jobs: processes that make excerpts, and threads that train.
         device: where torch computes, such as "cpu" or "cuda".
-        curves: a CSV file to which step, seconds, loss and the share of anchors whose nearest neighbour
-            is a view of the same place are written as training goes.
-        report: receives a line now and then.
 
     Returns:
         the network in evaluation mode.
+
+    Raises:
+        TrainingError: no recording is long enough, or the folder holds another training.
     """
-    torch.manual_seed(recipe.seed)
-    place = torch.device(device)
-    excerpts = _Excerpts(music, noise, recipe)
-    degrade = Degrader(ANALYSIS_RATE, torch.Generator(place).manual_seed(recipe.seed))
-    to_patches = TorchPatches(place)
-    network = FingerprintNetwork().to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    labels = torch.arange(recipe.places, device=place).repeat(3)
-    started, seen = time.monotonic(), []
-    report(f"{asdict(recipe)}")
-    for step in range(1, recipe.steps + 1):
-        for group in optimiser.param_groups:
-            group["lr"] = recipe.learning_rate * min(1.0, step / 100) * 0.5 * (1 + np.cos(np.pi * step / recipe.steps))
-        with torch.no_grad():
-            clean, moved, disturbances = (part.to(place) for part in excerpts.batch())
-            heard = torch.cat([clean, degrade(moved, disturbances)])
-            patches = to_patches(heard[:, -_PATCH_SAMPLES:])
-        with torch.autocast(place.type, torch.bfloat16):
-            vectors = network(patches).float()
-        loss = triplet_loss(vectors, labels, hard_positive_semi_hard_negatives, margin=recipe.margin)
-        optimiser.zero_grad()
+    _claim(folder, music, noise, recipe)
+    tracks, failures = decode_all(music, folder / "music", jobs, watcher.progress)
+    noises, noise_failures = decode_all(noise, folder / "noise", jobs, watcher.progress)
+    for failure in (*failures, *noise_failures):
+        watcher.say(f"left out: {failure}")
+    if not tracks:
+        raise TrainingError("None of the recordings can be used; each must last 17 s or more.")
+    excerpts = make_excerpts(tracks, noises, folder / "excerpts", recipe.excerpts, recipe.seed, jobs, watcher.progress)
+    torch.set_num_threads(jobs)
+    return _Training(excerpts, folder, recipe, torch.device(device)).run(watcher)
+
+
+def _claim(folder: Path, music: Sequence[Path], noise: Sequence[Path], recipe: Recipe) -> None:
+    """Note in the folder what is trained there; refuse if that is something else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = "\n".join(str(path) for path in (*music, "", *noise))
+    claim = {"recordings": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(), **asdict(recipe)}
+    label = folder / "training.json"
+    if label.exists() and json.loads(label.read_text("utf-8")) != json.loads(json.dumps(claim)):
+        raise TrainingError(f"{folder}: holds a training on other recordings or with other settings; name another")
+    label.write_text(json.dumps(claim, indent=1) + "\n", "utf-8")
+
+
+def draw_batch(excerpts: Sequence[NDArray[np.float16]], recipe: Recipe, rng: Generator) -> NDArray[np.float32]:
+    """Patches of places in some excerpts.
+
+    Args:
+        excerpts: of shape `(1 + DEGRADED_VIEWS, 128, EXCERPT_FRAMES)`, the clean view first.
+        recipe: how many places in each, and how far views may lie apart.
+        rng: source of all randomness.
+
+    Returns:
+        shape `(3 * places, 120, 50)`, not yet standardised: all clean views, then all first, then all second ones.
+    """
+    places = [(excerpt, start) for excerpt in excerpts for start in _starts(recipe.together, rng)]
+    patches = np.empty((_VIEWS, len(places), PATCH_LAYOUT.bins, PATCH_FRAMES), np.float32)
+    for number, (excerpt, start) in enumerate(places):
+        patches[0, number] = excerpt[0, MOST_SHIFT:-MOST_SHIFT, start : start + PATCH_FRAMES]
+        for view, source in enumerate(rng.choice(DEGRADED_VIEWS, _VIEWS - 1, replace=False) + 1, 1):
+            patches[view, number] = _varied(excerpt[source], start, recipe, rng)
+    return patches.reshape(-1, PATCH_LAYOUT.bins, PATCH_FRAMES)
+
+
+def _starts(count: int, rng: Generator) -> NDArray[np.int64]:
+    """Frames at which patches begin, spread over an excerpt with room for their variations."""
+    room = EXCERPT_FRAMES - PATCH_FRAMES - 2 * _MARGIN_FRAMES
+    cells = (np.arange(count) + rng.random(count)) * room / count
+    return _MARGIN_FRAMES + cells.astype(np.int64)
+
+
+def _varied(spectrogram: NDArray[np.float16], start: int, recipe: Recipe, rng: Generator) -> NDArray[np.float32]:
+    """The patch a little earlier or later and, three times in four, at another tempo and pitch."""
+    shift = rng.uniform(-recipe.shift_seconds, recipe.shift_seconds) * 50
+    if rng.random() < 0.25:
+        first = start + round(shift)
+        return spectrogram[MOST_SHIFT:-MOST_SHIFT, first : first + PATCH_FRAMES].astype(np.float32)
+    tempo = 1.0 + rng.uniform(-recipe.tempo, recipe.tempo)
+    middle = start + shift + (PATCH_FRAMES - 1) / 2
+    frames = middle + (np.arange(PATCH_FRAMES) - (PATCH_FRAMES - 1) / 2) * tempo
+    first, last = int(frames[0]), int(frames[-1]) + 2
+    bins = MOST_SHIFT + rng.uniform(-recipe.quarter_tones, recipe.quarter_tones)
+    low = int(bins)
+    part = spectrogram[low : low + PATCH_LAYOUT.bins + 1, first:last].astype(np.float32)
+    moved = part[:-1] + np.float32(bins - low) * (part[1:] - part[:-1])
+    left = (frames - first).astype(np.int64)
+    return moved[:, left] + (frames - first - left).astype(np.float32) * (moved[:, left + 1] - moved[:, left])
+
+
+class _Training:
+    """A network, its optimiser, and how far they are."""
+
+    def __init__(self, excerpts: Sequence[Path], folder: Path, recipe: Recipe, device: torch.device) -> None:
+        torch.manual_seed(recipe.seed)
+        self._excerpts = excerpts
+        self._folder = folder
+        self._recipe = recipe
+        self._device = device
+        self._network = FingerprintNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimiser = self._fresh_optimiser()
+        self._step = 0
+        self._seconds = 0.0
+        self._resume()
+
+    def run(self, watcher: Watcher) -> FingerprintNetwork:
+        """Train to the last step of the last stage."""
+        before = time.monotonic() - self._seconds
+        first = 0
+        for stage in self._recipe.stages:
+            if self._step == first:
+                self._optimiser = self._fresh_optimiser()
+            if self._step < first + stage.steps:
+                self._run_stage(stage, first, before, watcher)
+            first += stage.steps
+        return self._network.eval()
+
+    def _fresh_optimiser(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self._network.parameters(), weight_decay=self._recipe.weight_decay)
+
+    def _run_stage(self, stage: Stage, first: int, before: float, watcher: Watcher) -> None:
+        labels = torch.arange(stage.places, device=self._device).repeat(_VIEWS)
+        last = first + stage.steps
+        seen: list[tuple[float, float]] = []
+        watcher.progress("training", self._step, self._recipe.steps)
+        for patches in _ahead(self._batches(stage, range(self._step, last))):
+            for group in self._optimiser.param_groups:
+                group["lr"] = _learning_rate(stage, self._step - first)
+            seen.append(self._learn(torch.from_numpy(patches).to(self._device), labels, stage.margin))
+            self._step += 1
+            self._seconds = time.monotonic() - before
+            watcher.progress("training", self._step, self._recipe.steps)
+            if self._step % _TELL_EVERY == 0 or self._step == last:
+                self._tell(*np.mean(seen, axis=0))
+                seen = []
+            if self._step % _SAVE_EVERY == 0 or self._step == last:
+                self._save()
+
+    def _batches(self, stage: Stage, steps: range) -> Iterator[NDArray[np.float32]]:
+        """Standardised patches `(n, 1, 120, 50)` of each of these steps."""
+        recipe = self._recipe
+        for step in steps:
+            rng = np.random.default_rng([recipe.seed, 1, step])
+            chosen = rng.choice(len(self._excerpts), stage.places // recipe.together, replace=False)
+            excerpts = [np.load(self._excerpts[number]) for number in chosen]
+            yield standardise(draw_batch(excerpts, recipe, rng))[:, None]
+
+    def _learn(self, patches: Tensor, labels: Tensor, margin: float) -> tuple[float, float]:
+        with torch.autocast(self._device.type, torch.bfloat16):
+            vectors = self._network(patches.contiguous(memory_format=torch.channels_last)).float()
+        loss = triplet_loss(vectors, labels, hard_positive_semi_hard_negatives, margin=margin)
+        self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        seen.append((loss.item(), _nearest_is_right(vectors.detach(), recipe.places)))
-        if step % 50 == 0 or step == recipe.steps:
-            mean_loss, right = np.mean(seen, axis=0)
-            seen = []
-            seconds = time.monotonic() - started
-            report(f"step {step}  {seconds:.0f} s  loss {mean_loss:.3f}  nearest right {right:.3f}")
-            if curves:
-                _append_curve(curves, step, seconds, mean_loss, right)
-    return network.eval()
+        self._optimiser.step()
+        return loss.item(), _nearest_is_right(vectors.detach(), len(labels) // _VIEWS)
+
+    def _tell(self, loss: float, right: float) -> None:
+        path = self._folder / "curves.csv"
+        new = not path.exists()
+        with path.open("a", newline="") as handle:
+            writer = csv.writer(handle)
+            if new:
+                writer.writerow(["step", "seconds", "loss", "nearest_right"])
+            writer.writerow([self._step, f"{self._seconds:.0f}", f"{loss:.4f}", f"{right:.4f}"])
+
+    def _save(self) -> None:
+        state: dict[str, Any] = {
+            "network": self._network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "step": self._step,
+            "seconds": self._seconds,
+        }
+        unfinished = self._folder / "checkpoint.part"
+        torch.save(state, unfinished)
+        unfinished.replace(self._folder / "checkpoint.pt")
+
+    def _resume(self) -> None:
+        path = self._folder / "checkpoint.pt"
+        if path.exists():
+            state = torch.load(path, map_location=self._device, weights_only=True)
+            self._network.load_state_dict(state["network"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self._step, self._seconds = state["step"], state["seconds"]
+        elif (self._folder / "curves.csv").exists():
+            (self._folder / "curves.csv").unlink()
+
+
+def _learning_rate(stage: Stage, step: int) -> float:
+    warm = min(1.0, (step + 1) / 200)
+    return stage.learning_rate * warm * 0.5 * (1.0 + float(np.cos(np.pi * step / stage.steps)))
+
+
+def _ahead(batches: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """The same batches, the next ones made by a thread while one is used."""
+    made: Queue[NDArray[np.float32] | BaseException | None] = Queue(2)
+    stopped = threading.Event()
+
+    def make() -> None:
+        try:
+            for batch in batches:
+                made.put(batch)
+                if stopped.is_set():
+                    return
+            made.put(None)
+        except BaseException as error:  # raised again where the batch is wanted
+            made.put(error)
+
+    threading.Thread(target=make, daemon=True).start()
+    try:
+        while (batch := made.get()) is not None:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        stopped.set()
 
 
 def _nearest_is_right(vectors: Tensor, places: int) -> float:
     """Share of degraded views whose nearest clean view is their own."""
     nearest = (vectors[places:] @ vectors[:places].T).argmax(dim=1)
-    wanted = torch.arange(places, device=vectors.device).repeat(2)
+    wanted = torch.arange(places, device=vectors.device).repeat(_VIEWS - 1)
     return float((nearest == wanted).float().mean())
-
-
-def _append_curve(path: Path, step: int, seconds: float, loss: float, right: float) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as handle:
-        writer = csv.writer(handle)
-        if new:
-            writer.writerow(["step", "seconds", "loss", "nearest_right"])
-        writer.writerow([step, f"{seconds:.0f}", f"{loss:.4f}", f"{right:.4f}"])

@@ -1,0 +1,108 @@
+"""Duplicates: the same recording in the library again, in another encoding, cut or mastering.
+
+Pieces of each recording's own stored vectors are asked for as clips are, itself left out. Pieces that lead to one
+place of another recording are one pair, whose overlap is the stretch along which both are more alike than not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
+from retrieval.identification import Identifier
+from retrieval.lines import Line
+
+__all__ = ["DuplicatePair", "duplicate_groups", "duplicate_pairs"]
+
+_PIECE_WINDOWS = 20
+_STEP_WINDOWS = 30
+
+
+@dataclass(frozen=True)
+class DuplicatePair:
+    """Two recordings of the library with the same sound in them.
+
+    Attributes:
+        one, other: positions of their runs.
+        line: of `other` laid along by `one`, the surest of the pieces'.
+        start, end: of the stretch in `one` that is in both, seconds.
+        share: length of that stretch over that of the shorter recording.
+    """
+
+    one: int
+    other: int
+    line: Line
+    start: float
+    end: float
+    share: float
+
+
+def duplicate_pairs(
+    identifier: Identifier, max_false_accepts: float, report: Callable[[int, int], None]
+) -> list[DuplicatePair]:
+    """All pairs of recordings that share sound, each once, the longest share first.
+
+    Args:
+        identifier: of the library.
+        max_false_accepts: share of pieces that may be mistaken for another recording.
+        report: is told how many recordings are done, of how many.
+    """
+    best: dict[tuple[int, int], DuplicatePair] = {}
+    for position in range(identifier.runs):
+        report(position, identifier.runs)
+        for pair in _pairs_of(identifier, position, max_false_accepts):
+            key = min(pair.one, pair.other), max(pair.one, pair.other)
+            if key not in best or pair.share > best[key].share:
+                best[key] = pair
+    report(identifier.runs, identifier.runs)
+    return sorted(best.values(), key=lambda pair: -pair.share)
+
+
+def duplicate_groups(pairs: Sequence[DuplicatePair]) -> list[list[int]]:
+    """Positions that pairs lead to from one another, each group sorted."""
+    group: dict[int, set[int]] = {}
+    for pair in pairs:
+        merged = group.get(pair.one, {pair.one}) | group.get(pair.other, {pair.other})
+        group.update(dict.fromkeys(merged, merged))
+    return sorted(sorted(members) for members in {id(members): members for members in group.values()}.values())
+
+
+def _pairs_of(identifier: Identifier, position: int, max_false_accepts: float) -> Iterator[DuplicatePair]:
+    vectors = identifier.vectors(position)
+    found: dict[int, list[tuple[Line, float]]] = {}
+    for first in range(0, max(len(vectors) - _PIECE_WINDOWS // 2, 1), _STEP_WINDOWS):
+        piece = vectors[first : first + _PIECE_WINDOWS]
+        start = first * RECORDING_HOP_SECONDS
+        for line in identifier.lines_of(_prints(piece), other_than=position):
+            if identifier.accepts(line, max_false_accepts):
+                found.setdefault(line.position, []).append((line, start))
+    for other, lines in found.items():
+        line, start = max(lines, key=lambda item: identifier.logit(item[0]))
+        moved = Line(other, line.offset - line.tempo_ratio * start, line.tempo_ratio, 0, line.evidence)
+        yield _overlap(position, moved, vectors, identifier.vectors(other))
+
+
+def _prints(vectors: NDArray[np.float32]) -> Fingerprint:
+    centres = FIRST_CENTRE + RECORDING_HOP_SECONDS * np.arange(len(vectors), dtype=np.float64)
+    return Fingerprint(vectors, np.any(vectors, axis=1), centres)
+
+
+def _overlap(position: int, line: Line, one: NDArray[np.float32], other: NDArray[np.float32]) -> DuplicatePair:
+    """The stretch with the greatest sum of similarities above the middle between on and off the line."""
+    centres = FIRST_CENTRE + RECORDING_HOP_SECONDS * np.arange(len(one), dtype=np.float64)
+    rows = (line.offset + line.tempo_ratio * centres - FIRST_CENTRE) / RECORDING_HOP_SECONDS
+    nearest = np.rint(rows).astype(np.int64)
+    inside = (nearest >= 0) & (nearest < len(other))
+    alike = np.einsum("nd,nd->n", one, other[np.clip(nearest, 0, len(other) - 1)])
+    level = (line.evidence.similarity + line.evidence.surroundings) / 2
+    sums = np.concatenate([[0.0], np.cumsum(np.where(inside, alike, 0.0) - level)])
+    lowest = np.minimum.accumulate(sums)
+    last = int(np.argmax(sums - lowest))
+    first = int(np.argmin(sums[: last + 1]))
+    shorter = min(len(one), len(other))
+    start, end = first * RECORDING_HOP_SECONDS, (last + 1) * RECORDING_HOP_SECONDS
+    return DuplicatePair(position, line.position, line, start, end, min((last - first) / shorter, 1.0))
