@@ -30,7 +30,7 @@ from retrieval.fingerprint import Fingerprint, Windows
 from retrieval.hits import Hit, Place
 from retrieval.lines import Detection, Line, best_line, similar_places
 
-__all__ = ["Identifier"]
+__all__ = ["Identifier", "as_alike_as_the_best"]
 
 _FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 12, 48
 _VOTES = 360
@@ -47,6 +47,8 @@ _PIECE_SECONDS = 20.0
 _PIECES = 5
 _OVERWHELMING = 0.01
 """Share of the allowed false accepts at which other pitches need not be tried."""
+
+_BESIDE_THE_BEST = 0.8
 
 _RIVALS = slice(1, 8)
 """Which of the other recordings' best lines, by similarity, tell how alike the clip is to music at large."""
@@ -91,7 +93,7 @@ class Identifier:
         lines = self.lines(windows)
         if not any(self.accepts(line, _OVERWHELMING * max_false_accepts) for line in lines[:1]):
             lines = _distinct([*lines, *self.moved_lines(windows)], self._calibration)
-        return [line for line in lines if self.accepts(line, max_false_accepts)]
+        return as_alike_as_the_best([line for line in lines if self.accepts(line, max_false_accepts)])
 
     @property
     def runs(self) -> int:
@@ -229,6 +231,12 @@ class Identifier:
     def vectors(self, position: int) -> NDArray[np.float32]:
         """The stored vectors of a line's recording, shape `(windows, dimensions)`."""
         return self._runs.vectors(position)
+
+
+def as_alike_as_the_best(lines: list[Line]) -> list[Line]:
+    """Without recordings that a clip is clearly less like than the best: other performances of what it is from."""
+    alike = _BESIDE_THE_BEST * max((line.evidence.similarity for line in lines), default=0.0)
+    return [line for line in lines if line.evidence.similarity >= alike]
 
 
 def _piece_starts(duration: float) -> list[float]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from alignment.audio import ANALYSIS_RATE, Audio
 from retrieval.embedding.encoder import Encoder
 from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint, Windows
-from retrieval.identification import Identifier
+from retrieval.identification import Identifier, as_alike_as_the_best
 from retrieval.lines import Detection, Line
 
 __all__ = ["Monitor"]
@@ -165,7 +165,7 @@ class Monitor:
         lines += [line for line in self._identifier.lines_of(prints[0]) if self._accepts(line)]
         if not lines and self._pieces % 2:
             lines = [line for line in self._identifier.moved_lines(windows) if self._accepts(line)]
-        return lines
+        return as_alike_as_the_best(lines)
 
     def _playing(self) -> set[int]:
         return {track.line.quarter_tones for track in self._tracks}

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from retrieval.cli.console import absolute, clock, hush_decoders, json_line, line, warn
+from retrieval.cli.console import absolute, clock, json_line, line, warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,6 @@ def monitor(collection: Collection, source: str, pcm: Pcm, max_false_accepts: fl
     from retrieval.monitoring import Monitor
 
     listener = Monitor(collection.identifier(), collection.encoder, max_false_accepts)
-    hush_decoders()
     found, code = False, 0
     name = source if source == STANDARD_INPUT else absolute(source)
     try:
