@@ -26,7 +26,7 @@ from index.store import VectorStore
 from retrieval.calibration import Calibration
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import MOST_SHIFT
-from retrieval.fingerprint import Fingerprint, Windows
+from retrieval.fingerprint import FIRST_CENTRE, Fingerprint, Windows
 from retrieval.hits import Hit, Place
 from retrieval.lines import Detection, Line, best_line, similar_places
 
@@ -161,7 +161,7 @@ class Identifier:
             elsewhere = positions != other_than
             rows, columns, positions, seconds = (part[elsewhere] for part in (rows, columns, positions, seconds))
         middle = (prints.centres[0] + prints.centres[-1]) / 2
-        places = seconds + prints.centres[0] - (prints.centres[asked[rows]] - middle)
+        places = seconds + FIRST_CENTRE - (prints.centres[asked[rows]] - middle)
         cells = np.floor(places / _VOTING_SECONDS).astype(np.int64)
         votes = np.maximum(found.similarities[rows, columns], 0.0) ** 2
         keys, inverse = np.unique(np.column_stack([positions, cells]), axis=0, return_inverse=True)

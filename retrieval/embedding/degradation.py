@@ -20,8 +20,10 @@ from alignment.audio import ANALYSIS_RATE
 
 __all__ = [
     "CODECS",
+    "babble",
     "coded",
     "coloured_noise",
+    "cut",
     "degraded",
     "in_a_room",
     "room_response",
