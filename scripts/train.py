@@ -1,6 +1,6 @@
 """Train the fingerprint network that Incipit ships, on recordings and scores that may be trained on.
 
-    INCIPIT_DATA=DATA python scripts/train.py --folder FOLDER [--renders 200] [--excerpts 4000] [--steps 6400]
+    INCIPIT_DATA=DATA python scripts/train.py --folder FOLDER [--renders 200] [--excerpts 4000] [--steps 5000]
         [--jobs 2] [--device cpu] [--out FILE.onnx]
 
 Renders passages of the OpenScore lieder, names them and the recordings, and trains on them as `incipit train
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="where the training lives")
     parser.add_argument("--renders", type=int, default=200)
     parser.add_argument("--excerpts", type=int, default=4000)
-    parser.add_argument("--steps", type=int, default=6400)
+    parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=MODEL_PATH)
@@ -89,7 +89,7 @@ def main() -> None:
             [*sources(data / "recordings" / "train", held_out=False), *rendered],
             sorted((data / "noise" / "train").iterdir()),
             arguments.folder,
-            Recipe(excerpts=arguments.excerpts).shortened(arguments.steps),
+            Recipe(excerpts=arguments.excerpts, steps=arguments.steps),
             bars,
             jobs=arguments.jobs,
             device=arguments.device,

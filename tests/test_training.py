@@ -18,7 +18,7 @@ from retrieval.embedding.losses import triplet_loss
 from retrieval.embedding.mining import hard_positive_semi_hard_negatives
 from retrieval.embedding.model import FingerprintNetwork
 from retrieval.embedding.patches import PATCH_FRAMES, cut_patches, patch_spectrogram
-from retrieval.embedding.training import Recipe, Stage, draw_batch, train_fingerprint
+from retrieval.embedding.training import Recipe, draw_batch, train_fingerprint
 from retrieval.errors import TrainingError
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning", "ignore::UserWarning")
@@ -106,7 +106,7 @@ class Silent:
 
 
 def train(music, folder, watcher=None, seed=3):
-    recipe = Recipe(seed=seed, excerpts=16, stages=(Stage(8, 16, 0.5, 1.5e-3), Stage(4, 16, 1.0, 7e-4)), together=2)
+    recipe = Recipe(seed=seed, excerpts=16, steps=12, places=16, together=2)
     tracks = [item.path for item in music.recorded[:4]]
     return train_fingerprint(tracks, [], folder, recipe, watcher or Silent(), jobs=2)
 

@@ -16,7 +16,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import Queue
 from typing import Any, Protocol
@@ -34,29 +34,12 @@ from retrieval.embedding.model import FingerprintNetwork
 from retrieval.embedding.patches import MOST_SHIFT, PATCH_FRAMES, PATCH_LAYOUT, standardise
 from retrieval.errors import TrainingError
 
-__all__ = ["Recipe", "Stage", "Watcher", "draw_batch", "train_fingerprint"]
+__all__ = ["Recipe", "Watcher", "draw_batch", "train_fingerprint"]
 
 _MARGIN_FRAMES = 20
 _VIEWS = 3
 _SAVE_EVERY = 100
 _TELL_EVERY = 20
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of a training.
-
-    Attributes:
-        steps: how many batches; the learning rate falls to 0 over them along a cosine.
-        places: places a batch; three patches each.
-        margin: of the triplet loss, in squared Euclidean distance.
-        learning_rate: the highest, after the warm-up.
-    """
-
-    steps: int
-    places: int
-    margin: float
-    learning_rate: float
 
 
 @dataclass(frozen=True)
@@ -66,9 +49,11 @@ class Recipe:
     Attributes:
         seed: of all random choices.
         excerpts: how many ten-second excerpts are made of the recordings.
-        stages: one after the other; the wider margin of the second spreads what the first has sorted, so that
-            strangers stay farther off.
-        together: how many places of a batch lie in the same excerpt.
+        steps: how many batches; the learning rate falls to 0 over them along a cosine.
+        places: places a batch; three patches each.
+        together: how many of them lie in the same excerpt.
+        margin: of the triplet loss, in squared Euclidean distance.
+        learning_rate: the highest, after the warm-up.
         weight_decay: of AdamW.
         shift_seconds: how far a degraded view may lie from the clean one.
         tempo: largest relative change of tempo in a degraded view.
@@ -77,23 +62,15 @@ class Recipe:
 
     seed: int = 0
     excerpts: int = 4000
-    stages: tuple[Stage, ...] = (Stage(5000, 128, 0.5, 1.5e-3), Stage(1400, 256, 1.0, 7e-4))
+    steps: int = 5000
+    places: int = 128
     together: int = 4
+    margin: float = 0.5
+    learning_rate: float = 1.5e-3
     weight_decay: float = 1e-4
     shift_seconds: float = 0.26
     tempo: float = 0.07
     quarter_tones: float = 0.6
-
-    @property
-    def steps(self) -> int:
-        """Batches of all stages."""
-        return sum(stage.steps for stage in self.stages)
-
-    def shortened(self, steps: int) -> Recipe:
-        """The same with so many steps, shared among the stages as they are."""
-        counts = [max(round(stage.steps * steps / self.steps), 1) for stage in self.stages]
-        stages = tuple(replace(stage, steps=count) for stage, count in zip(self.stages, counts, strict=True))
-        return replace(self, stages=stages)
 
 
 class Watcher(Protocol):
@@ -152,7 +129,7 @@ def _claim(folder: Path, music: Sequence[Path], noise: Sequence[Path], recipe: R
     names = "\n".join(str(path) for path in (*music, "", *noise))
     claim = {"recordings": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(), **asdict(recipe)}
     label = folder / "training.json"
-    if label.exists() and json.loads(label.read_text("utf-8")) != json.loads(json.dumps(claim)):
+    if label.exists() and json.loads(label.read_text("utf-8")) != claim:
         raise TrainingError(f"{folder}: holds a training on other recordings or with other settings; name another")
     label.write_text(json.dumps(claim, indent=1) + "\n", "utf-8")
 
@@ -212,61 +189,49 @@ class _Training:
         self._recipe = recipe
         self._device = device
         self._network = FingerprintNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._optimiser = self._fresh_optimiser()
+        self._optimiser = torch.optim.AdamW(self._network.parameters(), weight_decay=recipe.weight_decay)
         self._step = 0
         self._seconds = 0.0
         self._resume()
 
     def run(self, watcher: Watcher) -> FingerprintNetwork:
-        """Train to the last step of the last stage."""
+        """Train to the last step."""
+        recipe = self._recipe
+        labels = torch.arange(recipe.places, device=self._device).repeat(_VIEWS)
         before = time.monotonic() - self._seconds
-        first = 0
-        for stage in self._recipe.stages:
-            if self._step == first:
-                self._optimiser = self._fresh_optimiser()
-            if self._step < first + stage.steps:
-                self._run_stage(stage, first, before, watcher)
-            first += stage.steps
-        return self._network.eval()
-
-    def _fresh_optimiser(self) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(self._network.parameters(), weight_decay=self._recipe.weight_decay)
-
-    def _run_stage(self, stage: Stage, first: int, before: float, watcher: Watcher) -> None:
-        labels = torch.arange(stage.places, device=self._device).repeat(_VIEWS)
-        last = first + stage.steps
         seen: list[tuple[float, float]] = []
-        watcher.progress("training", self._step, self._recipe.steps)
-        for patches in _ahead(self._batches(stage, range(self._step, last))):
+        watcher.progress("training", self._step, recipe.steps)
+        for patches in _ahead(self._batches()):
             for group in self._optimiser.param_groups:
-                group["lr"] = _learning_rate(stage, self._step - first)
-            seen.append(self._learn(torch.from_numpy(patches).to(self._device), labels, stage.margin))
+                group["lr"] = _learning_rate(recipe, self._step)
+            seen.append(self._learn(torch.from_numpy(patches).to(self._device), labels))
             self._step += 1
             self._seconds = time.monotonic() - before
-            watcher.progress("training", self._step, self._recipe.steps)
-            if self._step % _TELL_EVERY == 0 or self._step == last:
+            watcher.progress("training", self._step, recipe.steps)
+            if self._step % _TELL_EVERY == 0 or self._step == recipe.steps:
                 self._tell(*np.mean(seen, axis=0))
                 seen = []
-            if self._step % _SAVE_EVERY == 0 or self._step == last:
+            if self._step % _SAVE_EVERY == 0 or self._step == recipe.steps:
                 self._save()
+        return self._network.eval()
 
-    def _batches(self, stage: Stage, steps: range) -> Iterator[NDArray[np.float32]]:
-        """Standardised patches `(n, 1, 120, 50)` of each of these steps."""
+    def _batches(self) -> Iterator[NDArray[np.float32]]:
+        """Standardised patches `(n, 1, 120, 50)` of each step that is left."""
         recipe = self._recipe
-        for step in steps:
+        for step in range(self._step, recipe.steps):
             rng = np.random.default_rng([recipe.seed, 1, step])
-            chosen = rng.choice(len(self._excerpts), stage.places // recipe.together, replace=False)
+            chosen = rng.choice(len(self._excerpts), recipe.places // recipe.together, replace=False)
             excerpts = [np.load(self._excerpts[number]) for number in chosen]
             yield standardise(draw_batch(excerpts, recipe, rng))[:, None]
 
-    def _learn(self, patches: Tensor, labels: Tensor, margin: float) -> tuple[float, float]:
+    def _learn(self, patches: Tensor, labels: Tensor) -> tuple[float, float]:
         with torch.autocast(self._device.type, torch.bfloat16):
             vectors = self._network(patches.contiguous(memory_format=torch.channels_last)).float()
-        loss = triplet_loss(vectors, labels, hard_positive_semi_hard_negatives, margin=margin)
+        loss = triplet_loss(vectors, labels, hard_positive_semi_hard_negatives, margin=self._recipe.margin)
         self._optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimiser.step()
-        return loss.item(), _nearest_is_right(vectors.detach(), len(labels) // _VIEWS)
+        return loss.item(), _nearest_is_right(vectors.detach(), self._recipe.places)
 
     def _tell(self, loss: float, right: float) -> None:
         path = self._folder / "curves.csv"
@@ -299,9 +264,9 @@ class _Training:
             (self._folder / "curves.csv").unlink()
 
 
-def _learning_rate(stage: Stage, step: int) -> float:
+def _learning_rate(recipe: Recipe, step: int) -> float:
     warm = min(1.0, (step + 1) / 200)
-    return stage.learning_rate * warm * 0.5 * (1.0 + float(np.cos(np.pi * step / stage.steps)))
+    return recipe.learning_rate * warm * 0.5 * (1.0 + float(np.cos(np.pi * step / recipe.steps)))
 
 
 def _ahead(batches: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
