@@ -28,7 +28,7 @@ from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import MOST_SHIFT
 from retrieval.fingerprint import FIRST_CENTRE, Fingerprint, Windows
 from retrieval.hits import Hit, Place
-from retrieval.lines import Detection, Line, best_line, similar_places
+from retrieval.lines import Line, best_line, similar_places
 
 __all__ = ["Identifier", "as_alike_as_the_best"]
 
@@ -49,6 +49,7 @@ _OVERWHELMING = 0.01
 """Share of the allowed false accepts at which other pitches need not be tried."""
 
 _BESIDE_THE_BEST = 0.8
+"""Similarity beside the best recording's below which another is not what the clip is from."""
 
 _RIVALS = slice(1, 8)
 """Which of the other recordings' best lines, by similarity, tell how alike the clip is to music at large."""
@@ -82,11 +83,15 @@ class Identifier:
         for start in _piece_starts(clip.duration):
             first = round(start * clip.rate)
             piece = replace(clip, samples=clip.samples[first : first + int(_PIECE_SECONDS * clip.rate)])
-            windows = Windows(piece, self._encoder)
+            windows = self.windows(piece)
             accepted = self.accepted(windows, max_false_accepts)
             for line in [*accepted, *self._repetitions(windows, accepted, max_false_accepts)]:
                 found.append(replace(line, offset=line.offset - line.tempo_ratio * start))
         return self._hits(_distinct(found, self._calibration), clip.duration, top)
+
+    def windows(self, clip: Audio) -> Windows:
+        """A clip, ready to be embedded by the library's model."""
+        return Windows(clip, self._encoder)
 
     def accepted(self, windows: Windows, max_false_accepts: float) -> list[Line]:
         """Lines whose evidence suffices, surest first; other pitches are tried where it is not overwhelming."""
@@ -217,16 +222,6 @@ class Identifier:
             transposition=round(line.quarter_tones / 2),
             tempo_ratio=round(line.tempo_ratio, 4),
         )
-
-    def detected(self, detection: Detection) -> Hit | None:
-        """What was found in a stream, its place in seconds of the stream; None for a gap."""
-        line = detection.line
-        recording = self.recording(line.position) if line else None
-        if line is None or recording is None:
-            return None
-        start, end = (line.offset + line.tempo_ratio * time for time in (detection.start, detection.end))
-        place = Place(max(start, 0.0), min(end, recording.duration), detection.start, detection.end)
-        return self.hit(1, recording, line, (place,))
 
     def vectors(self, position: int) -> NDArray[np.float32]:
         """The stored vectors of a line's recording, shape `(windows, dimensions)`."""

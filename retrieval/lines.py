@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from retrieval.calibration import Evidence
 from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
 
-__all__ = ["TEMPO_RANGE", "Detection", "Line", "best_line", "similar_places"]
+__all__ = ["TEMPO_RANGE", "Line", "best_line", "similar_places"]
 
 TEMPO_RANGE = 0.08
 """Relative change of tempo, either way, at which windows of a second are still alike."""
@@ -56,23 +56,6 @@ class Line:
     tempo_ratio: float
     quarter_tones: int
     evidence: Evidence
-
-
-@dataclass(frozen=True)
-class Detection:
-    """A stretch of a stream.
-
-    Attributes:
-        start, end: in the stream, seconds.
-        line: where in which recording it lies, offset and tempo ratio for the stream's own seconds; None where no
-            recording of the library was found.
-        silent: whether nothing sounds there.
-    """
-
-    start: float
-    end: float
-    line: Line | None
-    silent: bool = False
 
 
 def best_line(prints: Fingerprint, vectors: NDArray[np.float32], position: int, middle: float) -> Line | None:

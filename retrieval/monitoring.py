@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import ANALYSIS_RATE, Audio
-from retrieval.embedding.encoder import Encoder
-from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint, Windows
+from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
+from retrieval.hits import Hit, Place
 from retrieval.identification import Identifier, as_alike_as_the_best
-from retrieval.lines import Detection, Line
+from retrieval.lines import Line
 
-__all__ = ["Monitor"]
+__all__ = ["Detection", "Monitor", "detected_hit"]
 
 _PIECE_SECONDS = 6.0
 _STEP_SECONDS = 3.0
@@ -46,16 +46,32 @@ _SILENT = 1e-4
 _Times = TypeVar("_Times", float, NDArray[np.float64])
 
 
+@dataclass(frozen=True)
+class Detection:
+    """A stretch of a stream.
+
+    Attributes:
+        start, end: in the stream, seconds.
+        line: where in which recording it lies, offset and tempo ratio for the stream's own seconds; None where no
+            recording of the library was found.
+        silent: whether nothing sounds there.
+    """
+
+    start: float
+    end: float
+    line: Line | None
+    silent: bool = False
+
+
 @dataclass
 class _Track:
     """A detection that may go on.
 
     Attributes:
         line: in seconds of the stream.
-        start, end: of the pieces in which it was found, until its beginning has been sought.
+        start, end: of the pieces in which it was found; once it is sure, where it begins.
         first: middle of the first piece, and recording time there.
         sure: whether it is a detection already.
-        begun: whether its beginning has been sought.
     """
 
     line: Line
@@ -63,7 +79,6 @@ class _Track:
     end: float
     first: tuple[float, float]
     sure: bool = False
-    begun: bool = False
 
     def continues(self, line: Line, middle: float) -> bool:
         """Whether a line goes on where this one leads."""
@@ -86,13 +101,11 @@ class Monitor:
 
     Args:
         identifier: of the library.
-        encoder: of the model that filled it.
         max_false_accepts: share of pieces that may be mistaken for a recording twice in a row.
     """
 
-    def __init__(self, identifier: Identifier, encoder: Encoder, max_false_accepts: float) -> None:
+    def __init__(self, identifier: Identifier, max_false_accepts: float) -> None:
         self._identifier = identifier
-        self._encoder = encoder
         self._max_false_accepts = max_false_accepts
         self._kept = np.zeros(0, np.float32)
         self._kept_from = 0
@@ -159,7 +172,7 @@ class Monitor:
         These are looked for where they must be and need less evidence. Where there is none, other pitches are tried
         at every second piece.
         """
-        windows = Windows(Audio(samples), self._encoder)
+        windows = self._identifier.windows(Audio(samples))
         prints = {moved: windows.embed(_HOP_FRAMES, moved) for moved in {0, *self._playing()}}
         lines = [line for track in self._tracks if (line := self._carried_on(track, prints, len(samples)))]
         lines += [line for line in self._identifier.lines_of(prints[0]) if self._accepts(line)]
@@ -189,12 +202,12 @@ class Monitor:
         if track is None:
             track = _Track(line, start, end, (middle, _at(line, middle)))
             self._tracks.append(track)
-            track.sure = self._identifier.accepts(line, _SURELY * self._max_false_accepts)
+            surely = self._identifier.accepts(line, _SURELY * self._max_false_accepts)
         else:
             track.extend(line, middle, end)
+            surely = True
+        if surely and not track.sure:
             track.sure = True
-        if track.sure and not track.begun:
-            track.begun = True
             track.start = self._beginning(track)
 
     def _close(self, track: _Track) -> Iterator[Detection]:
@@ -247,7 +260,7 @@ class Monitor:
         """Windows of the stream by their middles, and how much more alike to the recording than not they are."""
         line = track.line
         begin, samples = self._cut(start, end)
-        prints = Windows(Audio(samples), self._encoder).embed(_EDGE_HOP_FRAMES, line.quarter_tones)
+        prints = self._identifier.windows(Audio(samples)).embed(_EDGE_HOP_FRAMES, line.quarter_tones)
         times = begin + prints.centres
         vectors = self._identifier.vectors(line.position)
         rows = np.rint((_at(line, times) - FIRST_CENTRE) / RECORDING_HOP_SECONDS).astype(np.int64)
@@ -255,6 +268,16 @@ class Monitor:
         found = np.einsum("nd,nd->n", prints.vectors, vectors[np.clip(rows, 0, len(vectors) - 1)])
         alike = (line.evidence.similarity + line.evidence.surroundings) / 2
         return times, np.where(inside, found, 0.0) - alike
+
+
+def detected_hit(identifier: Identifier, detection: Detection) -> Hit | None:
+    """A detection as a hit, its place in seconds of the stream; None for a gap."""
+    line = detection.line
+    recording = identifier.recording(line.position) if line else None
+    if line is None or recording is None:
+        return None
+    start, end = max(_at(line, detection.start), 0.0), min(_at(line, detection.end), recording.duration)
+    return identifier.hit(1, recording, line, (Place(start, end, detection.start, detection.end),))
 
 
 def _at(line: Line, seconds: _Times) -> _Times:

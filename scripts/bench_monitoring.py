@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from alignment.audio import ANALYSIS_RATE, AUDIO_SUFFIXES, read_audio
 from retrieval.collection import Collection
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
-from retrieval.lines import Detection
-from retrieval.monitoring import Monitor
+from retrieval.monitoring import Detection, Monitor
 
 KINDS = ("as it is", "as it is", "as it is", "another speed", "noise at 5 dB", "jingle", "unknown", "silence")
 
@@ -70,7 +69,7 @@ def main() -> None:
         collection = Collection(folder)
         collection.encoder = Encoder(arguments.model)
         collection.add(*known)
-        monitor = Monitor(collection.identifier(), collection.encoder, 0.01)
+        monitor = Monitor(collection.identifier(), 0.01)
         played: list[Played] = []
         heard: list[Detection] = []
         now, seconds = 0.0, 0.0

@@ -34,7 +34,7 @@ from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from index.library import Library
 from retrieval.calibration import TAIL, Calibration, Evidence
 from retrieval.collection import Collection
-from retrieval.embedding.degradation import coloured_noise, degraded
+from retrieval.embedding.degradation import babble, coloured_noise, degraded
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
 from retrieval.fingerprint import Windows
 from retrieval.identification import Identifier
@@ -105,7 +105,7 @@ def measure(
 class _Asker(NamedTuple):
     encoder: Encoder
     identifier: Identifier
-    disturbing: list[NDArray[np.float32]]
+    disturbing: list[NDArray[np.int16]]
 
 
 _asker: _Asker
@@ -115,7 +115,8 @@ def _open(folder: str, model: Path, music: Sequence[Path], noise: Path) -> None:
     """Disturbances are noise, and music that is not in the library."""
     global _asker
     encoder = Encoder(model)
-    disturbing = [read_audio(path).samples for path in (*sorted(noise.iterdir()), *music)]
+    heard = (read_audio(path).samples for path in (*sorted(noise.iterdir()), *music))
+    disturbing = [np.asarray(32767 * samples.clip(-1, 1), np.int16) for samples in heard]
     _asker = _Asker(encoder, Identifier(Library(folder), encoder, _START), disturbing)
 
 
@@ -155,14 +156,7 @@ def _clip(track: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
 
 
 def _disturbance(rng: Generator, count: int) -> NDArray[np.float32]:
-    tracks = _asker.disturbing
-    voices = []
-    for _ in range(int(rng.integers(1, 5))):
-        track = tracks[int(rng.integers(len(tracks)))]
-        start = int(rng.integers(0, max(len(track) - count, 0) + 1))
-        voice = np.resize(track[start : start + count], count)
-        voices.append(voice / (np.sqrt(np.mean(np.square(voice))) + 1e-4))
-    return np.sum(voices, axis=0) + 1e-3 * coloured_noise(count, rng)
+    return babble(_asker.disturbing, rng, count, most=4) + np.float32(1e-3) * coloured_noise(count, rng)
 
 
 def fit(samples: list[Sample], size: int) -> Calibration:

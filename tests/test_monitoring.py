@@ -31,7 +31,7 @@ def stream(music):
 @pytest.fixture(scope="module")
 def heard(collection, stream):
     """What the monitor says when the stream comes in odd pieces."""
-    monitor = Monitor(collection.identifier(), collection.encoder, 0.01)
+    monitor = Monitor(collection.identifier(), 0.01)
     pieces = np.split(stream, np.cumsum([100, 44100, 7, 300000, 12345]))
     return [detection for piece in pieces for detection in monitor.feed(piece)] + list(monitor.finish())
 
@@ -62,14 +62,14 @@ def test_gaps_lie_between_and_detections_do_not_overlap(heard):
 
 
 def test_silence_alone_is_one_silent_gap(collection):
-    monitor = Monitor(collection.identifier(), collection.encoder, 0.01)
+    monitor = Monitor(collection.identifier(), 0.01)
     (gap,) = [*monitor.feed(np.zeros(40 * RATE, np.float32)), *monitor.finish()]
     assert (gap.start, gap.line, gap.silent) == (0.0, None, True)
     assert gap.end == pytest.approx(40.0)
 
 
 def test_what_is_kept_does_not_grow_with_the_stream(collection):
-    monitor = Monitor(collection.identifier(), collection.encoder, 0.01)
+    monitor = Monitor(collection.identifier(), 0.01)
     for _ in range(40):
         list(monitor.feed(np.zeros(10 * RATE, np.float32)))
     assert monitor.kept_seconds < 40

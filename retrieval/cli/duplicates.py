@@ -55,8 +55,8 @@ def duplicates(
             json_line(_document(identifier, group, pairs))
             continue
         for recording in group:
-            for file in recording.files:
-                line(str(number), clock(recording.duration), recording.key, file.path)
+            for path in _paths(recording):
+                line(str(number), clock(recording.duration), recording.key, path)
     if not listed:
         explain("no duplicates", quiet)
     return 0 if listed else 3
@@ -85,8 +85,13 @@ def _document(identifier: Identifier, group: list[Recording], pairs: list[Duplic
             "title": recording.title or None,
             "duration": round(recording.duration, 3),
             "path": recording.path,
-            "paths": [file.path for file in recording.files],
+            "paths": _paths(recording),
         }
         for recording in group
     ]
     return {"recordings": recordings, "pairs": told}
+
+
+def _paths(recording: Recording) -> list[str]:
+    """Where it lies, files that are gone left out."""
+    return [file.path for file in recording.files if not file.missing]

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.collection import Collection
-    from retrieval.lines import Detection
+    from retrieval.monitoring import Detection
 
-__all__ = ["STANDARD_INPUT", "Pcm", "monitor"]
+__all__ = ["Pcm", "monitor"]
 
-STANDARD_INPUT = "-"
+_STANDARD_INPUT = "-"
 
 
 class Pcm(NamedTuple):
@@ -32,9 +32,9 @@ def monitor(collection: Collection, source: str, pcm: Pcm, max_false_accepts: fl
     from alignment.errors import AlignmentError
     from retrieval.monitoring import Monitor
 
-    listener = Monitor(collection.identifier(), collection.encoder, max_false_accepts)
+    listener = Monitor(collection.identifier(), max_false_accepts)
     found, code = False, 0
-    name = source if source == STANDARD_INPUT else absolute(source)
+    name = source if source == _STANDARD_INPUT else absolute(source)
     try:
         for block in _blocks(source, pcm):
             for detection in listener.feed(block):
@@ -54,7 +54,7 @@ def _blocks(source: str, pcm: Pcm) -> Iterator[NDArray[np.float32]]:
     """Mono samples at the analysis rate, from a file or from standard input."""
     from alignment.audio import ANALYSIS_RATE, MonoResampler, audio_blocks
 
-    if source != STANDARD_INPUT:
+    if source != _STANDARD_INPUT:
         yield from audio_blocks(source)
         return
     import numpy as np
@@ -73,7 +73,9 @@ def _blocks(source: str, pcm: Pcm) -> Iterator[NDArray[np.float32]]:
 
 def _tell(collection: Collection, name: str, detection: Detection, json: bool) -> bool:
     """Print a detection or a gap; gives whether a recording was found."""
-    found = collection.identifier().detected(detection)
+    from retrieval.monitoring import detected_hit
+
+    found = detected_hit(collection.identifier(), detection)
     if json:
         json_line(_document(name, detection, found.document() if found else None))
     else:

@@ -51,7 +51,6 @@ def fingerprint(
     except ImportError as error:
         warn(f"{error.name} is not installed: pip install 'incipit-music[train]'")
         return 1
-    os.environ["OMP_NUM_THREADS"] = "1"
     folder_of_training = work or out.with_suffix(".training")
     with StageBars(quiet) as bars:
         try:

@@ -172,9 +172,9 @@ def _band_limited(samples: Samples, rng: Generator) -> Samples:
     return np.asarray(signal.sosfiltfilt(sections, samples), np.float32)
 
 
-def babble(tracks: Sequence[NDArray[np.int16]], rng: Generator, count: int) -> Samples:
-    """One to six other pieces of music at once."""
-    voices = [cut(tracks, rng, count) for _ in range(int(rng.integers(1, 7)))]
+def babble(tracks: Sequence[NDArray[np.int16]], rng: Generator, count: int, most: int = 6) -> Samples:
+    """One to `most` other pieces of music at once."""
+    voices = [cut(tracks, rng, count) for _ in range(int(rng.integers(1, most + 1)))]
     return np.sum([voice / (_rms(voice) + 1e-4) for voice in voices], axis=0, dtype=np.float32)
 
 
