@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -14,17 +15,38 @@ from onnx import numpy_helper
 
 from retrieval.embedding.model import FingerprintNetwork
 from retrieval.embedding.patches import PATCH_FRAMES, PATCH_LAYOUT
+from retrieval.embedding.version_model import FRAMES_A_VECTOR, VersionNetwork
+from retrieval.embedding.version_patches import SEMITONES
 
-__all__ = ["load_network", "save_network"]
+__all__ = ["load_parameters", "save_network", "save_version_network"]
 
 
 def save_network(network: FingerprintNetwork, path: Path) -> None:
-    """Write the network, in evaluation mode, as ONNX: input `patches` (n, 1, 120, 50), output `vectors` (n, d).
-
-    The file keeps the names of the parameters, so that `load_network` finds them again.
-    """
-    network = network.to("cpu").eval()
+    """Write the network, in evaluation mode, as ONNX: input `patches` (n, 1, 120, 50), output `vectors` (n, d)."""
     example = torch.zeros(2, 1, PATCH_LAYOUT.bins, PATCH_FRAMES)
+    _save(network, example, {0: torch.export.Dim("n", min=1)}, ["patches"], ["vectors"], path)
+
+
+def save_version_network(network: VersionNetwork, path: Path) -> None:
+    """Write the network, in evaluation mode, as ONNX.
+
+    Input `spectrograms` (n, 84, frames), `frames` a multiple of 4; outputs `local` and `contributions`.
+    """
+    example = torch.zeros(1, SEMITONES, 64 * FRAMES_A_VECTOR)
+    frames = {2: FRAMES_A_VECTOR * torch.export.Dim("vectors", min=2)}
+    _save(network, example, frames, ["spectrograms"], ["local", "contributions"], path)
+
+
+def _save(
+    network: torch.nn.Module,
+    example: torch.Tensor,
+    sizes: dict[int, Any],
+    inputs: list[str],
+    outputs: list[str],
+    path: Path,
+) -> None:
+    """The file keeps the names of the parameters, so that `load_parameters` finds them again."""
+    network = network.to("cpu").eval()
     buffer = io.BytesIO()
     program = torch.onnx.export(
         network,
@@ -32,9 +54,9 @@ def save_network(network: FingerprintNetwork, path: Path) -> None:
         dynamo=True,
         optimize=False,
         verbose=False,
-        input_names=["patches"],
-        output_names=["vectors"],
-        dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
+        input_names=inputs,
+        output_names=outputs,
+        dynamic_shapes=(sizes,),
     )
     assert program is not None
     program.save(buffer)  # type: ignore[arg-type]  # files opened for writing are taken too
@@ -48,13 +70,12 @@ def save_network(network: FingerprintNetwork, path: Path) -> None:
     path.write_bytes(model.SerializeToString())
 
 
-def load_network(path: Path) -> FingerprintNetwork:
-    """Read the parameters of an ONNX file written by `save_network` into a network in evaluation mode."""
+def load_parameters(network: torch.nn.Module, path: Path) -> None:
+    """Put the parameters of an ONNX file that was written here into a network of the same kind."""
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(path).graph.initializer}
-    network = FingerprintNetwork()
     state = network.state_dict()
     for name in state:
         if not name.endswith("num_batches_tracked"):
             state[name] = torch.from_numpy(tensors[name].copy())
     network.load_state_dict(state)
-    return network.eval()
+    network.eval()

@@ -41,6 +41,7 @@ __all__ = [
     "degraded",
     "fluidsynth_sound",
     "make_scene",
+    "play_together",
     "played",
     "score_notes",
     "timed_excerpt",
@@ -76,6 +77,7 @@ _PIANOS = _FAMILIES[0][0]
 _TICKS_A_QUARTER = 220
 _SECONDS_A_TICK = 60.0 / (120.0 * _TICKS_A_QUARTER)
 _SUSTAIN_PEDAL = 64
+_DRUM_CHANNEL = 9
 _OTHER_FONTS = 0.35
 _FEWEST_NOTES = 30
 _LEAD_SECONDS = 0.5
@@ -229,11 +231,12 @@ def _velocities(notes: Notes, rng: Generator) -> NDArray[np.float64]:
 
 
 class _Player(NamedTuple):
-    """One instrument's program, notes, and pedal as pairs of seconds and value."""
+    """One instrument's program, notes, pedal as pairs of seconds and value, and whether it is the drums."""
 
     program: int
     notes: Notes
     pedal: list[tuple[float, int]]
+    drums: bool = False
 
 
 def fluidsynth_sound(notes: Notes, rng: Generator, fonts: Sequence[Path]) -> tuple[Samples, list[int]]:
@@ -246,6 +249,36 @@ def fluidsynth_sound(notes: Notes, rng: Generator, fonts: Sequence[Path]) -> tup
         RenderError: FluidSynth is missing or fails, or a sound font is missing.
     """
     players = _orchestrated(notes, rng)
+    return _fluidsynth(players, rng, fonts), [player.program for player in players]
+
+
+def play_together(
+    players: Sequence[tuple[int, NDArray[np.float64], bool]], rng: Generator, fonts: Sequence[Path]
+) -> Samples:
+    """Play by FluidSynth what several instruments play.
+
+    Args:
+        players: General MIDI program, notes as rows of onset and offset in seconds, MIDI pitch and velocity, and
+            whether they are drums.
+        rng: source of all randomness: reverberation, chorus, font.
+        fonts: sound fonts; the first plays two times in three.
+
+    Returns:
+        mono samples at the analysis rate.
+
+    Raises:
+        RenderError: FluidSynth is missing or fails, or a sound font is missing.
+    """
+    band = [
+        _Player(program, np.insert(notes, PART, 0.0, axis=1), [], drums)
+        for program, notes, drums in players
+        if len(notes)
+    ]
+    return _fluidsynth(band, rng, fonts)
+
+
+def _fluidsynth(players: Sequence[_Player], rng: Generator, fonts: Sequence[Path]) -> Samples:
+    """Play in a random room, by a random font."""
     effects = ["-R", "0"]
     if rng.random() < 0.6:
         size, level = rng.uniform(0.2, 0.9), rng.uniform(0.2, 1)
@@ -260,7 +293,7 @@ def fluidsynth_sound(notes: Notes, rng: Generator, fonts: Sequence[Path]) -> tup
             samples = soundfile.read(wave, dtype="float32", always_2d=True)[0]
         except soundfile.LibsndfileError as error:
             raise RenderError(f"FluidSynth wrote no sound with {font} ({error})") from error
-    return samples.mean(axis=1), [player.program for player in players]
+    return np.asarray(samples.mean(axis=1), np.float32)
 
 
 def _orchestrated(notes: Notes, rng: Generator) -> list[_Player]:
@@ -294,15 +327,15 @@ def _font(fonts: Sequence[Path], chance: float) -> Path:
 
 
 def _write_midi(path: Path, players: Sequence[_Player]) -> None:
-    """Write a MIDI file at 120 quarters a minute: a track and a channel for each player, never the drums'."""
+    """Write a MIDI file at 120 quarters a minute: a track and a channel for each player."""
     import mido
 
     file = mido.MidiFile(ticks_per_beat=_TICKS_A_QUARTER)
     tempo, metre = mido.MetaMessage("set_tempo", tempo=500000), mido.MetaMessage("time_signature")
     file.tracks.append(mido.MidiTrack([tempo, metre, mido.MetaMessage("end_of_track", time=1)]))
-    channels = [channel for channel in range(16) if channel != 9]
+    channels = [channel for channel in range(16) if channel != _DRUM_CHANNEL]
     for number, player in enumerate(players):
-        channel = channels[number % len(channels)]
+        channel = _DRUM_CHANNEL if player.drums else channels[number % len(channels)]
         track = mido.MidiTrack([mido.Message("program_change", program=player.program, channel=channel)])
         before = 0
         for tick, is_note, what, value in _events(player):

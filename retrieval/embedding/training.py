@@ -10,16 +10,13 @@ on where it was.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from queue import Queue
-from typing import Any, Protocol
+from typing import cast
 
 import numpy as np
 import torch
@@ -27,6 +24,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from retrieval.embedding.course import Course, Watcher
 from retrieval.embedding.excerpts import DEGRADED_VIEWS, EXCERPT_FRAMES, decode_all, make_excerpts
 from retrieval.embedding.losses import triplet_loss
 from retrieval.embedding.mining import hard_positive_semi_hard_negatives
@@ -34,12 +32,10 @@ from retrieval.embedding.model import FingerprintNetwork
 from retrieval.embedding.patches import MOST_SHIFT, PATCH_FRAMES, PATCH_LAYOUT, standardise
 from retrieval.errors import TrainingError
 
-__all__ = ["Recipe", "Watcher", "draw_batch", "train_fingerprint"]
+__all__ = ["Recipe", "draw_batch", "train_fingerprint"]
 
 _MARGIN_FRAMES = 20
 _VIEWS = 3
-_SAVE_EVERY = 100
-_TELL_EVERY = 20
 
 
 @dataclass(frozen=True)
@@ -71,16 +67,6 @@ class Recipe:
     shift_seconds: float = 0.26
     tempo: float = 0.07
     quarter_tones: float = 0.6
-
-
-class Watcher(Protocol):
-    """Is told how a training goes."""
-
-    def progress(self, stage: str, done: int, total: int) -> None:
-        """So much of a stage (decoding, excerpts, training) is done."""
-
-    def say(self, text: str) -> None:
-        """Something worth a line."""
 
 
 def train_fingerprint(
@@ -120,7 +106,30 @@ def train_fingerprint(
         raise TrainingError("None of the recordings can be used; each must last 17 s or more.")
     excerpts = make_excerpts(tracks, noises, folder / "excerpts", recipe.excerpts, recipe.seed, jobs, watcher.progress)
     torch.set_num_threads(jobs)
-    return _Training(excerpts, folder, recipe, torch.device(device)).run(watcher)
+    torch.manual_seed(recipe.seed)
+    network = FingerprintNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    course = Course(
+        folder,
+        network,
+        weight_decay=recipe.weight_decay,
+        learning_rate=recipe.learning_rate,
+        steps=recipe.steps,
+        measured=("loss", "nearest_right"),
+    )
+    labels = torch.arange(recipe.places, device=device).repeat(_VIEWS)
+
+    def learn(batch: NDArray[np.float32]) -> tuple[float, float]:
+        patches = torch.from_numpy(batch).to(device).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(torch.device(device).type, torch.bfloat16):
+            vectors = network(patches).float()
+        loss = triplet_loss(vectors, labels, hard_positive_semi_hard_negatives, margin=recipe.margin)
+        course.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        course.optimiser.step()
+        return loss.item(), _nearest_is_right(vectors.detach(), recipe.places)
+
+    course.run(partial(_batches, excerpts, recipe), learn, watcher)
+    return cast("FingerprintNetwork", network.eval())
 
 
 def _claim(folder: Path, music: Sequence[Path], noise: Sequence[Path], recipe: Recipe) -> None:
@@ -179,119 +188,12 @@ def _varied(spectrogram: NDArray[np.float16], start: int, recipe: Recipe, rng: G
     return moved[:, left] + (frames - first - left).astype(np.float32) * (moved[:, left + 1] - moved[:, left])
 
 
-class _Training:
-    """A network, its optimiser, and how far they are."""
-
-    def __init__(self, excerpts: Sequence[Path], folder: Path, recipe: Recipe, device: torch.device) -> None:
-        torch.manual_seed(recipe.seed)
-        self._excerpts = excerpts
-        self._folder = folder
-        self._recipe = recipe
-        self._device = device
-        self._network = FingerprintNetwork().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._optimiser = torch.optim.AdamW(self._network.parameters(), weight_decay=recipe.weight_decay)
-        self._step = 0
-        self._seconds = 0.0
-        self._resume()
-
-    def run(self, watcher: Watcher) -> FingerprintNetwork:
-        """Train to the last step."""
-        recipe = self._recipe
-        labels = torch.arange(recipe.places, device=self._device).repeat(_VIEWS)
-        before = time.monotonic() - self._seconds
-        seen: list[tuple[float, float]] = []
-        watcher.progress("training", self._step, recipe.steps)
-        for patches in _ahead(self._batches()):
-            for group in self._optimiser.param_groups:
-                group["lr"] = _learning_rate(recipe, self._step)
-            seen.append(self._learn(torch.from_numpy(patches).to(self._device), labels))
-            self._step += 1
-            self._seconds = time.monotonic() - before
-            watcher.progress("training", self._step, recipe.steps)
-            if self._step % _TELL_EVERY == 0 or self._step == recipe.steps:
-                self._tell(*np.mean(seen, axis=0))
-                seen = []
-            if self._step % _SAVE_EVERY == 0 or self._step == recipe.steps:
-                self._save()
-        return self._network.eval()
-
-    def _batches(self) -> Iterator[NDArray[np.float32]]:
-        """Standardised patches `(n, 1, 120, 50)` of each step that is left."""
-        recipe = self._recipe
-        for step in range(self._step, recipe.steps):
-            rng = np.random.default_rng([recipe.seed, 1, step])
-            chosen = rng.choice(len(self._excerpts), recipe.places // recipe.together, replace=False)
-            excerpts = [np.load(self._excerpts[number]) for number in chosen]
-            yield standardise(draw_batch(excerpts, recipe, rng))[:, None]
-
-    def _learn(self, patches: Tensor, labels: Tensor) -> tuple[float, float]:
-        with torch.autocast(self._device.type, torch.bfloat16):
-            vectors = self._network(patches.contiguous(memory_format=torch.channels_last)).float()
-        loss = triplet_loss(vectors, labels, hard_positive_semi_hard_negatives, margin=self._recipe.margin)
-        self._optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        self._optimiser.step()
-        return loss.item(), _nearest_is_right(vectors.detach(), self._recipe.places)
-
-    def _tell(self, loss: float, right: float) -> None:
-        path = self._folder / "curves.csv"
-        new = not path.exists()
-        with path.open("a", newline="") as handle:
-            writer = csv.writer(handle)
-            if new:
-                writer.writerow(["step", "seconds", "loss", "nearest_right"])
-            writer.writerow([self._step, f"{self._seconds:.0f}", f"{loss:.4f}", f"{right:.4f}"])
-
-    def _save(self) -> None:
-        state: dict[str, Any] = {
-            "network": self._network.state_dict(),
-            "optimiser": self._optimiser.state_dict(),
-            "step": self._step,
-            "seconds": self._seconds,
-        }
-        unfinished = self._folder / "checkpoint.part"
-        torch.save(state, unfinished)
-        unfinished.replace(self._folder / "checkpoint.pt")
-
-    def _resume(self) -> None:
-        path = self._folder / "checkpoint.pt"
-        if path.exists():
-            state = torch.load(path, map_location=self._device, weights_only=True)
-            self._network.load_state_dict(state["network"])
-            self._optimiser.load_state_dict(state["optimiser"])
-            self._step, self._seconds = state["step"], state["seconds"]
-        elif (self._folder / "curves.csv").exists():
-            (self._folder / "curves.csv").unlink()
-
-
-def _learning_rate(recipe: Recipe, step: int) -> float:
-    warm = min(1.0, (step + 1) / 200)
-    return recipe.learning_rate * warm * 0.5 * (1.0 + float(np.cos(np.pi * step / recipe.steps)))
-
-
-def _ahead(batches: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    """The same batches, the next ones made by a thread while one is used."""
-    made: Queue[NDArray[np.float32] | BaseException | None] = Queue(2)
-    stopped = threading.Event()
-
-    def make() -> None:
-        try:
-            for batch in batches:
-                made.put(batch)
-                if stopped.is_set():
-                    return
-            made.put(None)
-        except BaseException as error:  # raised again where the batch is wanted
-            made.put(error)
-
-    threading.Thread(target=make, daemon=True).start()
-    try:
-        while (batch := made.get()) is not None:
-            if isinstance(batch, BaseException):
-                raise batch
-            yield batch
-    finally:
-        stopped.set()
+def _batches(excerpts: Sequence[Path], recipe: Recipe, first: int) -> Iterator[NDArray[np.float32]]:
+    """Standardised patches `(n, 1, 120, 50)` of each step from one on."""
+    for step in range(first, recipe.steps):
+        rng = np.random.default_rng([recipe.seed, 1, step])
+        chosen = rng.choice(len(excerpts), recipe.places // recipe.together, replace=False)
+        yield standardise(draw_batch([np.load(excerpts[number]) for number in chosen], recipe, rng))[:, None]
 
 
 def _nearest_is_right(vectors: Tensor, places: int) -> float:
