@@ -129,7 +129,7 @@ def test_an_interrupted_training_goes_on_where_it_was(trained, music, monkeypatc
     whole, folder = trained
     again = folder.with_name("again")
     shutil.copytree(folder, again, ignore=shutil.ignore_patterns("checkpoint.pt", "curves.csv"))
-    monkeypatch.setattr("retrieval.embedding.training._SAVE_EVERY", 5)
+    monkeypatch.setattr("retrieval.embedding.course._SAVE_EVERY", 5)
 
     class Stopped(Silent):
         def progress(self, stage, done, total):

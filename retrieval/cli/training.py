@@ -71,6 +71,61 @@ def fingerprint(
     return 0
 
 
+@app.command("versions")
+def versions(
+    folder: Annotated[str, typer.Argument(metavar="FOLDER", help="A folder of recordings for each work.")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.onnx", help="Where the model goes.")],
+    work: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the training lives, to go on from; FILE.training if not given."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Batches; 1000 take half an hour on two cores.")] = 2500,
+    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, or cuda where there is a GPU.")] = "cpu",
+    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Cores to use; all if not given.")] = None,
+    quiet: Quiet = False,
+) -> int:
+    """Train the version model on works of which you have several recordings, from the shipped model on.
+
+    The recordings of each work lie in a subfolder of their own. Each is aligned with the first of its work; those
+    that do not correspond are left out. Interrupt it at any time and run it again to go on.
+
+    Example: incipit train versions ~/Covers -o my.onnx
+    """
+    hush_decoders()
+    try:
+        from retrieval.embedding.checkpoint import save_version_network
+        from retrieval.embedding.version_training import VersionRecipe, train_on_recordings
+    except ImportError as error:
+        warn(f"{error.name} is not installed: pip install 'incipit-music[train]'")
+        return 1
+    folder_of_training = work or out.with_suffix(".training")
+    with StageBars(quiet) as bars:
+        try:
+            network = train_on_recordings(
+                _works(folder),
+                folder_of_training,
+                VersionRecipe(seed=seed, steps=steps),
+                bars,
+                threads=jobs or os.cpu_count() or 1,
+                device=device,
+            )
+        except KeyboardInterrupt:
+            warn(f"interrupted; the same command goes on from what is in {folder_of_training}")
+            return 130
+    save_version_network(network, out)
+    explain(f"{out}: written; the curves are in {folder_of_training / 'curves.csv'}", quiet)
+    return 0
+
+
+def _works(folder: str) -> list[list[Path]]:
+    """The recordings of each subfolder that holds two or more."""
+    by_folder: dict[Path, list[Path]] = {}
+    for path in _files(folder):
+        by_folder.setdefault(path.parent, []).append(path)
+    return [recordings for _, recordings in sorted(by_folder.items()) if len(recordings) > 1]
+
+
 def _files(folder: str) -> list[Path]:
     from retrieval.discovery import discover
     from retrieval.errors import TrainingError

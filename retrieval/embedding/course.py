@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from queue import Queue
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 
-__all__ = ["Course", "Watcher"]
+from retrieval.errors import TrainingError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+__all__ = ["Course", "Watcher", "claim"]
 
 _SAVE_EVERY = 100
 _TELL_EVERY = 20
@@ -30,6 +38,21 @@ class Watcher(Protocol):
 
     def say(self, text: str) -> None:
         """Something worth a line."""
+
+
+def claim(folder: Path, files: Sequence[Path], recipe: DataclassInstance) -> None:
+    """Note in a folder what is trained there.
+
+    Raises:
+        TrainingError: it holds a training on other files or with another recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = "\n".join(str(path) for path in files)
+    label = folder / "training.json"
+    now = {"files": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(), **asdict(recipe)}
+    if label.exists() and json.loads(label.read_text("utf-8")) != now:
+        raise TrainingError(f"{folder}: holds a training on other recordings or with other settings; name another")
+    label.write_text(json.dumps(now, indent=1) + "\n", "utf-8")
 
 
 class Course:

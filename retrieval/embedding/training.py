@@ -10,10 +10,8 @@ on where it was.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -24,7 +22,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.embedding.course import Course, Watcher
+from retrieval.embedding.course import Course, Watcher, claim
 from retrieval.embedding.excerpts import DEGRADED_VIEWS, EXCERPT_FRAMES, decode_all, make_excerpts
 from retrieval.embedding.losses import triplet_loss
 from retrieval.embedding.mining import hard_positive_semi_hard_negatives
@@ -97,7 +95,7 @@ def train_fingerprint(
     Raises:
         TrainingError: no recording is long enough, or the folder holds another training.
     """
-    _claim(folder, music, noise, recipe)
+    claim(folder, [*music, *noise], recipe)
     tracks, failures = decode_all(music, folder / "music", jobs, watcher.progress)
     noises, noise_failures = decode_all(noise, folder / "noise", jobs, watcher.progress)
     for failure in (*failures, *noise_failures):
@@ -130,17 +128,6 @@ def train_fingerprint(
 
     course.run(partial(_batches, excerpts, recipe), learn, watcher)
     return cast("FingerprintNetwork", network.eval())
-
-
-def _claim(folder: Path, music: Sequence[Path], noise: Sequence[Path], recipe: Recipe) -> None:
-    """Note in the folder what is trained there; refuse if that is something else."""
-    folder.mkdir(parents=True, exist_ok=True)
-    names = "\n".join(str(path) for path in (*music, "", *noise))
-    claim = {"recordings": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(), **asdict(recipe)}
-    label = folder / "training.json"
-    if label.exists() and json.loads(label.read_text("utf-8")) != claim:
-        raise TrainingError(f"{folder}: holds a training on other recordings or with other settings; name another")
-    label.write_text(json.dumps(claim, indent=1) + "\n", "utf-8")
 
 
 def draw_batch(excerpts: Sequence[NDArray[np.float16]], recipe: Recipe, rng: Generator) -> NDArray[np.float32]:

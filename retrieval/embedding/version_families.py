@@ -25,8 +25,7 @@ from retrieval.embedding.version_patches import FRAME_HOP, version_spectrogram
 
 __all__ = ["Family", "Version", "make_family"]
 
-_PASSAGE_SECONDS = 50.0
-_LONGEST_SECONDS = 75.0
+_LONGEST_FACTOR = 1.5
 _MELODIC = (*range(0, 8), *range(11, 14), *range(16, 32), *range(40, 45), *range(48, 80), 80, 81, 85, 104, 105)
 _CHORDAL = (*range(0, 8), 11, *range(16, 32), 46, *range(48, 52), 60, 61, *range(88, 93), 95)
 _BASSES = (*range(32, 40), 42, 43, 58, 0)
@@ -50,7 +49,8 @@ class Version:
 
     Attributes:
         spectrogram: float16, shape `(84, frames)`; see `version_patches`.
-        beats: the song's beat at each frame, float32, shape `(frames,)`; it jumps where parts are out of order.
+        beats: the song's beat at each frame, float32, shape `(frames,)`; it jumps where parts are out of order. Of
+            recordings, whose beats are not known, seconds of the work's first; NaN where it lacks the music.
     """
 
     spectrogram: NDArray[np.float16]
@@ -111,19 +111,20 @@ class _Form:
         return sum(length for _, length in self.blocks)
 
 
-def make_family(song: Song, versions: int, rng: Generator, fonts: Sequence[Path]) -> Family:
+def make_family(song: Song, versions: int, rng: Generator, fonts: Sequence[Path], seconds: float = 50.0) -> Family:
     """Arrange, play and record a passage of a song several times.
 
     Args:
-        song: to take a passage of about a minute from.
+        song: to take a passage from.
         versions: how many.
         rng: source of all randomness.
         fonts: sound fonts; the first plays two times in three.
+        seconds: of the passage as it is usually played; slow versions are cut when they last half as long again.
 
     Raises:
         RenderError: FluidSynth cannot play.
     """
-    length = min(_PASSAGE_SECONDS * song.tempo / 60.0, song.beats)
+    length = min(seconds * song.tempo / 60.0, song.beats)
     first = float(np.floor(rng.uniform(0.0, max(song.beats - length, 0.0) + 1e-9)))
     made = []
     for _ in range(versions):
@@ -134,7 +135,7 @@ def make_family(song: Song, versions: int, rng: Generator, fonts: Sequence[Path]
         played = [_transposed(replace(voice, notes=form.arranged(voice.notes)), transposition) for voice in voices]
         beats = np.arange(0.0, form.beats + 1.0, 0.5)
         times = _times(beats, song.tempo, distance, rng)
-        made.append(_record(played, beats, times, form, rng, fonts))
+        made.append(_record(played, beats, times, form, rng, fonts, _LONGEST_FACTOR * seconds))
     return Family(tuple(made))
 
 
@@ -145,6 +146,7 @@ def _record(
     form: _Form,
     rng: Generator,
     fonts: Sequence[Path],
+    longest: float,
 ) -> Version:
     players = []
     for voice in voices:
@@ -154,10 +156,10 @@ def _record(
         notes[:, 0] = np.maximum(notes[:, 0], 0.05)
         notes[:, 1] = np.maximum(notes[:, 1], notes[:, 0] + 0.05)
         notes[:, 3] = np.clip(notes[:, 3] + rng.normal(0, 6, len(notes)), 15, 125)
-        inside = (notes[:, 2] > 20) & (notes[:, 2] < 108) & (notes[:, 0] < _LONGEST_SECONDS)
+        inside = (notes[:, 2] > 20) & (notes[:, 2] < 108) & (notes[:, 0] < longest)
         players.append((voice.program, notes[inside], voice.drums))
     sound = play_together(players, rng, fonts)
-    seconds = round(min(times[-1], _LONGEST_SECONDS, len(sound) / ANALYSIS_RATE))
+    seconds = round(min(times[-1], longest, len(sound) / ANALYSIS_RATE))
     sound = degraded(sound[: seconds * ANALYSIS_RATE], rng)
     spectrogram = version_spectrogram(sound, ANALYSIS_RATE, rng.uniform(-15, 15))
     played = np.interp(np.arange(spectrogram.shape[1]) * FRAME_HOP / ANALYSIS_RATE, times, beats)

@@ -72,3 +72,12 @@ def version_parameters() -> dict[str, float]:
         "floor": _FLOOR,
         "scale": _SCALE,
     }
+
+
+def stretched(spectrogram: NDArray[np.float32], tempo: float) -> NDArray[np.float32]:
+    """A spectrogram as if its music were played so many times faster."""
+    frames = spectrogram.shape[1]
+    places = np.minimum(np.arange(max(int(frames / tempo), 1)) * tempo, max(frames - 1.0, 0.0))
+    left = np.minimum(places.astype(np.int64), max(frames - 2, 0))
+    part = (places - left).astype(np.float32)
+    return spectrogram[:, left] * (1 - part) + spectrogram[:, np.minimum(left + 1, frames - 1)] * part

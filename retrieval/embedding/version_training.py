@@ -20,18 +20,21 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
-from retrieval.embedding.course import Course, Watcher
+from retrieval.embedding.course import Course, Watcher, claim
 from retrieval.embedding.losses import triplet_loss
 from retrieval.embedding.mining import any_positive_violating_negatives
+from retrieval.embedding.recorded_families import make_recorded_families
 from retrieval.embedding.version_families import Family, Version
 from retrieval.embedding.version_model import FRAMES_A_VECTOR, VersionNetwork, unit
 from retrieval.embedding.version_patches import SEMITONES
+from retrieval.errors import TrainingError
 
-__all__ = ["SEGMENT_FRAMES", "VersionRecipe", "draw_batch", "train_versions"]
+__all__ = ["SEGMENT_FRAMES", "VersionRecipe", "draw_batch", "train_on_recordings", "train_versions"]
 
 SEGMENT_FRAMES = 100
 """Of a segment, 20 seconds."""
 
+_FEWEST_WORKS = 2
 _MOMENTS = 2
 _NEAR_BEATS = 0.75
 _COMPRESSION = 0.4
@@ -121,6 +124,32 @@ def train_versions(
     return network.eval()
 
 
+def train_on_recordings(
+    works: Sequence[Sequence[Path]],
+    folder: Path,
+    recipe: VersionRecipe,
+    watcher: Watcher,
+    *,
+    threads: int = 1,
+    device: str = "cpu",
+) -> VersionNetwork:
+    """Train on recordings, those of each work given together; else as `train_versions`.
+
+    Raises:
+        TrainingError: fewer than two works have recordings that correspond, or the folder holds another training.
+    """
+    claim(folder, [path for recordings in works for path in recordings], recipe)
+    families, failures = make_recorded_families(works, folder / "families", watcher.progress)
+    for failure in failures:
+        watcher.say(f"left out: {failure}")
+    if len(families) < _FEWEST_WORKS:
+        raise TrainingError(
+            "Two works or more are wanted, the recordings of each in a folder of its own. "
+            f"Of {len(works)} such folders {len(families)} can be used."
+        )
+    return train_versions([[family] for family in families], folder, recipe, watcher, threads=threads, device=device)
+
+
 def _batches(works: Sequence[Sequence[Path]], recipe: VersionRecipe, first: int) -> Iterator[Batch]:
     for step in range(first, recipe.steps):
         rng = np.random.default_rng([recipe.seed, 2, step])
@@ -155,9 +184,13 @@ def _places(family: Family, rng: Generator) -> tuple[float, float]:
 
 def _frame(version: Version, beat: float) -> int | None:
     """Where a beat of the song is nearest, if it is there."""
-    distance = np.abs(version.beats - beat)
-    frame = int(np.nanargmin(distance))
+    distance = _distances(version.beats, beat)
+    frame = int(np.argmin(distance))
     return frame if distance[frame] < _NEAR_BEATS else None
+
+
+def _distances(beats: NDArray[np.float32], beat: float) -> NDArray[np.float32]:
+    return np.where(np.isfinite(beats), np.abs(beats - np.float32(beat)), np.float32(np.inf))
 
 
 def _latest(version: Version) -> int:
@@ -166,8 +199,8 @@ def _latest(version: Version) -> int:
 
 def _output(version: Version, beat: float, start: int) -> int:
     """Output frame of a beat within a segment, -1 where it is not."""
-    distance = np.abs(version.beats[start : start + SEGMENT_FRAMES] - beat)
-    frame = int(np.nanargmin(distance)) if np.isfinite(distance).any() else 0
+    distance = _distances(version.beats[start : start + SEGMENT_FRAMES], beat)
+    frame = int(np.argmin(distance))
     return frame // FRAMES_A_VECTOR if distance[frame] < _NEAR_BEATS else -1
 
 

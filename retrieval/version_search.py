@@ -1,0 +1,225 @@
+"""Versions: which recordings of the library are of the same work as a clip or as another recording.
+
+1. The segments of the query, 20 s each, ask in twelve keys for their nearest segments of the library, which vote for
+   recordings and keys.
+2. With the recordings that win most votes the query's local vectors are aligned, in the keys most voted for: the
+   best chain of paths (`alignment.local`) tells which parts correspond.
+3. How alike they are gives a probability and, against the threshold of the wanted false accepts, the decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.audio import Audio
+from alignment.features import estimate_tuning
+from alignment.local import best_chain, chain_score
+from index.library import Library
+from index.runs import Runs
+from index.schema import Recording
+from index.store import VectorStore
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder, rolled
+from retrieval.embedding.version_patches import version_spectrogram
+from retrieval.hits import Hit, Place
+from retrieval.version_calibration import VersionCalibration, VersionEvidence
+
+__all__ = ["Likeness", "VersionQuery", "VersionSearch", "likely_keys", "likeness_of", "matched_places"]
+
+_NEIGHBOURS = 200
+_FEWEST_CANDIDATES, _MOST_CANDIDATES = 60, 500
+_SHARE_OF_LIBRARY = 0.05
+_KEYS = 3
+_LEVEL = 0.4
+_JUMP = 1.0
+_SHORTEST_SECONDS = 5.0
+_FIRST_CENTRE = 0.25
+"""Seconds at which the first local vector is centred."""
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class VersionQuery:
+    """The vectors of a clip or a recording.
+
+    Attributes:
+        local: one every .8 s, shape `(count, dimensions)`.
+        segments: one every 8 s, likewise.
+        duration: seconds.
+    """
+
+    local: Vectors
+    segments: Vectors
+    duration: float
+
+    @classmethod
+    def of(cls, audio: Audio, encoder: VersionEncoder) -> VersionQuery:
+        """Of decoded sound."""
+        tuning = estimate_tuning(audio.samples, audio.rate)
+        return cls(*encoder.encode(version_spectrogram(audio.samples, audio.rate, tuning)), audio.duration)
+
+
+class Likeness(NamedTuple):
+    """What a query and a recording have in common.
+
+    Attributes:
+        gain: score of the best chain of corresponding parts.
+        semitones: by which the query is taken higher.
+        evidence: the gain and the lengths it was reached with.
+    """
+
+    gain: float
+    semitones: int
+    evidence: VersionEvidence
+
+
+def likeness_of(query: Vectors, reference: Vectors, keys: list[int]) -> Likeness:
+    """The greatest likeness in some keys, given as semitones by which the query is taken higher.
+
+    Args:
+        query, reference: local vectors.
+        keys: at least one.
+    """
+    found = [(chain_score(_gains(query, reference, semitones), _JUMP), semitones) for semitones in keys]
+    gain, semitones = max(found)
+    return Likeness(gain, semitones, VersionEvidence(gain, len(query), len(reference)))
+
+
+def likely_keys(query: Vectors, reference: Vectors) -> list[int]:
+    """Semitones by which a query is to be taken higher, the likeliest three, by segment vectors of both."""
+    alike = [float((rolled(query, semitones) @ reference.T).max(axis=1).sum()) for semitones in range(12)]
+    return [int(key) for key in np.argsort(alike)[: -_KEYS - 1 : -1]]
+
+
+def matched_places(query: Vectors, reference: Vectors, semitones: int) -> tuple[Place, ...]:
+    """The corresponding parts in one key, those that say most first."""
+    gains = _gains(query, reference, semitones)
+    weighed = []
+    for path in best_chain(gains, _JUMP).paths:
+        first, last = (_FIRST_CENTRE + LOCAL_HOP_SECONDS * path[end] for end in (0, -1))
+        place = Place(float(first[1]), float(last[1]), float(first[0]), float(last[0]))
+        weighed.append((float(gains[path[:, 0], path[:, 1]].sum()), place))
+    return tuple(place for _, place in sorted(weighed, key=lambda item: -item[0]))
+
+
+def _gains(query: Vectors, reference: Vectors, semitones: int) -> Vectors:
+    """What pairs of moments add to a path: similarity above a level, shape `(query, reference)`."""
+    return np.asarray(rolled(query, semitones) @ reference.T - np.float32(_LEVEL), np.float32)
+
+
+class VersionSearch:
+    """Finds versions in a snapshot of a library.
+
+    Args:
+        library: an open library.
+        encoder: of the model that filled it.
+        calibration: of that model.
+    """
+
+    def __init__(self, library: Library, encoder: VersionEncoder, calibration: VersionCalibration) -> None:
+        self._library = library
+        self._encoder = encoder
+        self._calibration = calibration
+        self._local: Runs = library.runs(encoder.local)
+        self._segments: Runs = library.runs(encoder.segments)
+        self._store: VectorStore = library.store(encoder.segments, self._segments)
+        self._position = {int(number): position for position, number in enumerate(self._local.recordings)}
+
+    def find(self, clip: Audio, *, top: int, max_false_accepts: float, other_than: str = "") -> list[Hit]:
+        """The recordings most likely of the same work, accepted or not; none for silence or less than 5 s.
+
+        Args:
+            clip: a passage or a whole recording.
+            top: how many at most.
+            max_false_accepts: share of queries without a version in the library for which one may be accepted.
+            other_than: content hash of a recording that is left out, the query itself.
+        """
+        if clip.duration < _SHORTEST_SECONDS or not clip.samples.any():
+            return []
+        query = VersionQuery.of(clip, self._encoder)
+        itself = self._library.recording_of(other_than) if other_than else None
+        hits: list[Hit] = []
+        for recording, likeness in self._found(query, itself.id if itself else -1):
+            if len(hits) == top:
+                break
+            places = matched_places(query.local, self._vectors(recording.id), likeness.semitones)
+            if places:
+                hits.append(self._hit(len(hits) + 1, recording, likeness, places, max_false_accepts))
+        return hits
+
+    def versions_of(self, recording: Recording, max_false_accepts: float) -> list[tuple[Recording, float]]:
+        """Other recordings of the library accepted as versions of one, each with its probability, surest first."""
+        positions = np.flatnonzero(self._segments.recordings == recording.id)
+        if recording.id not in self._position or not len(positions):
+            return []
+        query = VersionQuery(self._vectors(recording.id), self._segments.vectors(int(positions[0])), recording.duration)
+        return [
+            (other, self._calibration.probability(likeness.evidence))
+            for other, likeness in self._found(query, recording.id)
+            if self._accepts(likeness, max_false_accepts)
+        ]
+
+    def _accepts(self, likeness: Likeness, max_false_accepts: float) -> bool:
+        threshold = self._calibration.threshold(max_false_accepts, len(self._segments))
+        return self._calibration.logit(likeness.evidence) >= threshold
+
+    def _vectors(self, number: int) -> Vectors:
+        return self._local.vectors(self._position[number])
+
+    def _found(self, query: VersionQuery, other_than: int) -> Iterator[tuple[Recording, Likeness]]:
+        """Recordings of the shortlist that have anything in common with the query, most alike first."""
+        alike = {
+            number: likeness_of(query.local, self._vectors(number), keys)
+            for number, keys in self._shortlist(query, other_than)
+        }
+        recordings = self._library.recordings_by_id(alike)
+        for number in sorted(alike, key=lambda number: -self._calibration.logit(alike[number].evidence)):
+            if number in recordings and alike[number].gain > 0.0:
+                yield recordings[number], alike[number]
+
+    def _shortlist(self, query: VersionQuery, other_than: int) -> list[tuple[int, list[int]]]:
+        """Recordings whose segments are nearest to the query's, and the keys in which they are.
+
+        A recording's votes for a key are, summed over the query's segments, by how much its nearest segment is more
+        alike than the last of the neighbours.
+        """
+        asked = np.concatenate([rolled(query.segments, semitones) for semitones in range(12)])
+        found = self._store.search(asked, _NEIGHBOURS)
+        rows, columns = np.nonzero(found.numbers >= 0)
+        last = np.min(np.where(found.numbers >= 0, found.similarities, 1.0), axis=1, keepdims=True)
+        votes = (found.similarities - last)[rows, columns]
+        positions, _ = self._segments.locate(found.numbers[rows, columns])
+        order = np.lexsort((-votes, rows, positions))
+        nearest = order[np.flatnonzero(np.diff(positions[order] * len(asked) + rows[order], prepend=-1))]
+        cells, inverse = np.unique(positions[nearest] * 12 + rows[nearest] // len(query.segments), return_inverse=True)
+        keys: dict[int, list[tuple[float, int]]] = {}
+        for cell, total in zip(cells, np.bincount(inverse, votes[nearest]), strict=True):
+            number = int(self._segments.recordings[cell // 12])
+            if number != other_than:
+                keys.setdefault(number, []).append((float(total), int(cell % 12)))
+        ranked = sorted(keys, key=lambda number: -max(keys[number])[0])
+        wanted = min(max(_FEWEST_CANDIDATES, int(_SHARE_OF_LIBRARY * len(self._segments))), _MOST_CANDIDATES)
+        return [(number, [key for _, key in sorted(keys[number])[: -_KEYS - 1 : -1]]) for number in ranked[:wanted]]
+
+    def _hit(
+        self, rank: int, recording: Recording, likeness: Likeness, places: tuple[Place, ...], max_false_accepts: float
+    ) -> Hit:
+        best = places[0]
+        passed = best.query_end - best.query_start
+        return Hit(
+            rank=rank,
+            id=recording.key,
+            path=recording.path,
+            title=recording.title or None,
+            work=None,
+            score=self._calibration.probability(likeness.evidence),
+            accepted=self._accepts(likeness, max_false_accepts),
+            places=places,
+            transposition=(5 - likeness.semitones) % 12 - 5,
+            tempo_ratio=round((best.end - best.start) / passed, 4) if passed else None,
+        )

@@ -1,0 +1,171 @@
+"""Measure the search for versions on a bed: whole recordings and passages as queries, beside Qmax.
+
+    python scripts/bench_versions.py BED [--split dev] [--segment 20] [--works 150] [--peer PYTHON] [--without-third]
+
+BED holds manifest.csv (track, work, kind, split, query, path) and the tracks. Every track of the split is indexed and
+is a candidate; tracks with query = 1 are asked for, themselves left out. Prints MAP with its 95 % interval (bootstrap
+over works), the share of queries whose first hit is right, and the recall of the shortlist, by kind of query. With
+--peer, an interpreter that has essentia, Qmax answers the same queries (see peer_qmax.py). With --without-third
+every third work is left out of the library, and what is accepted for its queries is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import platform
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from retrieval.collection import Collection
+
+
+class Asked(NamedTuple):
+    """A query and what came of it."""
+
+    row: dict[str, str]
+    ranks: list[bool]
+    relevant: int
+    accepted: list[bool]
+    seconds: float
+
+    @property
+    def average_precision(self) -> float:
+        """Of the ranking; what was not found counts nothing."""
+        hits = np.flatnonzero(self.ranks) + 1
+        return float(np.sum(np.arange(1, len(hits) + 1) / hits)) / max(self.relevant, 1)
+
+
+def main() -> None:
+    """Index, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bed", type=Path)
+    parser.add_argument("--split", default="")
+    parser.add_argument("--segment", type=float, default=0.0, help="ask for so many seconds from the middle")
+    parser.add_argument("--works", type=int, default=10**6, help="only so many works with queries")
+    parser.add_argument("--peer", help="a Python interpreter that has essentia")
+    parser.add_argument("--without-third", action="store_true")
+    arguments = parser.parse_args()
+    rows = [row for row in csv.DictReader((arguments.bed / "manifest.csv").open()) if _wanted(row, arguments)]
+    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, ", end="")
+    print(", ".join(f"{name} {version(name)}" for name in ("numpy", "onnxruntime", "numba")))
+    works = sorted({row["work"] for row in rows if row["query"] == "1"})
+    out = set(works[::3]) if arguments.without_third else set()
+    with tempfile.TemporaryDirectory() as folder:
+        collection = Collection(Path(folder) / "library")
+        held = [row for row in rows if row["work"] not in out]
+        report = collection.add(*(arguments.bed / row["path"] for row in held))
+        print(f"{report.added} tracks, {report.audio_seconds / report.seconds:.0f}x real time")
+        asked = [row for row in rows if row["query"] == "1" and (not out or row["work"] in out)]
+        answers = [_ask(collection, arguments, row, held, Path(folder)) for row in asked]
+    if out:
+        print(f"queries of works left out: {len(answers)}, accepted for {_percent(any(a.accepted) for a in answers)} %")
+        return
+    _print_table("Incipit", answers)
+    print(f"accepted: right {_percent(r for a in answers for r, ok in zip(a.ranks, a.accepted, strict=True) if ok)} %")
+    print(f"seconds a query: {np.mean([answer.seconds for answer in answers]):.3f}")
+    if arguments.peer:
+        _print_table("Qmax", _peer(arguments, rows))
+
+
+def _wanted(row: dict[str, str], arguments: argparse.Namespace) -> bool:
+    return arguments.split in ("", row["split"])
+
+
+def _ask(
+    collection: Collection,
+    arguments: argparse.Namespace,
+    row: dict[str, str],
+    held: Sequence[dict[str, str]],
+    folder: Path,
+) -> Asked:
+    path = arguments.bed / row["path"]
+    if arguments.segment:
+        samples, rate = soundfile.read(path, dtype="float32")
+        count = int(arguments.segment * rate)
+        start = max(0, (len(samples) - count) // 2)
+        path = folder / "clip.flac"
+        soundfile.write(path, samples[start : start + count], rate)
+    started = time.perf_counter()
+    hits = collection.query(path, "versions", top=len(held))
+    seconds = time.perf_counter() - started
+    works = {str((arguments.bed / other["path"]).absolute()): other["work"] for other in held}
+    itself = str((arguments.bed / row["path"]).absolute())
+    hits = [hit for hit in hits if hit.path != itself]
+    relevant = sum(work == row["work"] and name != itself for name, work in works.items())
+    right = [works[hit.path] == row["work"] for hit in hits]
+    return Asked(row, right, relevant, [hit.accepted for hit in hits], seconds)
+
+
+def _peer(arguments: argparse.Namespace, rows: Sequence[dict[str, str]]) -> list[Asked]:
+    with tempfile.TemporaryDirectory() as folder:
+        tracks, scores = Path(folder) / "tracks.csv", Path(folder) / "scores.npy"
+        with tracks.open("w", newline="") as handle:
+            writer = csv.writer(handle)
+            writer.writerow(["path", "query"])
+            writer.writerows([arguments.bed / row["path"], row["query"]] for row in rows)
+        program = Path(__file__).with_name("peer_qmax.py")
+        options = ["--segment", str(arguments.segment)]
+        done = subprocess.run(
+            [arguments.peer, program, tracks, scores, *options], check=True, capture_output=True, text=True
+        )
+        print(f"Qmax: {done.stdout.split()[-1]} s a pair")
+        return [_ranked(row, found, rows) for row, found in zip(_queries(rows), np.load(scores), strict=True)]
+
+
+def _queries(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    return [row for row in rows if row["query"] == "1"]
+
+
+def _ranked(row: dict[str, str], scores: NDArray[np.float32], rows: Sequence[dict[str, str]]) -> Asked:
+    order = [rows[number] for number in np.argsort(-scores, kind="stable") if rows[number] is not row]
+    right = [other["work"] == row["work"] for other in order]
+    return Asked(row, right, sum(right), [], 0.0)
+
+
+def _print_table(title: str, answers: Sequence[Asked]) -> None:
+    kinds: dict[str, list[Asked]] = defaultdict(list)
+    for answer in answers:
+        kinds[answer.row["kind"]].append(answer)
+    print(f"{title:12s}{'queries':>9s}{'MAP':>7s}{'95 %':>14s}{'first %':>9s}{'found %':>9s}")
+    for kind, group in [*sorted(kinds.items()), ("all", list(answers))]:
+        low, high = _interval(group)
+        found = [sum(answer.ranks) / max(answer.relevant, 1) for answer in group]
+        print(
+            f"{kind:12s}{len(group):9d}{np.mean([a.average_precision for a in group]):7.3f}{low:8.3f}-{high:.3f}"
+            f"{_percent(a.ranks[:1] == [True] for a in group):>9s}{100 * np.mean(found):9.1f}"
+        )
+
+
+def _interval(answers: Sequence[Asked]) -> tuple[float, float]:
+    """Of the mean, by resampling works."""
+    works: dict[str, list[float]] = defaultdict(list)
+    for answer in answers:
+        works[answer.row["work"]].append(answer.average_precision)
+    groups = list(works.values())
+    rng = np.random.default_rng(0)
+    means = [
+        np.mean(np.concatenate([groups[number] for number in rng.integers(0, len(groups), len(groups))]))
+        for _ in range(1000)
+    ]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _percent(flags: object) -> str:
+    values = list(flags)  # type: ignore[call-overload]
+    return f"{100 * np.mean(values):.1f}" if values else "-"
+
+
+if __name__ == "__main__":
+    main()
