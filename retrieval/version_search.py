@@ -34,8 +34,8 @@ _NEIGHBOURS = 200
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 60, 500
 _SHARE_OF_LIBRARY = 0.05
 _KEYS = 3
-_LEVEL = 0.4
-_JUMP = 1.0
+_LEVEL = 0.5
+_JUMP = 2.0
 _SHORTEST_SECONDS = 5.0
 _FIRST_CENTRE = 0.25
 """Seconds at which the first local vector is centred."""
