@@ -1,4 +1,4 @@
-"""What is computed of a recording when it is taken into a library: fingerprint and compact chroma."""
+"""What is computed of a recording when it is taken into a library: fingerprint, compact chroma, sonority."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from index.library import NewRecording
 from index.runs import Model, Vectors
 from index.shards import VectorFormat
 from retrieval.embedding.encoder import Encoder
+from retrieval.embedding.sonority import SONORITY, SONORITY_RATE, sonority
 from retrieval.fingerprint import RECORDING_HOP_SECONDS, fingerprint
 
-__all__ = ["CHROMA", "Analysis", "analyse", "hash_file"]
+__all__ = ["CHROMA", "KEPT", "Analysis", "analyse", "hash_file"]
 
 _CHROMA_HOP = 2205
 CHROMA = Model(
@@ -26,6 +27,9 @@ CHROMA = Model(
     parameters={"hop": _CHROMA_HOP},
 )
 """Chroma ten times a second, kept so that matching never has to decode a file again."""
+
+KEPT = (CHROMA, SONORITY)
+"""What is kept beside the fingerprint."""
 
 _SHORT_SECONDS = 1.0
 
@@ -62,16 +66,20 @@ def analyse(path: str, content_hash: str, encoder: Encoder) -> Analysis:
         artist=audio.tags.artist,
         flags=tuple(flags),
     )
-    vectors = (Vectors(encoder.model, found, RECORDING_HOP_SECONDS), _chroma(audio, silent=not len(found)))
-    return Analysis(recording, vectors, audio.warnings)
+    identifying = Vectors(encoder.model, found, RECORDING_HOP_SECONDS)
+    return Analysis(recording, (identifying, *_harmony(audio, silent=not len(found))), audio.warnings)
 
 
-def _chroma(audio: Audio, *, silent: bool) -> Vectors:
+def _harmony(audio: Audio, *, silent: bool) -> tuple[Vectors, Vectors]:
+    """Chroma and sonority; of silence none."""
+    hop = _CHROMA_HOP / ANALYSIS_RATE
     if silent:
-        return Vectors(CHROMA, np.zeros((0, 12), np.float32), _CHROMA_HOP / ANALYSIS_RATE)
+        none = np.zeros((0, CHROMA.format.dimensions), np.float32)
+        return Vectors(CHROMA, none, hop), Vectors(SONORITY, none, 1.0 / SONORITY_RATE)
     tuning = estimate_tuning(audio.samples, audio.rate)
-    values = chroma(audio.samples, audio.rate, tuning, _CHROMA_HOP).T
-    return Vectors(CHROMA, np.ascontiguousarray(values), _CHROMA_HOP / ANALYSIS_RATE)
+    pitch_classes = np.ascontiguousarray(chroma(audio.samples, audio.rate, tuning, _CHROMA_HOP).T)
+    sounding = sonority(audio.samples, audio.rate, tuning)
+    return Vectors(CHROMA, pitch_classes, hop), Vectors(SONORITY, sounding, 1.0 / SONORITY_RATE)
 
 
 def hash_file(path: str) -> str:

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar, cast
 
-from alignment.audio import read_audio
+from alignment.audio import Audio, read_audio
 from index.library import Library
 from index.schema import Recording
 from retrieval.calibration import Calibration
 from retrieval.embedding.encoder import Encoder
 from retrieval.errors import QueryError
-from retrieval.hits import Hit
+from retrieval.hits import Hit, Wanted
 from retrieval.identification import Identifier
 from retrieval.ingest import IngestReport, Watcher, ingest
+from retrieval.matching import Matcher
+from retrieval.plausibility import Plausibility
 
-__all__ = ["TASKS", "Collection", "SilentWatcher"]
+__all__ = ["TASKS", "TASKS_IN_ANY_KEY", "Collection", "Searcher", "SilentWatcher"]
 
-TASKS = ("identify",)
+_Kind = TypeVar("_Kind")
+
+
+class Searcher(Protocol):
+    """Answers the queries of one task."""
+
+    def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
+        """The hits, best first."""
 
 
 class SilentWatcher:
@@ -45,7 +55,7 @@ class Collection:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
         self._encoder: Encoder | None = None
-        self._identifier: Identifier | None = None
+        self._searchers: dict[type, object] = {}
         self._seen: tuple[int, int] | None = None
 
     @property
@@ -58,7 +68,7 @@ class Collection:
     @encoder.setter
     def encoder(self, encoder: Encoder) -> None:
         self._encoder = encoder
-        self._identifier = None
+        self._searchers.clear()
 
     def add(
         self,
@@ -73,7 +83,7 @@ class Collection:
         Raises:
             LibraryLocked, LibraryReadOnly, LibraryDamaged: the library cannot be written.
         """
-        self._identifier = None
+        self._searchers.clear()
         names = [os.fspath(path) for path in paths]
         with Library(self.folder, write=True) as library:
             return ingest(
@@ -87,18 +97,45 @@ class Collection:
         *,
         top: int = 10,
         max_false_accepts: float = 0.01,
+        any_key: bool = False,
     ) -> list[Hit]:
-        """Find what a clip is; see `TASKS`.
+        """Find what a clip is (`identify`), or where what is played in it is played (`match`).
+
+        Args:
+            clip: an audio file.
+            task: one of `TASKS`.
+            top: at most so many hits.
+            max_false_accepts: share of clips that are not in the library of which any hit may be accepted.
+            any_key: look for the clip in other keys, too; `match` only.
 
         Raises:
             AudioError: the clip cannot be decoded.
+            LibraryMissing, LibraryDamaged, ModelMissing: the library cannot be searched.
+            QueryError: there is no such task, or it knows no other keys.
+        """
+        return self.ask(read_audio(clip), task, Wanted(top, max_false_accepts, any_key))
+
+    def ask(self, clip: Audio, task: str, wanted: Wanted) -> list[Hit]:
+        """As `query`, of sound that has been read.
+
+        Raises:
+            LibraryMissing, LibraryDamaged, ModelMissing: the library cannot be searched.
+            QueryError: there is no such task, or it knows no other keys.
+        """
+        if wanted.any_key and task not in TASKS_IN_ANY_KEY:
+            raise QueryError(f"Other keys are tried by the tasks {', '.join(TASKS_IN_ANY_KEY)} only. Got {task!r}.")
+        return self.searcher(task).search(clip, wanted)
+
+    def searcher(self, task: str) -> Searcher:
+        """What answers the queries of a task over the library as it is; made anew when the library has been written.
+
+        Raises:
             LibraryMissing, LibraryDamaged, ModelMissing: the library cannot be searched.
             QueryError: there is no such task.
         """
         if task not in TASKS:
             raise QueryError(f"The 'task' must be one of {', '.join(TASKS)}. Got {task!r} instead.")
-        identifier = self.identifier()
-        return identifier.identify(read_audio(clip), top=top, max_false_accepts=max_false_accepts)
+        return TASKS[task](self)
 
     def copies(self) -> list[Recording]:
         """Recordings whose very content lies at several paths that are there."""
@@ -108,9 +145,28 @@ class Collection:
 
     def identifier(self) -> Identifier:
         """The identifier over the library as it is; made anew when the library has been written."""
+        return self._current(Identifier, lambda: Identifier(Library(self.folder), self.encoder, Calibration.load()))
+
+    def matcher(self) -> Matcher:
+        """The matcher over the library as it is; made anew when the library has been written."""
+        return self._current(Matcher, lambda: Matcher(Library(self.folder), Plausibility.load()))
+
+    def _current(self, kind: type[_Kind], make: Callable[[], _Kind]) -> _Kind:
         database = self.folder / "library.sqlite"
         state = (database.stat().st_mtime_ns, database.stat().st_size) if database.is_file() else None
-        if self._identifier is None or state != self._seen:
+        if state != self._seen:
+            self._searchers.clear()
             self._seen = state
-            self._identifier = Identifier(Library(self.folder), self.encoder, Calibration.load())
-        return self._identifier
+        if kind not in self._searchers:
+            self._searchers[kind] = make()
+        return cast(_Kind, self._searchers[kind])
+
+
+TASKS: dict[str, Callable[[Collection], Searcher]] = {
+    "identify": Collection.identifier,
+    "match": Collection.matcher,
+}
+"""What can be asked of a clip, and what answers it."""
+
+TASKS_IN_ANY_KEY = ("match",)
+"""Those that can look for it in other keys."""

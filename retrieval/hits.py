@@ -1,11 +1,11 @@
-"""What a query finds, in the words of the JSON contract."""
+"""What is wanted of a query and what it finds, in the words of the JSON contract."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["FIELDS", "Hit", "Place"]
+__all__ = ["FIELDS", "Hit", "Place", "Wanted"]
 
 FIELDS = (
     "rank",
@@ -26,6 +26,21 @@ FIELDS = (
     "beat",
 )
 """Of a hit in the contract's JSON, in order."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of a query.
+
+    Attributes:
+        top: at most so many hits.
+        max_false_accepts: share of clips that are not in the library of which any hit may be accepted.
+        any_key: look for the clip in other keys, too, where the task can.
+    """
+
+    top: int = 10
+    max_false_accepts: float = 0.01
+    any_key: bool = False
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from retrieval.calibration import Calibration
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import MOST_SHIFT
 from retrieval.fingerprint import FIRST_CENTRE, Fingerprint, Windows
-from retrieval.hits import Hit, Place
+from retrieval.hits import Hit, Place, Wanted
 from retrieval.lines import Line, best_line, similar_places
 
 __all__ = ["Identifier", "as_alike_as_the_best"]
@@ -73,6 +73,10 @@ class Identifier:
         self._calibration = calibration
         self._runs: Runs = library.runs(encoder.model)
         self._store: VectorStore = library.store(encoder.model, self._runs)
+
+    def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
+        """As `identify`."""
+        return self.identify(clip, top=wanted.top, max_false_accepts=wanted.max_false_accepts)
 
     def identify(self, clip: Audio, *, top: int, max_false_accepts: float) -> list[Hit]:
         """The accepted recordings, surest first, at most `top`; none for silence or less than a second.

@@ -1,4 +1,4 @@
-"""`incipit query`: what is this clip, and where is it from."""
+"""`incipit query`: what is this clip, where is it from, and where is it played."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from retrieval.cli.options import Json, LibraryFolder, Quiet
 if TYPE_CHECKING:
     from alignment.audio import Audio
     from retrieval.collection import Collection
-    from retrieval.hits import Hit
+    from retrieval.hits import Hit, Wanted
 
 __all__ = ["query"]
 
@@ -28,17 +28,22 @@ class Task(StrEnum):
     """What can be asked of a clip."""
 
     identify = "identify"
+    match = "match"
 
 
 def query(
     clips: Annotated[list[str] | None, typer.Argument(metavar="CLIP...", help="Audio files.")] = None,
     library: LibraryFolder = None,
-    task: Annotated[Task, typer.Option(help="identify: which recording is the clip from.")] = Task.identify,
+    task: Annotated[
+        Task,
+        typer.Option(help="identify: which recording is the clip from. match: where is it played, by anybody."),
+    ] = Task.identify,
     top: Annotated[int, typer.Option("--top", min=1, help="Show at most so many hits.")] = 10,
     max_false_accepts: Annotated[
         float,
         typer.Option(metavar="P", min=1e-6, max=0.5, help="Accept at most this share of clips that are not in it."),
     ] = 0.01,
+    any_key: Annotated[bool, typer.Option("--any-key", help="match: look for it in other keys, too.")] = False,
     monitored: Annotated[
         str | None,
         typer.Option("--monitor", metavar="FILE", help="Find all recordings in a long file; - for standard input."),
@@ -48,30 +53,36 @@ def query(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Find which recording of the library a clip is from, and where in it.
+    """Find which recording of the library a clip is from, and where in it; or every place where it is played.
 
     Example: incipit query clip.wav --json | jq .hits[0].path
+
+    Example: incipit query passage.wav --task match --any-key --top 20
 
     Example: incipit query --monitor radio.flac
     """
     if bool(clips) == (monitored is not None):
         raise typer.BadParameter("give clips, or one file (or -) to --monitor", param_hint="CLIP...")
+    if monitored is not None and task is not Task.identify:
+        raise typer.BadParameter("--monitor identifies; leave it out", param_hint="--task")
+    if any_key and task is not Task.match:
+        raise typer.BadParameter("only --task match looks for other keys", param_hint="--any-key")
     from retrieval.collection import Collection
+    from retrieval.hits import Wanted
 
     hush_decoders()
     collection = Collection(library_folder(library))
-    collection.identifier()
+    collection.searcher(task.value)
     if monitored is not None:
         return monitor(collection, monitored, Pcm(rate, channels), max_false_accepts, json=json)
-    return _query(collection, clips or [], task, top, max_false_accepts, json=json, quiet=quiet)
+    return _query(collection, clips or [], task, Wanted(top, max_false_accepts, any_key), json=json, quiet=quiet)
 
 
 def _query(
     collection: Collection,
     clips: list[str],
     task: Task,
-    top: int,
-    max_false_accepts: float,
+    wanted: Wanted,
     *,
     json: bool,
     quiet: bool,
@@ -82,7 +93,7 @@ def _query(
     for clip in clips:
         started = time.monotonic()
         try:
-            hits, audio = _ask(collection, clip, top, max_false_accepts)
+            hits, audio = _ask(collection, clip, task, wanted)
         except AlignmentError as error:
             failed = True
             cause = getattr(error, "cause", str(error))
@@ -90,24 +101,25 @@ def _query(
             if json:
                 json_line({"query": absolute(clip), "task": task.value, "error": cause, "hits": []})
             continue
-        found = found or bool(hits)
+        found = found or any(hit.accepted for hit in hits)
         seconds = time.monotonic() - started
         if json:
             json_line(_document(clip, task.value, audio.duration, seconds, hits))
         else:
-            _print(clip, audio, hits, several=len(clips) > 1, quiet=quiet)
+            accepted = [hit for hit in hits if hit.accepted]
+            _print(clip, audio, accepted, several=len(clips) > 1, quiet=quiet, ends=task is Task.match)
     if failed:
         return 1
     return 0 if found else 3
 
 
-def _ask(collection: Collection, clip: str, top: int, max_false_accepts: float) -> tuple[list[Hit], Audio]:
+def _ask(collection: Collection, clip: str, task: Task, wanted: Wanted) -> tuple[list[Hit], Audio]:
     from alignment.audio import read_audio
 
     audio = read_audio(clip)
     for text in audio.warnings:
         warn(f"{clip}: warning: {text}")
-    return collection.identifier().identify(audio, top=top, max_false_accepts=max_false_accepts), audio
+    return collection.ask(audio, task.value, wanted), audio
 
 
 def _document(clip: str, task: str, duration: float, seconds: float, hits: list[Hit]) -> dict[str, Any]:
@@ -120,12 +132,13 @@ def _document(clip: str, task: str, duration: float, seconds: float, hits: list[
     }
 
 
-def _print(clip: str, audio: Audio, hits: list[Hit], *, several: bool, quiet: bool) -> None:
+def _print(clip: str, audio: Audio, hits: list[Hit], *, several: bool, quiet: bool, ends: bool) -> None:
     """One line a hit: score, place, title, path, and speed and key if they differ; of several clips the clip first."""
     if not hits:
         explain(f"{clip}: no match{_why(audio)}", quiet)
     for hit in hits:
-        cells = [f"{hit.score:.3f}", clock(hit.places[0].start), hit.title or "-", hit.path, *_played(hit)]
+        place = clock(hit.places[0].start) + (f"-{clock(hit.places[0].end)}" if ends else "")
+        cells = [f"{hit.score:.3f}", place, hit.title or "-", hit.path, *_played(hit)]
         line(*([clip] if several else []), *cells)
 
 

@@ -53,3 +53,25 @@ def triplet_loss(vectors, labels, margin):
             if labels[b] != labels[a] and hardest < distances[b] < hardest + margin:
                 losses.append(hardest - distances[b] + margin)
     return sum(losses) / max(len(losses), 1)
+
+
+def subsequence_costs(costs):
+    """Least mean cost of a query laid along a recording, by the frame where it ends, and the frame where it begins."""
+    n, m = costs.shape
+    total = [[math.inf] * m for _ in range(n)]
+    begun = [[-1] * m for _ in range(n)]
+    for i in range(n):
+        for j in range(m):
+            if i == 0:
+                total[i][j], begun[i][j] = float(costs[i, j]), j
+                continue
+            ways = []
+            if j >= 1:
+                ways.append((total[i - 1][j - 1] + costs[i, j], begun[i - 1][j - 1]))
+            if j >= 2:
+                ways.append((total[i - 1][j - 2] + (costs[i, j - 1] + costs[i, j]) / 2, begun[i - 1][j - 2]))
+            if i >= 2 and j >= 1:
+                ways.append((total[i - 2][j - 1] + costs[i - 1, j] + costs[i, j], begun[i - 2][j - 1]))
+            if ways:
+                total[i][j], begun[i][j] = min(ways)
+    return np.array(total[-1]) / n, np.array(begun[-1])

@@ -1,0 +1,238 @@
+"""Matching: every place at which a passage is played, in all performances of a library.
+
+1. The passage's sonority (`retrieval.embedding.sonority`) at 5 Hz is laid along every recording by subsequence dynamic
+   time warping; asked for other keys, that of the passage heard up to six semitones higher and lower as well.
+2. Where it fits best it is laid again at 10 Hz, which gives the cost, the start and the end.
+3. How well it fits there, beside how well it fits anywhere, gives a probability and, against the threshold of the
+   wanted false accepts, the decision (`retrieval.plausibility`).
+
+The method is that of audio matching: Müller, Fundamentals of Music Processing (2015), section 7.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.audio import Audio
+from alignment.features import estimate_tuning
+from index.library import Library
+from index.schema import Recording
+from retrieval.embedding.sonority import SONORITY, SONORITY_RATE, sonority
+from retrieval.hits import Hit, Place, Wanted
+from retrieval.plausibility import Likeness, Plausibility
+from retrieval.subsequences import overlap, subsequences
+
+__all__ = ["SHORTEST_SECONDS", "Matcher", "Occurrence", "Passage"]
+
+SHORTEST_SECONDS = 3.0
+"""Sound that a passage must have to be looked for."""
+
+LONGEST_SECONDS = 120.0
+"""Of a longer passage, what comes later is left out."""
+
+_COARSE_RATE = SONORITY_RATE / 2.0
+_ANY_KEY = range(-6, 6)
+_MARGIN_SECONDS = 1.5
+_FEWEST_CANDIDATES = 40
+_CANDIDATES_A_HIT = 3
+_SAMPLED_EVERY = 5
+_BACKGROUND_SHARE = 0.02
+
+
+class _Found(NamedTuple):
+    """A place that a key of the passage fits: position of a run, seconds, and cost."""
+
+    cost: float
+    position: int
+    start: float
+    end: float
+    transposition: int
+
+
+@dataclass(frozen=True)
+class Occurrence:
+    """A place at which a passage may be played.
+
+    Attributes:
+        position: of the recording's run.
+        start, end: seconds.
+        transposition: semitones that make the place sound like the passage.
+        likeness: how well it fits.
+    """
+
+    position: int
+    start: float
+    end: float
+    transposition: int
+    likeness: Likeness
+
+
+class Passage:
+    """A clip, ready to be laid along recordings.
+
+    Args:
+        clip: at the analysis rate.
+        any_key: also as it would sound up to six semitones higher and lower.
+    """
+
+    def __init__(self, clip: Audio, *, any_key: bool = False) -> None:
+        samples = clip.samples[: int(LONGEST_SECONDS * clip.rate)]
+        tuning = estimate_tuning(samples, clip.rate) if len(samples) else 0.0
+        self.keys = {0: sonority(samples, clip.rate, tuning)} if len(samples) else {}
+        if self.usable and any_key:
+            for key in _ANY_KEY:
+                if key:
+                    self.keys[key] = sonority(samples, clip.rate, tuning + 100.0 * key)
+        self.seconds = len(samples) / clip.rate
+
+    @property
+    def usable(self) -> bool:
+        """Whether enough of it sounds."""
+        if not self.keys:
+            return False
+        return int(np.count_nonzero(self.keys[0].any(axis=1))) >= SHORTEST_SECONDS * SONORITY_RATE
+
+    @property
+    def variety(self) -> float:
+        """How unlike its moments are to each other, from 0 (one chord held) to about 1."""
+        vectors = self.keys[0]
+        return 1.0 - float(np.square(vectors.mean(axis=0)).sum())
+
+
+class Matcher:
+    """Finds passages in a snapshot of a library.
+
+    Args:
+        library: an open library.
+        plausibility: what costs mean.
+        without: ids of recordings that are passed over.
+
+    Attributes:
+        hours: of music that is searched.
+    """
+
+    def __init__(self, library: Library, plausibility: Plausibility, without: Set[int] = frozenset()) -> None:
+        self._library = library
+        self._plausibility = plausibility
+        self._runs = library.runs(SONORITY)
+        self._positions = [
+            position for position, number in enumerate(self._runs.recordings.tolist()) if number not in without
+        ]
+        counts, hops = self._runs.count[self._positions], self._runs.hop[self._positions]
+        self.hours = float(np.sum(counts * hops)) / 3600.0
+
+    def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
+        """The likeliest places, at most `wanted.top`, accepted or not; none where less than three seconds sound."""
+        passage = Passage(clip, any_key=wanted.any_key)
+        found = self.occurrences(passage, wanted.top)
+        threshold = self._plausibility.threshold(wanted.max_false_accepts, self.hours * len(passage.keys))
+        numbers = {one.position: int(self._runs.recordings[one.position]) for one in found}
+        recordings = self._library.recordings_by_id(numbers.values())
+        hits: list[Hit] = []
+        for occurrence in found:
+            recording = recordings.get(numbers[occurrence.position])
+            if recording is None:  # removed since the library was opened
+                continue
+            end = min(occurrence.end, recording.duration)
+            logit = self._plausibility.logit(occurrence.likeness)
+            hits.append(
+                Hit(
+                    rank=len(hits) + 1,
+                    id=recording.key,
+                    path=recording.path,
+                    title=recording.title or None,
+                    work=None,
+                    score=self._plausibility.probability(occurrence.likeness),
+                    accepted=logit >= threshold,
+                    places=(Place(occurrence.start, end, 0.0, passage.seconds),),
+                    transposition=occurrence.transposition,
+                    tempo_ratio=round((end - occurrence.start) / passage.seconds, 4),
+                )
+            )
+        return hits
+
+    def recording(self, occurrence: Occurrence) -> Recording | None:
+        """The recording that an occurrence lies in; None if it was removed since the library was opened."""
+        number = int(self._runs.recordings[occurrence.position])
+        return self._library.recordings_by_id([number]).get(number)
+
+    def occurrences(self, passage: Passage, top: int) -> list[Occurrence]:
+        """The places where a passage fits best, the likeliest first."""
+        if not passage.usable:
+            return []
+        candidates, background = self._survey(passage, max(_FEWEST_CANDIDATES, _CANDIDATES_A_HIT * top))
+        refined = _distinct(sorted(self._refined(passage, one) for one in candidates), top)
+        variety = passage.variety
+        found = []
+        for one in refined:
+            likeness = Likeness(one.cost, background, passage.seconds, variety)
+            found.append(Occurrence(one.position, one.start, one.end, one.transposition, likeness))
+        return sorted(found, key=lambda occurrence: -self._plausibility.logit(occurrence.likeness))
+
+    def _survey(self, passage: Passage, count: int) -> tuple[list[_Found], float]:
+        """The best places at 5 Hz, and a low quantile of the costs at all places."""
+        queries = {key: _halved(vectors) for key, vectors in passage.keys.items()}
+        minima: list[_Found] = []
+        anywhere: list[NDArray[np.float32]] = []
+        for position in self._positions:
+            recording = _halved(self._runs.vectors(position))
+            for key, query in queries.items():
+                found = subsequences(query, recording)
+                anywhere.append(found.costs[::_SAMPLED_EVERY])
+                ends = found.minima()
+                ends = ends[np.argsort(found.costs[ends], kind="stable")[:count]]
+                for end in ends.tolist():
+                    start = float(found.starts[end]) / _COARSE_RATE
+                    minima.append(_Found(float(found.costs[end]), position, start, (end + 1) / _COARSE_RATE, key))
+        costs = np.concatenate(anywhere) if anywhere else np.zeros(0, np.float32)
+        costs = costs[np.isfinite(costs)]
+        if not len(costs):
+            return [], 1.0
+        return _distinct(sorted(minima), count), float(np.quantile(costs, _BACKGROUND_SHARE))
+
+    def _refined(self, passage: Passage, rough: _Found) -> _Found:
+        """The best place near a rough one, at 10 Hz."""
+        vectors = self._runs.vectors(rough.position)
+        first = max(0, round((rough.start - _MARGIN_SECONDS) * SONORITY_RATE))
+        last = round((rough.end + _MARGIN_SECONDS) * SONORITY_RATE)
+        found = subsequences(passage.keys[rough.transposition], _unit(vectors[first:last]))
+        end = int(np.argmin(found.costs))
+        cost = float(found.costs[end])
+        if not np.isfinite(cost):
+            return rough
+        start, end = first + int(found.starts[end]), first + end + 1
+        return rough._replace(cost=cost, start=start / SONORITY_RATE, end=end / SONORITY_RATE)
+
+
+def _halved(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every second vector, smoothed with its neighbours."""
+    padded = np.pad(vectors, ((1, 1), (0, 0)))
+    return _unit(padded[:-2:2] + 2.0 * padded[1:-1:2] + padded[2::2])
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
+
+
+def _distinct(found: list[_Found], count: int) -> list[_Found]:
+    """The first so many, without those at the place of an earlier one."""
+    return list(_first(found, count))
+
+
+def _first(found: list[_Found], count: int) -> Iterator[_Found]:
+    taken: dict[int, list[_Found]] = {}
+    kept = 0
+    for one in found:
+        if kept == count:
+            return
+        others = taken.setdefault(one.position, [])
+        if not any(overlap((one.start, one.end), (other.start, other.end)) for other in others):
+            others.append(one)
+            kept += 1
+            yield one

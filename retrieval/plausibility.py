@@ -1,0 +1,98 @@
+"""From how well a passage fits a place to a probability, and to a threshold of false accepts.
+
+The numbers lie beside the models and are set by `scripts/calibrate_matching.py` on music that may be trained on: a
+logistic regression for the probability, and for the threshold the tail of the best logits that passages reach in a
+library which holds no performance of them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.embedding.encoder import MODEL_PATH
+from retrieval.errors import ModelError
+
+__all__ = ["PLAUSIBILITY_PATH", "TAIL", "Likeness", "Plausibility"]
+
+PLAUSIBILITY_PATH = MODEL_PATH.with_name("sonority.plausibility.json")
+TAIL = 0.1
+"""Share of the outsiders that the tail describes."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What speaks for a passage being played at a place.
+
+    Attributes:
+        cost: of the path there, the mean cosine distance over the passage.
+        background: cost that one place in fifty of the library stays below.
+        seconds: length of the passage.
+        variety: how unlike the moments of the passage are to each other.
+    """
+
+    cost: float
+    background: float
+    seconds: float
+    variety: float
+
+
+@dataclass(frozen=True)
+class Plausibility:
+    """Weights of the logistic regression and the outsiders' tail.
+
+    Attributes:
+        weights: of the regressors, see `regressors`.
+        start: logit that a tenth of the outsiders exceed.
+        scale: mean excess of that tenth, taken as exponential.
+        hours: size of the library in which that was measured.
+    """
+
+    weights: tuple[float, ...]
+    start: float
+    scale: float
+    hours: float
+
+    @classmethod
+    def load(cls, path: Path = PLAUSIBILITY_PATH) -> Plausibility:
+        """Read the numbers.
+
+        Raises:
+            ModelError: the file is not there or lacks some.
+        """
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"{path}: cannot be read as the plausibility of places ({error})") from error
+
+    @staticmethod
+    def regressors(likeness: Likeness) -> tuple[float, ...]:
+        """What the logistic regression weighs.
+
+        1, the cost, the background, the variety, octaves of length, and the cost beside the background times the
+        square root of the length, as means of many frames vary less.
+        """
+        below = likeness.cost - likeness.background
+        length = math.log2(likeness.seconds / 10.0)
+        totals = math.sqrt(likeness.seconds) * below
+        return 1.0, likeness.cost, likeness.background, likeness.variety, length, totals
+
+    def logit(self, likeness: Likeness) -> float:
+        """Log odds that the passage is played there."""
+        pairs = zip(self.weights, self.regressors(likeness), strict=True)
+        return float(sum(weight * value for weight, value in pairs))
+
+    def probability(self, likeness: Likeness) -> float:
+        """That the passage is played there."""
+        return 1.0 / (1.0 + math.exp(-min(max(self.logit(likeness), -50.0), 50.0)))
+
+    def threshold(self, max_false_accepts: float, hours: float) -> float:
+        """Logit that outsiders exceed at this rate in a library of so many hours.
+
+        Each hour is a chance to be mistaken, so the rate is shared among them; in libraries smaller than the one
+        measured the threshold stays as it is.
+        """
+        share = max_false_accepts * min(1.0, self.hours / max(hours, 1e-9))
+        return self.start + self.scale * math.log(TAIL / max(share, 1e-12))
