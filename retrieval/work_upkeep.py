@@ -24,7 +24,7 @@ __all__ = [
     "SilentProgress",
     "VersionFinder",
     "align_works",
-    "unchanged_path",
+    "is_unchanged",
     "update_works",
 ]
 
@@ -133,18 +133,19 @@ def _unaligned(library: Library) -> Iterator[tuple[_Present, list[_Present]]]:
     """The reference of each work that has recordings not aligned with it, and these."""
     done = library.alignments.pairs(alignment_method())
     for work in library.works.all():
-        there = [_Present(recording, path) for recording in work.recordings if (path := unchanged_path(recording))]
+        there = [_Present(recording, path) for recording in work.recordings if (path := _unchanged_path(recording))]
         lacking = [other for other in there[1:] if (there[0].recording.id, other.recording.id) not in done]
         if lacking:
             yield there[0], lacking
 
 
-def unchanged_path(recording: Recording) -> str | None:
+def _unchanged_path(recording: Recording) -> str | None:
     """Where a recording lies with the content that the library knows, or None."""
-    return next((file.path for file in recording.files if _is_unchanged(file)), None)
+    return next((file.path for file in recording.files if is_unchanged(file)), None)
 
 
-def _is_unchanged(file: RecordingFile) -> bool:
+def is_unchanged(file: RecordingFile) -> bool:
+    """Whether a file is there as it was when the library took it in."""
     try:
         state = Path(file.path).stat()
     except OSError:

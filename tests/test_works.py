@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from program import incipit
+from program import documents, incipit
 
 from alignment import Segment, Synchronisation, WarpingPath, read_audio, synchronise
 from index import FileState, Library, Model, NewRecording, VectorFormat, Vectors
@@ -17,6 +17,7 @@ from index.errors import LibraryDamaged, WorkError
 from index.works import Grouping
 from retrieval import Collection
 from retrieval.cli.app import app
+from retrieval.cli.sides import kept_alignment
 from retrieval.kept_alignment import alignment_method, from_kept, to_kept
 from retrieval.work_upkeep import align_works, update_works
 from retrieval.works import group_works
@@ -527,6 +528,34 @@ def test_indexing_groups_what_is_new_and_aligns_it(fresh, informed, music, capsy
     assert len(kept.path) < len(direct.path)
     assert run("index", first, "--library", folder) == 0
     assert "sorted" not in capsys.readouterr().err
+
+
+def test_what_was_aligned_is_not_computed_again(fresh, informed, monkeypatch):
+    folder, (first, second, third) = fresh
+    Collection(folder).group()
+    computed = documents(incipit("align", first, second, "--library", "nowhere", "--json"))[0]
+    kept = documents(incipit("align", first, second, "--library", folder, "--json"))[0]
+    assert kept["seconds"] < computed["seconds"]
+    (one,), (two,) = kept["others"], computed["others"]
+    assert (one["accepted"], one["path"]) == (True, second)
+    assert [part["kind"] for part in one["segments"]] == [part["kind"] for part in two["segments"]]
+    paths = [np.array(document["segments"][0]["warping_path"]) for document in (one, two)]
+    times = np.linspace(*paths[0][[0, -1], 0], 200)
+    assert np.abs(np.subtract(*[np.interp(times, *path.T) for path in paths])).max() < 0.003
+    monkeypatch.setattr("retrieval.kept_alignment._VERSION", 2)
+    alignment_method.cache_clear()
+    with Library(folder) as library:
+        assert library.alignments.pairs(alignment_method()) == set()
+    monkeypatch.undo()
+    alignment_method.cache_clear()
+    assert kept_alignment(first, second, folder)
+    assert kept_alignment(second, first, folder) is None
+    assert kept_alignment(first, third, folder) is None
+    with Library(folder, write=True) as library:
+        library.put_file(library.recording_at(second), FileState(second, 1, 1))
+    assert kept_alignment(first, second, folder) is None
+    (folder / "library.sqlite").write_bytes(b"junk")
+    assert kept_alignment(first, second, folder) is None
 
 
 def test_hits_and_lists_tell_the_work(fresh, informed, capsys):
