@@ -1,5 +1,8 @@
 """The SQLite file of a library: opening, versions, sessions.
 
+A library of an older schema is brought up to date by the first that writes to it; one who only reads works on a
+copy in memory.
+
 The rollback journal is used, not a write-ahead log: a library on a read-only disk or a network folder can
 then be read, and a commit is on the disk when it returns.
 """
@@ -8,21 +11,34 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.pool import NullPool
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import NullPool, Pool, StaticPool
 
 from index.errors import LibraryDamaged, LibraryLocked, LibraryMissing, LibraryReadOnly
 from index.schema import SCHEMA_VERSION, Base
 
-__all__ = ["open_database"]
+__all__ = ["open_database", "transaction"]
 
 _BUSY_SECONDS = 30.0
+
+_OLDEST_VERSION = 1
+_MIGRATIONS = {
+    1: (
+        "ALTER TABLE recording ADD COLUMN work_id INTEGER REFERENCES work (id) ON DELETE SET NULL",
+        "ALTER TABLE recording ADD COLUMN work_confirmed BOOLEAN DEFAULT 0 NOT NULL",
+        "ALTER TABLE recording ADD COLUMN versions_sought BOOLEAN DEFAULT 0 NOT NULL",
+        "CREATE INDEX ix_recording_work_id ON recording (work_id)",
+    )
+}
+"""What leads from each version to the next, beside new tables."""
 
 
 def open_database(path: Path, *, write: bool) -> Engine:
@@ -37,23 +53,55 @@ def open_database(path: Path, *, write: bool) -> Engine:
     if not write:
         _recover(path)
     uri = _uri(path, "rwc" if write else "ro")
-    engine = create_engine("sqlite://", creator=lambda: _connect(uri), poolclass=NullPool)
-    event.listen(engine, "connect", _configure)
-    event.listen(engine, "handle_error", partial(_translate, path))
+    engine = _engine(path, partial(_connect, uri), NullPool)
     with engine.begin() as connection:
-        version = connection.execute(text("PRAGMA user_version")).scalar_one()
+        version = _version(connection)
         tables = connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
-        if not tables and not write:
-            raise LibraryMissing(f"{path.parent}: the library here is empty; `incipit index FOLDER` fills it")
-        if not tables:
-            Base.metadata.create_all(connection)
-            connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
-            version = SCHEMA_VERSION
-    if version != SCHEMA_VERSION:
+    if not tables and not write:
+        raise LibraryMissing(f"{path.parent}: the library here is empty; `incipit index FOLDER` fills it")
+    if tables and not _OLDEST_VERSION <= version <= SCHEMA_VERSION:
         raise LibraryDamaged(
             f"{path}: was written with schema {version}; this version of Incipit reads schema {SCHEMA_VERSION}"
         )
+    if version == SCHEMA_VERSION:
+        return engine
+    if not write:
+        engine = _engine(path, partial(_copy, uri), StaticPool)
+    with engine.begin() as connection:
+        _bring_up_to_date(connection)
     return engine
+
+
+@contextmanager
+def transaction(session: Session) -> Iterator[None]:
+    """Commit what is done inside, or nothing of it."""
+    try:
+        yield
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+
+
+def _engine(path: Path, connect: Callable[[], sqlite3.Connection], pool: type[Pool]) -> Engine:
+    engine = create_engine("sqlite://", creator=connect, poolclass=pool)
+    event.listen(engine, "connect", _configure)
+    event.listen(engine, "handle_error", partial(_translate, path))
+    return engine
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(text("PRAGMA user_version")).scalar_one())
+
+
+def _bring_up_to_date(connection: Connection) -> None:
+    """Make the tables that are not there, and what later versions added to others; all of it or nothing."""
+    connection.execute(text("BEGIN IMMEDIATE"))
+    for version in range(_version(connection) or SCHEMA_VERSION, SCHEMA_VERSION):
+        for statement in _MIGRATIONS[version]:
+            connection.execute(text(statement))
+    Base.metadata.create_all(connection)
+    connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
 
 
 def _uri(path: Path, mode: str) -> str:
@@ -62,6 +110,14 @@ def _uri(path: Path, mode: str) -> str:
 
 def _connect(uri: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
+
+
+def _copy(uri: str) -> sqlite3.Connection:
+    """A copy in memory, to be brought up to date for one who may only read."""
+    memory = sqlite3.connect(":memory:", check_same_thread=False)
+    with closing(_connect(uri)) as connection:
+        connection.backup(memory)
+    return memory
 
 
 def _recover(path: Path) -> None:

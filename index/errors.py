@@ -6,7 +6,8 @@ LibraryError
 ├── LibraryReadOnly     the folder or its files cannot be written
 ├── LibraryDamaged      what is on disk contradicts itself
 ├── ModelMissing        the library holds no vectors of the wanted model
-└── StoreUnavailable    the wanted vector store is not installed
+├── StoreUnavailable    the wanted vector store is not installed
+└── WorkError           there is no such work, or what is wanted of it cannot be done
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ __all__ = [
     "LibraryReadOnly",
     "ModelMissing",
     "StoreUnavailable",
+    "WorkError",
 ]
 
 
@@ -48,3 +50,7 @@ class ModelMissing(LibraryError):
 
 class StoreUnavailable(LibraryError):
     """The wanted vector store needs a package that is not installed."""
+
+
+class WorkError(LibraryError):
+    """There is no work of that name, or what is wanted of it cannot be done."""

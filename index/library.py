@@ -8,8 +8,8 @@ committing one transaction: a crash leaves all of it or nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,8 @@ import numpy as np
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, selectinload
 
-from index.database import open_database
+from index.alignments import Alignments
+from index.database import open_database, transaction
 from index.errors import LibraryMissing, LibraryReadOnly, ModelMissing
 from index.exact import ExactStore
 from index.faiss_store import FaissStore, faiss_is_installed
@@ -27,10 +28,15 @@ from index.schema import ModelRow, Recording, RecordingFile, Shard, VectorRun
 from index.shards import ShardFile, VectorFormat
 from index.spec import IndexSpec
 from index.store import VectorStore
+from index.versions import Versions
+from index.works import Works
 
 __all__ = ["FileState", "Library", "NewRecording"]
 
 _SHARD_BYTES = 256 * 2**20
+
+_SAME_DURATION_SECONDS = 0.05
+"""A file whose content changed, and its length by no more, has got other tags."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,11 @@ class NewRecording:
 
 class Library:
     """An open library; a context manager.
+
+    Attributes:
+        works: which recordings play the same work.
+        versions: which were accepted as versions of each other.
+        alignments: their corresponding times.
 
     Args:
         folder: where it lies.
@@ -83,6 +94,9 @@ class Library:
         except BaseException:
             self._stack.close()
             raise
+        self.works = Works(self._session)
+        self.versions = Versions(self._session)
+        self.alignments = Alignments(self._session)
 
     def __enter__(self) -> Library:
         return self
@@ -186,7 +200,7 @@ class Library:
 
     def add(self, recording: NewRecording, file: FileState, vectors: Sequence[Vectors]) -> Recording:
         """Take in a recording with all its vectors, or fill in what a known one lacks, in one transaction."""
-        with self._transaction():
+        with transaction(self._session):
             row = self.recording_of(recording.content_hash)
             if row is None:
                 key = "r" + recording.content_hash[:12]
@@ -196,48 +210,41 @@ class Library:
             row.duration, row.flags = recording.duration, list(recording.flags)
             self._session.flush()
             self._put_file(row, file)
-            for part in vectors:
-                self._append(row, part)
+            appended = [self._append(row, part) for part in vectors]
+            row.versions_sought = row.versions_sought and not any(appended)
         return row
 
     def put_file(self, recording: Recording, file: FileState) -> None:
         """Note that a recording lies at a path, whatever lay there before."""
-        with self._transaction():
+        with transaction(self._session):
             self._put_file(recording, file)
 
     def set_missing(self, paths: Iterable[str], missing: bool = True) -> None:
         """Mark files as gone, or as back."""
         known = self.files()
-        with self._transaction():
+        with transaction(self._session):
             for path in paths:
                 known[path].missing = missing
 
     def drop_file(self, path: str) -> None:
         """Forget a path; a recording that lies nowhere else is removed."""
-        with self._transaction():
+        with transaction(self._session):
             self._drop_file(path)
 
     def remove(self, recording: Recording) -> None:
         """Remove a recording; its vectors are no longer found, the files of the user are not touched."""
-        with self._transaction():
+        with transaction(self._session):
             self._session.delete(recording)
+            self.works.drop_empty()
 
     def refresh_store(self, model: Model) -> None:
         """Bring the search cache of a model up to what has been written."""
         self.store(model, self.runs(model))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        try:
-            yield
-            self._session.commit()
-        except BaseException:
-            self._session.rollback()
-            raise
-
     def _put_file(self, recording: Recording, file: FileState) -> None:
         known = self._session.scalar(select(RecordingFile).where(RecordingFile.path == file.path))
         if known is not None and known.recording_id != recording.id:
+            _inherit(recording, known.recording)
             self._drop_file(file.path)
             known = None
         if known is None:
@@ -254,12 +261,14 @@ class Library:
         recording.files.remove(file)
         if not recording.files:
             self._session.delete(recording)
+            self.works.drop_empty()
         self._session.flush()
 
-    def _append(self, recording: Recording, part: Vectors) -> None:
+    def _append(self, recording: Recording, part: Vectors) -> bool:
+        """Write the vectors of a model that a recording lacks; whether it lacked them."""
         row = self._model_row(part.model) or self._new_model(part.model)
         if self._session.get(VectorRun, (recording.id, row.id)) is not None:
-            return
+            return False
         stored = part.model.format.encode(part.values)
         shards = self._shards(row)
         shard = shards[-1] if shards else self._new_shard(row, 0)
@@ -272,6 +281,7 @@ class Library:
             VectorRun(recording_id=recording.id, model_id=row.id, first=first, count=len(stored), hop=part.hop)
         )
         self._session.flush()
+        return True
 
     def _new_model(self, model: Model) -> ModelRow:
         row = ModelRow(
@@ -305,6 +315,12 @@ class Library:
     def _shard_file(self, model: ModelRow, shard: Shard) -> ShardFile:
         format = VectorFormat(model.dimensions, model.dtype, model.scale)
         return ShardFile(self.folder / "vectors" / shard.file, shard.base, shard.rows, format)
+
+
+def _inherit(recording: Recording, former: Recording) -> None:
+    """Put a recording to the work of the one whose file it takes, where it is the same sound with other tags."""
+    if recording.work is None and abs(recording.duration - former.duration) <= _SAME_DURATION_SECONDS:
+        recording.work, recording.work_confirmed = former.work, former.work_confirmed
 
 
 def _make_writable(folder: Path, database: Path) -> None:

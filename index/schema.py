@@ -3,6 +3,8 @@
     recording 1-n recording_file        one content, the paths at which it lies
     recording 1-n vector_run n-1 model  the rows of a model's vector files that belong to a recording
     model     1-n shard                 those files
+    work      1-n recording             what is played, where it is known that several recordings play the same
+    recording n-n recording             `version`: accepted as the same work; `alignment`: their corresponding times
 
 A vector's number counts through all shards of its model; a run is contiguous, so a number becomes
 (recording, time) by bisection over the runs.
@@ -13,14 +15,25 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import JSON, TypeDecorator
 
-__all__ = ["SCHEMA_VERSION", "Base", "ModelRow", "Recording", "RecordingFile", "Shard", "VectorRun"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "AlignmentRow",
+    "Base",
+    "ModelRow",
+    "Recording",
+    "RecordingFile",
+    "Shard",
+    "VectorRun",
+    "VersionRow",
+    "Work",
+]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class FilePath(TypeDecorator[str]):
@@ -42,8 +55,35 @@ class Base(DeclarativeBase):
     """All tables."""
 
 
+class Work(Base):
+    """What several recordings play; `key` is the id that users see, `name` what a user called it, or empty."""
+
+    __tablename__ = "work"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(32), unique=True)
+    name: Mapped[str] = mapped_column(String, default="")
+    recordings: Mapped[list[Recording]] = relationship(back_populates="work", order_by="Recording.id")
+
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    @property
+    def label(self) -> str:
+        """Its name, or its key where it has none."""
+        return self.name or self.key
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether a user said of every recording that it belongs here."""
+        return all(recording.work_confirmed for recording in self.recordings)
+
+
 class Recording(Base):
-    """One recorded sound; `key` is the id that users see, made from the content hash."""
+    """One recorded sound; `key` is the id that users see, made from the content hash.
+
+    `work_confirmed`: a user said that it belongs to its work. `versions_sought`: its versions among the recordings
+    that were there have been sought with its present vectors.
+    """
 
     __tablename__ = "recording"
 
@@ -54,6 +94,10 @@ class Recording(Base):
     artist: Mapped[str] = mapped_column(String, default="")
     duration: Mapped[float]
     flags: Mapped[list[str]] = mapped_column(JSON, default=list)
+    work_id: Mapped[int | None] = mapped_column(ForeignKey("work.id", ondelete="SET NULL"), index=True)
+    work_confirmed: Mapped[bool] = mapped_column(default=False, server_default=text("0"))
+    versions_sought: Mapped[bool] = mapped_column(default=False, server_default=text("0"))
+    work: Mapped[Work | None] = relationship(back_populates="recordings", lazy="joined")
     files: Mapped[list[RecordingFile]] = relationship(
         back_populates="recording", cascade="all, delete-orphan", order_by="RecordingFile.id"
     )
@@ -123,3 +167,33 @@ class VectorRun(Base):
     recording: Mapped[Recording] = relationship(back_populates="runs")
 
     __table_args__ = (Index("vector_run_by_number", "model_id", "first"),)
+
+
+class VersionRow(Base):
+    """A recording that was accepted as a version of the one whose versions were sought, and how probably it is one."""
+
+    __tablename__ = "version"
+
+    recording_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True, index=True)
+    probability: Mapped[float]
+
+
+class AlignmentRow(Base):
+    """How two recordings correspond, as one method found it.
+
+    `segments` lists `[kind, ref start, ref end, other start, other end, points]`, null on a side that has nothing;
+    `points` are the rows of all of them, float32: seconds in both, confidence, interval.
+    """
+
+    __tablename__ = "alignment"
+
+    ref_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True, index=True)
+    method: Mapped[str] = mapped_column(String(64), primary_key=True)
+    accepted: Mapped[bool]
+    confidence: Mapped[float]
+    transposition: Mapped[int]
+    tuning_cents: Mapped[float]
+    segments: Mapped[list[list[Any]]] = mapped_column(JSON)
+    points: Mapped[bytes] = mapped_column(LargeBinary)

@@ -18,6 +18,14 @@ from retrieval.identification import Identifier
 from retrieval.ingest import IngestReport, Watcher, ingest
 from retrieval.matching import Matcher
 from retrieval.plausibility import Plausibility
+from retrieval.work_upkeep import (
+    FALSE_VERSIONS,
+    Progress,
+    SilentProgress,
+    VersionFinder,
+    align_works,
+    update_works,
+)
 
 __all__ = ["TASKS", "TASKS_IN_ANY_KEY", "Collection", "Searcher", "SilentWatcher"]
 
@@ -77,8 +85,11 @@ class Collection:
         exclude: Sequence[str] = (),
         prune: bool = False,
         watcher: Watcher | None = None,
+        works: bool = True,
     ) -> IngestReport:
         """Take in recordings and folders of them; what is known and unchanged costs next to nothing.
+
+        With `works`, what is new is put to the work of its versions and aligned with it, see `group`.
 
         Raises:
             LibraryLocked, LibraryReadOnly, LibraryDamaged: the library cannot be written.
@@ -86,9 +97,43 @@ class Collection:
         self._searchers.clear()
         names = [os.fspath(path) for path in paths]
         with Library(self.folder, write=True) as library:
-            return ingest(
+            report = ingest(
                 library, self.encoder, names, watcher or SilentWatcher(), jobs=jobs, exclude=exclude, prune=prune
             )
+        if works:
+            self.group()
+        return report
+
+    def version_finder(self, library: Library) -> VersionFinder | None:
+        """What finds versions in an open library; None while there is no model of versions."""
+        return None
+
+    def group(
+        self, progress: Progress | None = None, *, max_false_accepts: float = FALSE_VERSIONS, anew: bool = False
+    ) -> int:
+        """Group recordings into works by their versions, and align each work's recordings with its first.
+
+        What users confirmed stays as it is. Nothing is done while there is no model of versions.
+
+        Args:
+            progress: is told how it goes.
+            max_false_accepts: share of recordings that may be accepted as versions by mistake.
+            anew: seek the versions of all recordings, not only of those for which it was not done.
+
+        Returns:
+            how many recordings came to another work, or out of one.
+
+        Raises:
+            LibraryLocked, LibraryReadOnly, LibraryDamaged: the library cannot be written.
+        """
+        told = progress or SilentProgress()
+        with Library(self.folder, write=True) as library:
+            finder = self.version_finder(library)
+            if finder is None:
+                return 0
+            moved = update_works(library, finder, told, max_false_accepts=max_false_accepts, anew=anew)
+            align_works(library, told)
+        return moved
 
     def query(
         self,

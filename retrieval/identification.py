@@ -219,7 +219,7 @@ class Identifier:
             id=recording.key,
             path=recording.path,
             title=recording.title or None,
-            work=None,
+            work=recording.work.label if recording.work else None,
             score=self._calibration.probability(line.evidence),
             accepted=True,
             places=places,

@@ -33,7 +33,7 @@ from retrieval.cli.console import (
     working,
 )
 from retrieval.cli.options import Json, LibraryFolder, Quiet
-from retrieval.cli.sides import Other, Side, read_side, resolve
+from retrieval.cli.sides import Other, Side, kept_alignment, read_side, resolve
 
 if TYPE_CHECKING:
     from alignment.annotations import Annotations
@@ -88,7 +88,6 @@ def align(
 
     Example: incipit align old.flac new.flac --carry labels.txt -o new-labels.txt
     """
-    from alignment.ensemble import Ensemble
     from alignment.errors import AlignmentError
 
     hush_decoders()
@@ -114,13 +113,9 @@ def align(
         require_plot(plot)
     try:
         labels = _labels(carry)
-        reference, sound = read_side(paths[0])
-        ensemble = Ensemble(sound)
-        del sound
+        reference, done = _aligned(paths, others, options, library, quiet)
     except AlignmentError as error:
         return _refuse(ref, error, json)
-    _tell_warnings(reference)
-    done = _align_all(reference, ensemble, list(zip(others, paths[1:], strict=True)), options, quiet)
     document = alignment_document(reference, done, time.monotonic() - started)
     text = _carried(labels, done[0], quiet) if labels else alignment_text(reference, done, document, wanted)
     _write(text, output, document if json else None)
@@ -212,6 +207,22 @@ def _refuse(ref: str, error: Exception, json: bool) -> int:
 
 def _cause(error: Exception) -> str:
     return str(getattr(error, "cause", error))
+
+
+def _aligned(
+    paths: list[str], others: list[str], options: dict[str, Any], library: Path | None, quiet: bool
+) -> tuple[Side, list[Other]]:
+    """The reference and what came of the others; what the library keeps of a pair is not computed again."""
+    from alignment.ensemble import Ensemble
+
+    if len(others) == 1 and not options and (kept := kept_alignment(paths[0], paths[1], library)):
+        _summarise(others[0], kept[1], quiet)
+        return kept[0], [kept[1]]
+    reference, sound = read_side(paths[0])
+    ensemble = Ensemble(sound)
+    del sound
+    _tell_warnings(reference)
+    return reference, _align_all(reference, ensemble, list(zip(others, paths[1:], strict=True)), options, quiet)
 
 
 def _align_all(

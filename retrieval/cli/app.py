@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli import aligning, diagnosis, duplicates, indexing, listing, querying, tempo, training
+from retrieval.cli import aligning, diagnosis, duplicates, indexing, listing, querying, tempo, training, works
 from retrieval.cli.console import warn
 
 __all__ = ["app", "main"]
@@ -34,6 +34,7 @@ app.command("tempo")(tempo.tempo)
 app.command("list")(listing.list_recordings)
 app.command("show")(listing.show)
 app.command("duplicates")(duplicates.duplicates)
+app.add_typer(works.app, name="works")
 app.command("remove")(listing.remove)
 app.add_typer(training.app, name="train")
 app.command("doctor")(diagnosis.doctor)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from retrieval.cli.console import (
     ProgressBar,
+    StageBars,
     absolute,
     clock,
     explain,
@@ -19,6 +20,9 @@ from retrieval.cli.console import (
     warn,
 )
 from retrieval.cli.options import Json, LibraryFolder, Quiet
+
+if TYPE_CHECKING:
+    from retrieval.collection import Collection
 
 __all__ = ["index"]
 
@@ -33,12 +37,16 @@ def index(
         list[str] | None, typer.Option(metavar="GLOB", help="Pass over what matches; repeatable.")
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Forget files that are gone.")] = False,
+    no_works: Annotated[
+        bool, typer.Option("--no-works", help="Do not put new recordings to the works that they are versions of.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
     """Take recordings into the library.
 
-    Only what is new or changed is decoded; interrupt it at any time and run it again to go on.
+    Only what is new or changed is decoded; interrupt it at any time and run it again to go on. New recordings that
+    are versions of others are put to their work and aligned with it, see `incipit works`.
 
     Example: incipit index ~/Music --exclude '*podcast*'
     """
@@ -48,10 +56,13 @@ def index(
     collection = Collection(library_folder(library))
     with ProgressBar("indexing", quiet) as bar:
         try:
-            report = collection.add(*paths, jobs=jobs, exclude=exclude or (), prune=prune, watcher=bar)
+            report = collection.add(*paths, jobs=jobs, exclude=exclude or (), prune=prune, watcher=bar, works=False)
         except KeyboardInterrupt:
-            warn("interrupted; what was finished is in the library, and the same command goes on from there")
-            return 130
+            return _interrupted()
+    try:
+        moved = 0 if no_works else _group(collection, quiet)
+    except KeyboardInterrupt:
+        return _interrupted()
     looked_at = report.added + report.updated + report.unchanged + report.moved + len(report.failed)
     if not looked_at:
         explain(f"incipit: no recordings found in {', '.join(paths)}", quiet)
@@ -68,4 +79,21 @@ def index(
         if report.audio_seconds:
             speed = report.audio_seconds / report.seconds
             explain(f"{clock(report.audio_seconds)} of audio in {clock(report.seconds)}, {speed:.0f}x real time", quiet)
+        if moved:
+            explain(f"{moved} recording{'s' if moved > 1 else ''} sorted into works", quiet)
     return 1 if report.failed else 0
+
+
+def _group(collection: Collection, quiet: bool) -> int:
+    """Group what is new into works; whatever is wrong there, the recordings are in the library."""
+    with StageBars(quiet) as bars:
+        try:
+            return collection.group(bars)
+        except Exception as error:
+            bars.say(f"works are not up to date ({type(error).__name__}: {error})")
+            return 0
+
+
+def _interrupted() -> int:
+    warn("interrupted; what was finished is in the library, and the same command goes on from there")
+    return 130

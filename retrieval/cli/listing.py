@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from index.library import Library
     from index.schema import Recording
 
-__all__ = ["list_recordings", "remove", "show"]
+__all__ = ["find_recordings", "list_recordings", "remove", "show"]
 
 Keys = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as `incipit list` prints them, or paths.")]
 
@@ -44,7 +44,7 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
     from index.library import Library
 
     with Library(library_folder(library)) as opened:
-        found, failed = _find(opened, keys)
+        found, failed = find_recordings(opened, keys)
         for recording in found:
             paths = [{"path": file.path, "missing": file.missing} for file in recording.files]
             document = _document(recording) | {"paths": paths, "content_hash": recording.content_hash}
@@ -67,7 +67,7 @@ def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> i
     folder = library_folder(library)
     Library(folder).close()  # a library that is not there is not made
     with Library(folder, write=True) as opened:
-        found, failed = _find(opened, keys)
+        found, failed = find_recordings(opened, keys)
         for recording in found:
             path = recording.path
             opened.remove(recording)
@@ -76,7 +76,7 @@ def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> i
     return 1 if failed else 0
 
 
-def _find(library: Library, keys: list[str]) -> tuple[list[Recording], bool]:
+def find_recordings(library: Library, keys: list[str]) -> tuple[list[Recording], bool]:
     """The recordings of these ids or paths, each once, and whether one is not there, which is told."""
     found: dict[int, Recording] = {}
     failed = False
@@ -99,7 +99,7 @@ def _document(recording: Recording) -> dict[str, Any]:
         "path": recording.path,
         "title": recording.title or None,
         "artist": recording.artist or None,
-        "work": None,
+        "work": recording.work.label if recording.work else None,
         "duration": round(recording.duration, 3),
         "flags": [*recording.flags, *(["missing"] if missing else [])],
     }

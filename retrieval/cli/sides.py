@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from alignment.audio import Audio
     from alignment.score import Score
     from alignment.segments import Synchronisation
+    from index.library import Library
 
-__all__ = ["Other", "Side", "read_side", "resolve", "score_among"]
+__all__ = ["Other", "Side", "kept_alignment", "read_side", "resolve", "score_among"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,21 @@ def read_side(path: str) -> tuple[Side, Audio]:
     return Side(absolute(path), sound.duration, None, sound.warnings), sound
 
 
+def kept_alignment(ref: str, other: str, library: Path | None) -> tuple[Side, Other] | None:
+    """Two recordings and how they correspond, if the library knows it and their files have not changed."""
+    from index.errors import LibraryError
+    from index.library import Library
+
+    folder = library_folder(library)
+    if not (folder / "library.sqlite").is_file():
+        return None
+    try:
+        with Library(folder) as opened:
+            return _kept_alignment(opened, absolute(ref), absolute(other))
+    except LibraryError:
+        return None
+
+
 def score_among(reference: Side, others: list[Other]) -> tuple[Score | None, int | None]:
     """The score that measures are counted in, the reference or the first other that is one, and which other."""
     if reference.score is not None:
@@ -80,6 +96,20 @@ def score_among(reference: Side, others: list[Other]) -> tuple[Score | None, int
         if other.side is not None and other.side.score is not None:
             return other.side.score, number
     return None, None
+
+
+def _kept_alignment(library: Library, ref: str, other: str) -> tuple[Side, Other] | None:
+    from retrieval.kept_alignment import alignment_method, from_kept
+    from retrieval.work_upkeep import is_unchanged
+
+    one, two = library.recording_at(ref), library.recording_at(other)
+    files = {file.path: file for recording in (one, two) if recording for file in recording.files}
+    if one is None or two is None or not (is_unchanged(files[ref]) and is_unchanged(files[other])):
+        return None
+    kept = library.alignments.get(one, two, alignment_method())
+    if kept is None:
+        return None
+    return Side(ref, one.duration), Other(other, Side(other, two.duration), from_kept(kept))
 
 
 def _path_of(key: str, folder: Path) -> str | None:
