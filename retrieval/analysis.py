@@ -1,4 +1,4 @@
-"""What is computed of a recording when it is taken into a library: fingerprint, compact chroma, sonority."""
+"""What is computed of a recording when it is taken into a library: what it is found, matched and compared by."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
-from alignment.features import chroma, estimate_tuning
+from alignment.features import estimate_tuning, log_frequency_spectrogram
+from alignment.features.chroma import PITCHES, fold_to_chroma, normalise_columns
 from index.library import NewRecording
 from index.runs import Model, Vectors
 from index.shards import VectorFormat
-from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.sonority import SONORITY, SONORITY_RATE, sonority
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS
+from retrieval.embedding.version_patches import spectrogram_of_pitches
+from retrieval.encoders import Encoders
 from retrieval.fingerprint import RECORDING_HOP_SECONDS, fingerprint
 
 __all__ = ["CHROMA", "KEPT", "Analysis", "analyse", "hash_file"]
@@ -29,7 +32,7 @@ CHROMA = Model(
 """Chroma ten times a second, kept so that matching never has to decode a file again."""
 
 KEPT = (CHROMA, SONORITY)
-"""What is kept beside the fingerprint."""
+"""What is kept beside the vectors of trained models."""
 
 _SHORT_SECONDS = 1.0
 
@@ -43,14 +46,14 @@ class Analysis:
     warnings: tuple[str, ...]
 
 
-def analyse(path: str, content_hash: str, encoder: Encoder) -> Analysis:
+def analyse(path: str, content_hash: str, encoders: Encoders) -> Analysis:
     """Decode a file and compute all that the library keeps of it.
 
     Raises:
         AudioError: it cannot be decoded.
     """
     audio = read_audio(path)
-    prints = fingerprint(audio, encoder)
+    prints = fingerprint(audio, encoders.fingerprint)
     flags = []
     if audio.duration < _SHORT_SECONDS:
         flags.append("short")
@@ -66,20 +69,27 @@ def analyse(path: str, content_hash: str, encoder: Encoder) -> Analysis:
         artist=audio.tags.artist,
         flags=tuple(flags),
     )
-    identifying = Vectors(encoder.model, found, RECORDING_HOP_SECONDS)
-    return Analysis(recording, (identifying, *_harmony(audio, silent=not len(found))), audio.warnings)
+    identifying = Vectors(encoders.fingerprint.model, found, RECORDING_HOP_SECONDS)
+    return Analysis(recording, (identifying, *_harmony(audio, encoders, silent=not len(found))), audio.warnings)
 
 
-def _harmony(audio: Audio, *, silent: bool) -> tuple[Vectors, Vectors]:
-    """Chroma and sonority; of silence none."""
-    hop = _CHROMA_HOP / ANALYSIS_RATE
+def _harmony(audio: Audio, encoders: Encoders, *, silent: bool) -> tuple[Vectors, ...]:
+    """Chroma, sonority, and what versions are found by; of silence none."""
+    versions = encoders.versions
+    hops = (
+        (CHROMA, _CHROMA_HOP / ANALYSIS_RATE),
+        (SONORITY, 1.0 / SONORITY_RATE),
+        (versions.local, LOCAL_HOP_SECONDS),
+        (versions.segments, SEGMENT_HOP_SECONDS),
+    )
     if silent:
-        none = np.zeros((0, CHROMA.format.dimensions), np.float32)
-        return Vectors(CHROMA, none, hop), Vectors(SONORITY, none, 1.0 / SONORITY_RATE)
+        return tuple(Vectors(model, np.zeros((0, model.format.dimensions), np.float32), hop) for model, hop in hops)
     tuning = estimate_tuning(audio.samples, audio.rate)
-    pitch_classes = np.ascontiguousarray(chroma(audio.samples, audio.rate, tuning, _CHROMA_HOP).T)
+    pitches = log_frequency_spectrogram(audio.samples, audio.rate, PITCHES, tuning, _CHROMA_HOP)
+    pitch_classes = np.ascontiguousarray(normalise_columns(fold_to_chroma(pitches, round(PITCHES.lowest))).T)
     sounding = sonority(audio.samples, audio.rate, tuning)
-    return Vectors(CHROMA, pitch_classes, hop), Vectors(SONORITY, sounding, 1.0 / SONORITY_RATE)
+    kept = (pitch_classes, sounding, *versions.encode(spectrogram_of_pitches(pitches)))
+    return tuple(Vectors(model, values, hop) for (model, hop), values in zip(hops, kept, strict=True))
 
 
 def hash_file(path: str) -> str:

@@ -10,19 +10,21 @@ from typing import Protocol, TypeVar, cast
 from alignment.audio import Audio, read_audio
 from index.library import Library
 from index.schema import Recording
+from retrieval.analysis import hash_file
 from retrieval.calibration import Calibration
-from retrieval.embedding.encoder import Encoder
+from retrieval.encoders import Encoders
 from retrieval.errors import QueryError
 from retrieval.hits import Hit, Wanted
 from retrieval.identification import Identifier
 from retrieval.ingest import IngestReport, Watcher, ingest
 from retrieval.matching import Matcher
 from retrieval.plausibility import Plausibility
+from retrieval.version_calibration import VersionCalibration
+from retrieval.version_search import VersionSearch
 from retrieval.work_upkeep import (
     FALSE_VERSIONS,
     Progress,
     SilentProgress,
-    VersionFinder,
     align_works,
     update_works,
 )
@@ -62,20 +64,20 @@ class Collection:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self._encoder: Encoder | None = None
+        self._encoders: Encoders | None = None
         self._searchers: dict[type, object] = {}
         self._seen: tuple[int, int] | None = None
 
     @property
-    def encoder(self) -> Encoder:
-        """The fingerprint encoder, loaded when first wanted."""
-        if self._encoder is None:
-            self._encoder = Encoder()
-        return self._encoder
+    def encoders(self) -> Encoders:
+        """The trained models, loaded when first wanted."""
+        if self._encoders is None:
+            self._encoders = Encoders()
+        return self._encoders
 
-    @encoder.setter
-    def encoder(self, encoder: Encoder) -> None:
-        self._encoder = encoder
+    @encoders.setter
+    def encoders(self, encoders: Encoders) -> None:
+        self._encoders = encoders
         self._searchers.clear()
 
     def add(
@@ -98,22 +100,18 @@ class Collection:
         names = [os.fspath(path) for path in paths]
         with Library(self.folder, write=True) as library:
             report = ingest(
-                library, self.encoder, names, watcher or SilentWatcher(), jobs=jobs, exclude=exclude, prune=prune
+                library, self.encoders, names, watcher or SilentWatcher(), jobs=jobs, exclude=exclude, prune=prune
             )
         if works:
             self.group()
         return report
-
-    def version_finder(self, library: Library) -> VersionFinder | None:
-        """What finds versions in an open library; None while there is no model of versions."""
-        return None
 
     def group(
         self, progress: Progress | None = None, *, max_false_accepts: float = FALSE_VERSIONS, anew: bool = False
     ) -> int:
         """Group recordings into works by their versions, and align each work's recordings with its first.
 
-        What users confirmed stays as it is. Nothing is done while there is no model of versions.
+        What users confirmed stays as it is.
 
         Args:
             progress: is told how it goes.
@@ -128,9 +126,7 @@ class Collection:
         """
         told = progress or SilentProgress()
         with Library(self.folder, write=True) as library:
-            finder = self.version_finder(library)
-            if finder is None:
-                return 0
+            finder = VersionSearch(library, self.encoders.versions, VersionCalibration.load())
             moved = update_works(library, finder, told, max_false_accepts=max_false_accepts, anew=anew)
             align_works(library, told)
         return moved
@@ -144,7 +140,7 @@ class Collection:
         max_false_accepts: float = 0.01,
         any_key: bool = False,
     ) -> list[Hit]:
-        """Find what a clip is (`identify`), or where what is played in it is played (`match`).
+        """Find what a clip is (`identify`), where it is played (`match`), or other recordings of the work (`versions`).
 
         Args:
             clip: an audio file.
@@ -158,7 +154,8 @@ class Collection:
             LibraryMissing, LibraryDamaged, ModelMissing: the library cannot be searched.
             QueryError: there is no such task, or it knows no other keys.
         """
-        return self.ask(read_audio(clip), task, Wanted(top, max_false_accepts, any_key))
+        wanted = Wanted(top, max_false_accepts, any_key, hash_file(os.fspath(clip)))
+        return self.ask(read_audio(clip), task, wanted)
 
     def ask(self, clip: Audio, task: str, wanted: Wanted) -> list[Hit]:
         """As `query`, of sound that has been read.
@@ -190,11 +187,20 @@ class Collection:
 
     def identifier(self) -> Identifier:
         """The identifier over the library as it is; made anew when the library has been written."""
-        return self._current(Identifier, lambda: Identifier(Library(self.folder), self.encoder, Calibration.load()))
+        return self._current(
+            Identifier, lambda: Identifier(Library(self.folder), self.encoders.fingerprint, Calibration.load())
+        )
 
     def matcher(self) -> Matcher:
         """The matcher over the library as it is; made anew when the library has been written."""
         return self._current(Matcher, lambda: Matcher(Library(self.folder), Plausibility.load()))
+
+    def version_search(self) -> VersionSearch:
+        """The search for versions in the library as it is; made anew when the library has been written."""
+        return self._current(
+            VersionSearch,
+            lambda: VersionSearch(Library(self.folder), self.encoders.versions, VersionCalibration.load()),
+        )
 
     def _current(self, kind: type[_Kind], make: Callable[[], _Kind]) -> _Kind:
         database = self.folder / "library.sqlite"
@@ -210,6 +216,7 @@ class Collection:
 TASKS: dict[str, Callable[[Collection], Searcher]] = {
     "identify": Collection.identifier,
     "match": Collection.matcher,
+    "versions": Collection.version_search,
 }
 """What can be asked of a clip, and what answers it."""
 

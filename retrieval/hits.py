@@ -36,11 +36,13 @@ class Wanted:
         top: at most so many hits.
         max_false_accepts: share of clips that are not in the library of which any hit may be accepted.
         any_key: look for the clip in other keys, too, where the task can.
+        content_hash: of the file asked for, if it is one; a recording is no version of itself.
     """
 
     top: int = 10
     max_false_accepts: float = 0.01
     any_key: bool = False
+    content_hash: str = ""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from index.library import FileState, Library
 from index.schema import RecordingFile
 from retrieval.analysis import KEPT, Analysis, analyse, hash_file
 from retrieval.discovery import Discovered, discover
-from retrieval.embedding.encoder import Encoder
+from retrieval.encoders import Encoders
 
 __all__ = ["IngestReport", "Watcher", "ingest"]
 
@@ -76,8 +76,8 @@ class _Result:
 class _Worker:
     """Hashes and analyses files; each content once."""
 
-    def __init__(self, encoder: Encoder, complete: set[str]) -> None:
-        self._encoder = encoder
+    def __init__(self, encoders: Encoders, complete: set[str]) -> None:
+        self._encoders = encoders
         self._claimed = complete
         self._lock = threading.Lock()
         self.stopped = threading.Event()
@@ -91,13 +91,13 @@ class _Worker:
         with self._lock:
             known = content_hash in self._claimed
             self._claimed.add(content_hash)
-        analysis = None if known else analyse(path, content_hash, self._encoder)
+        analysis = None if known else analyse(path, content_hash, self._encoders)
         return _Result(FileState(path, state.st_size, state.st_mtime_ns), content_hash, analysis)
 
 
 def ingest(
     library: Library,
-    encoder: Encoder,
+    encoders: Encoders,
     paths: Sequence[str],
     watcher: Watcher,
     *,
@@ -109,7 +109,7 @@ def ingest(
 
     Args:
         library: open for writing.
-        encoder: of the fingerprint model.
+        encoders: the trained models.
         paths: files and folders.
         watcher: is told how it goes.
         jobs: worker threads; as many as there are cores when None.
@@ -120,7 +120,7 @@ def ingest(
     found = discover(paths, exclude)
     report = IngestReport(skipped=found.skipped, failed=list(found.absent.items()))
     known = library.files()
-    models = (encoder.model, *KEPT)
+    models = (*encoders.models, *KEPT)
     pending = library.pending(models)
     lacking = {recording.content_hash for recording in pending}
     stale = {path for recording in pending if (path := _present_path(recording.files))}
@@ -129,7 +129,7 @@ def ingest(
     for path, cause in found.absent.items():
         watcher.finished(path, cause, ())
     complete = {recording.content_hash for recording in library.recordings()} - lacking
-    worker = _Worker(encoder, complete)
+    worker = _Worker(encoders, complete)
     later: list[_Result] = []
     for path, future in _run(worker, todo, jobs or os.cpu_count() or 1):
         settled = _settle(library, path, future, report, known, lacking)
@@ -140,7 +140,8 @@ def ingest(
     for result in later:
         watcher.finished(result.file.path, _take_known(library, result, report, known), ())
     _note_missing(library, found, report, prune)
-    library.refresh_store(encoder.model)
+    for model in encoders.searched:
+        library.refresh_store(model)
     report.seconds = time.monotonic() - started
     return report
 

@@ -146,7 +146,7 @@ class Matcher:
                     id=recording.key,
                     path=recording.path,
                     title=recording.title or None,
-                    work=None,
+                    work=recording.work.label if recording.work else None,
                     score=self._plausibility.probability(occurrence.likeness),
                     accepted=logit >= threshold,
                     places=(Place(occurrence.start, end, 0.0, passage.seconds),),

@@ -1,7 +1,6 @@
 """From how alike two recordings are to the probability that they are of one work, and to a threshold.
 
-What counts is the score of the best chain of corresponding parts beside what unrelated music of such lengths
-reaches by chance.
+What counts is how much corresponds, how alike it is, and how much more alike than the rest of both.
 
 The numbers lie beside the model and are set by `scripts/calibrate_versions.py` on works that it was not trained on:
 a logistic regression for the probability, and for the threshold the tail of the best logits that queries reach in a
@@ -15,6 +14,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from retrieval.embedding.version_encoder import VERSION_MODEL_PATH
 from retrieval.errors import ModelError
 
@@ -22,7 +23,7 @@ __all__ = ["TAIL", "VERSION_CALIBRATION_PATH", "VersionCalibration", "VersionEvi
 
 VERSION_CALIBRATION_PATH = VERSION_MODEL_PATH.with_name("versions.calibration.json")
 TAIL = 0.1
-"""Share of the outsiders that the tail describes."""
+"""Share of the outsiders that the tails describe."""
 
 
 @dataclass(frozen=True)
@@ -30,33 +31,52 @@ class VersionEvidence:
     """What speaks for a query and a recording being of one work.
 
     Attributes:
-        gain: score of the best chain of corresponding parts.
-        query: local vectors of the query.
-        reference: local vectors of the recording.
+        matched: pairs of local vectors on the paths of the best chain.
+        similarity: mean over these pairs.
+        surroundings: mean over these pairs of how alike each is to the whole of the other side, the greater of both:
+            drones and loops are alike wherever they are laid together.
+        paths: of the chain.
+        query, reference: local vectors of the query and of the recording.
     """
 
-    gain: float
+    matched: int
+    similarity: float
+    surroundings: float
+    paths: int
     query: int
     reference: int
 
     def regressors(self) -> tuple[float, ...]:
         """What the logistic regression weighs."""
-        lengths = math.log2(max(self.query, 1)), math.log2(max(self.reference, 1))
-        return 1.0, *lengths, math.sqrt(self.gain), self.gain / math.sqrt(max(self.query, 1))
+        share = self.matched / max(min(self.query, self.reference), 1)
+        weight = math.sqrt(self.matched)
+        return (
+            1.0,
+            math.log2(max(self.query, 1)),
+            math.log2(max(self.reference, 1)),
+            math.log2(1.0 + self.matched),
+            math.log2(1.0 + self.paths),
+            share,
+            self.similarity,
+            self.surroundings,
+            weight * self.similarity,
+            weight * self.surroundings,
+        )
 
 
 @dataclass(frozen=True)
 class VersionCalibration:
-    """Weights of the logistic regression and the outsiders' tail.
+    """Weights of the logistic regression and the outsiders' tails.
 
     Attributes:
         weights: of the regressors.
-        tail: the logit that a tenth of the outsiders exceed, and the mean excess of that tenth, taken as exponential.
+        tails: the outsiders' tail by length of the query, from short to long: log2 of its local vectors, the logit
+            that a tenth of the outsiders exceed, and the mean excess of that tenth, taken as exponential.
         recordings: size of the library in which that was measured.
     """
 
     weights: tuple[float, ...]
-    tail: tuple[float, float]
+    tails: tuple[tuple[float, float, float], ...]
     recordings: int
 
     @classmethod
@@ -79,12 +99,12 @@ class VersionCalibration:
         """That the two are of one work."""
         return 1.0 / (1.0 + math.exp(-min(max(self.logit(evidence), -50.0), 50.0)))
 
-    def threshold(self, max_false_accepts: float, recordings: int) -> float:
-        """Logit that outsiders exceed at this rate in a library of so many recordings.
+    def threshold(self, max_false_accepts: float, recordings: int, query: int) -> float:
+        """Logit that outsiders of so many local vectors exceed at this rate in a library of so many recordings.
 
         Each recording is a chance to be mistaken, so the rate is shared among them; in libraries smaller than the one
         measured the threshold stays as it is.
         """
         share = max_false_accepts * min(1.0, self.recordings / max(recordings, 1))
-        start, scale = self.tail
-        return start + scale * math.log(TAIL / max(share, 1e-12))
+        levels = [start + scale * math.log(TAIL / max(share, 1e-12)) for _, start, scale in self.tails]
+        return float(np.interp(math.log2(max(query, 1)), [octaves for octaves, _, _ in self.tails], levels))

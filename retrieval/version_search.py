@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,16 +25,18 @@ from index.schema import Recording
 from index.store import VectorStore
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder, rolled
 from retrieval.embedding.version_patches import version_spectrogram
-from retrieval.hits import Hit, Place
+from retrieval.hits import Hit, Place, Wanted
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
 
-__all__ = ["Likeness", "VersionQuery", "VersionSearch", "likely_keys", "likeness_of", "matched_places"]
+__all__ = ["Likeness", "VersionQuery", "VersionSearch", "likely_keys", "likeness_of"]
 
 _NEIGHBOURS = 200
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 60, 500
 _SHARE_OF_LIBRARY = 0.05
 _KEYS = 3
-_LEVEL = 0.5
+_LEVEL = np.float32(0.5)
+"""Similarity of local vectors above which a pair of moments speaks for a path."""
+
 _JUMP = 2.0
 _SHORTEST_SECONDS = 5.0
 _FIRST_CENTRE = 0.25
@@ -68,26 +70,46 @@ class Likeness(NamedTuple):
     """What a query and a recording have in common.
 
     Attributes:
-        gain: score of the best chain of corresponding parts.
         semitones: by which the query is taken higher.
-        evidence: the gain and the lengths it was reached with.
+        places: the corresponding parts, those that say most first.
+        evidence: what they are worth.
     """
 
-    gain: float
     semitones: int
+    places: tuple[Place, ...]
     evidence: VersionEvidence
 
 
-def likeness_of(query: Vectors, reference: Vectors, keys: list[int]) -> Likeness:
-    """The greatest likeness in some keys, given as semitones by which the query is taken higher.
+def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Likeness:
+    """The greatest likeness in some keys.
 
     Args:
-        query, reference: local vectors.
-        keys: at least one.
+        query: what is asked for.
+        reference: local vectors of a recording.
+        keys: semitones by which the query is taken higher, at least one.
     """
-    found = [(chain_score(_gains(query, reference, semitones), _JUMP), semitones) for semitones in keys]
-    gain, semitones = max(found)
-    return Likeness(gain, semitones, VersionEvidence(gain, len(query), len(reference)))
+    alike = {semitones: rolled(query.local, semitones) @ reference.T for semitones in keys}
+    semitones = max(keys, key=lambda key: chain_score(alike[key] - _LEVEL, _JUMP))
+    similarities = alike[semitones]
+    paths = best_chain(similarities - _LEVEL, _JUMP).paths
+    cells = np.concatenate([np.zeros((0, 2), np.int64), *paths])
+    rows, columns = cells[:, 0], cells[:, 1]
+    around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
+    evidence = VersionEvidence(
+        matched=len(cells),
+        similarity=float(similarities[rows, columns].mean()) if len(cells) else 0.0,
+        surroundings=float(around.mean()) if len(cells) else 0.0,
+        paths=len(paths),
+        query=len(query.local),
+        reference=len(reference),
+    )
+    weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
+    return Likeness(semitones, tuple(_place(path) for path in weighed), evidence)
+
+
+def _place(path: NDArray[np.int64]) -> Place:
+    first, last = (_FIRST_CENTRE + LOCAL_HOP_SECONDS * path[end] for end in (0, -1))
+    return Place(float(first[1]), float(last[1]), float(first[0]), float(last[0]))
 
 
 def likely_keys(query: Vectors, reference: Vectors) -> list[int]:
@@ -96,20 +118,12 @@ def likely_keys(query: Vectors, reference: Vectors) -> list[int]:
     return [int(key) for key in np.argsort(alike)[: -_KEYS - 1 : -1]]
 
 
-def matched_places(query: Vectors, reference: Vectors, semitones: int) -> tuple[Place, ...]:
-    """The corresponding parts in one key, those that say most first."""
-    gains = _gains(query, reference, semitones)
-    weighed = []
-    for path in best_chain(gains, _JUMP).paths:
-        first, last = (_FIRST_CENTRE + LOCAL_HOP_SECONDS * path[end] for end in (0, -1))
-        place = Place(float(first[1]), float(last[1]), float(first[0]), float(last[0]))
-        weighed.append((float(gains[path[:, 0], path[:, 1]].sum()), place))
-    return tuple(place for _, place in sorted(weighed, key=lambda item: -item[0]))
-
-
-def _gains(query: Vectors, reference: Vectors, semitones: int) -> Vectors:
-    """What pairs of moments add to a path: similarity above a level, shape `(query, reference)`."""
-    return np.asarray(rolled(query, semitones) @ reference.T - np.float32(_LEVEL), np.float32)
+def _by_work(found: Iterable[tuple[Recording, Likeness]]) -> list[tuple[Recording, Likeness]]:
+    """Recordings of one work together, works in the order of their first."""
+    works: dict[int, list[tuple[Recording, Likeness]]] = {}
+    for recording, likeness in found:
+        works.setdefault(recording.work_id or -recording.id, []).append((recording, likeness))
+    return [item for items in works.values() for item in items]
 
 
 class VersionSearch:
@@ -130,27 +144,23 @@ class VersionSearch:
         self._store: VectorStore = library.store(encoder.segments, self._segments)
         self._position = {int(number): position for position, number in enumerate(self._local.recordings)}
 
-    def find(self, clip: Audio, *, top: int, max_false_accepts: float, other_than: str = "") -> list[Hit]:
+    def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The recordings most likely of the same work, accepted or not; none for silence or less than 5 s.
 
         Args:
             clip: a passage or a whole recording.
-            top: how many at most.
-            max_false_accepts: share of queries without a version in the library for which one may be accepted.
-            other_than: content hash of a recording that is left out, the query itself.
+            wanted: how many at most; share of queries without a version in the library for which one may be
+                accepted; and the content hash of the query, which is not its own version.
         """
         if clip.duration < _SHORTEST_SECONDS or not clip.samples.any():
             return []
         query = VersionQuery.of(clip, self._encoder)
-        itself = self._library.recording_of(other_than) if other_than else None
-        hits: list[Hit] = []
-        for recording, likeness in self._found(query, itself.id if itself else -1):
-            if len(hits) == top:
-                break
-            places = matched_places(query.local, self._vectors(recording.id), likeness.semitones)
-            if places:
-                hits.append(self._hit(len(hits) + 1, recording, likeness, places, max_false_accepts))
-        return hits
+        itself = self._library.recording_of(wanted.content_hash) if wanted.content_hash else None
+        found = _by_work(self._found(query, itself.id if itself else -1))
+        return [
+            self._hit(rank, recording, likeness, wanted.max_false_accepts)
+            for rank, (recording, likeness) in enumerate(found[: wanted.top], 1)
+        ]
 
     def versions_of(self, recording: Recording, max_false_accepts: float) -> list[tuple[Recording, float]]:
         """Other recordings of the library accepted as versions of one, each with its probability, surest first."""
@@ -165,7 +175,7 @@ class VersionSearch:
         ]
 
     def _accepts(self, likeness: Likeness, max_false_accepts: float) -> bool:
-        threshold = self._calibration.threshold(max_false_accepts, len(self._segments))
+        threshold = self._calibration.threshold(max_false_accepts, len(self._segments), likeness.evidence.query)
         return self._calibration.logit(likeness.evidence) >= threshold
 
     def _vectors(self, number: int) -> Vectors:
@@ -174,12 +184,12 @@ class VersionSearch:
     def _found(self, query: VersionQuery, other_than: int) -> Iterator[tuple[Recording, Likeness]]:
         """Recordings of the shortlist that have anything in common with the query, most alike first."""
         alike = {
-            number: likeness_of(query.local, self._vectors(number), keys)
+            number: likeness_of(query, self._vectors(number), keys)
             for number, keys in self._shortlist(query, other_than)
         }
         recordings = self._library.recordings_by_id(alike)
         for number in sorted(alike, key=lambda number: -self._calibration.logit(alike[number].evidence)):
-            if number in recordings and alike[number].gain > 0.0:
+            if number in recordings and alike[number].places:
                 yield recordings[number], alike[number]
 
     def _shortlist(self, query: VersionQuery, other_than: int) -> list[tuple[int, list[int]]]:
@@ -206,20 +216,18 @@ class VersionSearch:
         wanted = min(max(_FEWEST_CANDIDATES, int(_SHARE_OF_LIBRARY * len(self._segments))), _MOST_CANDIDATES)
         return [(number, [key for _, key in sorted(keys[number])[: -_KEYS - 1 : -1]]) for number in ranked[:wanted]]
 
-    def _hit(
-        self, rank: int, recording: Recording, likeness: Likeness, places: tuple[Place, ...], max_false_accepts: float
-    ) -> Hit:
-        best = places[0]
+    def _hit(self, rank: int, recording: Recording, likeness: Likeness, max_false_accepts: float) -> Hit:
+        best = likeness.places[0]
         passed = best.query_end - best.query_start
         return Hit(
             rank=rank,
             id=recording.key,
             path=recording.path,
             title=recording.title or None,
-            work=None,
+            work=recording.work.label if recording.work else None,
             score=self._calibration.probability(likeness.evidence),
             accepted=self._accepts(likeness, max_false_accepts),
-            places=places,
+            places=likeness.places,
             transposition=(5 - likeness.semitones) % 12 - 5,
             tempo_ratio=round((best.end - best.start) / passed, 4) if passed else None,
         )

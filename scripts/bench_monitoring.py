@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from alignment.audio import ANALYSIS_RATE, AUDIO_SUFFIXES, read_audio
 from retrieval.collection import Collection
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
+from retrieval.encoders import Encoders
 from retrieval.monitoring import Detection, Monitor
 
 KINDS = ("as it is", "as it is", "as it is", "another speed", "noise at 5 dB", "jingle", "unknown", "silence")
@@ -67,7 +68,7 @@ def main() -> None:
     print(", ".join(f"{name} {version(name)}" for name in ("numpy", "onnxruntime")))
     with tempfile.TemporaryDirectory() as folder:
         collection = Collection(folder)
-        collection.encoder = Encoder(arguments.model)
+        collection.encoders = Encoders(Encoder(arguments.model))
         collection.add(*known)
         monitor = Monitor(collection.identifier(), 0.01)
         played: list[Played] = []

@@ -127,7 +127,7 @@ def _real_vectors(source: Path, folder: Path) -> Floats:
         Collection(place).add(source)
     try:
         with Library(place) as library:
-            runs = library.runs(Collection(place).encoder.model)
+            runs = library.runs(Collection(place).encoders.fingerprint.model)
             vectors = [runs.vectors(position) for position in range(len(runs))]
     except LibraryError as error:
         raise SystemExit(str(error)) from error

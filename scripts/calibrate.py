@@ -36,6 +36,7 @@ from retrieval.calibration import TAIL, Calibration, Evidence
 from retrieval.collection import Collection
 from retrieval.embedding.degradation import babble, coloured_noise, degraded
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
+from retrieval.encoders import Encoders
 from retrieval.fingerprint import Windows
 from retrieval.identification import Identifier
 from retrieval.lines import Line
@@ -91,10 +92,10 @@ def measure(
     """Ask a library for clips that it holds and clips that it does not; gives samples and the library's size."""
     with tempfile.TemporaryDirectory() as folder:
         collection = Collection(folder)
-        collection.encoder = Encoder(arguments.model)
+        collection.encoders = Encoders(Encoder(arguments.model))
         collection.add(*library, jobs=arguments.jobs)
         with Library(folder) as opened:
-            size = int(opened.runs(collection.encoder.model).count.sum())
+            size = int(opened.runs(collection.encoders.fingerprint.model).count.sum())
         asked = [(path, held, arguments) for held, paths in ((True, inside), (False, outside)) for path in paths]
         context = multiprocessing.get_context("spawn")
         initial = (folder, arguments.model, outside, data / "noise" / "train")

@@ -93,7 +93,7 @@ def test_patches_do_not_depend_on_gain_or_place(music):
 
 def test_vectors_have_unit_length_and_silence_none(collection, music):
     samples = np.concatenate([cut(music.recorded[0].path, 5, 3), np.zeros(3 * RATE, np.float32)])
-    prints = Windows(Audio(samples), collection.encoder).embed(5)
+    prints = Windows(Audio(samples), collection.encoders.fingerprint).embed(5)
     lengths = np.linalg.norm(prints.vectors, axis=1)
     assert np.allclose(lengths[prints.audible], 1, atol=1e-4)
     assert not lengths[~prints.audible].any()

@@ -12,6 +12,8 @@ from retrieval.cli.console import json_line, library_folder, line
 from retrieval.cli.options import Json, LibraryFolder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from index.runs import Model
 
 __all__ = ["doctor"]
@@ -25,9 +27,9 @@ def doctor(library: LibraryFolder = None, json: Json = False) -> int:
     Example: incipit doctor
     """
     from index.errors import LibraryError
-    from retrieval.embedding.encoder import Encoder
+    from retrieval.encoders import Encoders
 
-    model = Encoder().model
+    models = Encoders().models
     document: dict[str, Any] = {
         "incipit": metadata.version("incipit-music"),
         "python": platform.python_version(),
@@ -35,15 +37,14 @@ def doctor(library: LibraryFolder = None, json: Json = False) -> int:
         "numpy": metadata.version("numpy"),
         "decoders": _decoders(),
         **_search(),
-        "model": f"{model.name} {model.hash[:12]}",
-        "dimensions": model.format.dimensions,
+        "models": [f"{model.name} {model.hash[:12]}" for model in models],
     }
     folder = library_folder(library)
     problems: list[str] = document.pop("problems")
     document["library"] = str(folder.absolute())
     if (folder / "library.sqlite").is_file():
         try:
-            state, damage = _library(folder, model)
+            state, damage = _library(folder, models)
             document |= state
             problems += damage
         except LibraryError as error:
@@ -98,7 +99,7 @@ def _search() -> dict[str, Any]:
     }
 
 
-def _library(folder: Path, model: Model) -> tuple[dict[str, Any], list[str]]:
+def _library(folder: Path, models: Sequence[Model]) -> tuple[dict[str, Any], list[str]]:
     from index.errors import ModelMissing
     from index.library import Library
     from retrieval.analysis import KEPT
@@ -106,14 +107,14 @@ def _library(folder: Path, model: Model) -> tuple[dict[str, Any], list[str]]:
     with Library(folder) as opened:
         files = opened.files().values()
         try:
-            vectors = int(opened.runs(model).count.sum())
+            vectors = int(opened.runs(models[0]).count.sum())
         except ModelMissing:
             vectors = 0
         state = {
             "recordings": len(opened),
             "files": len(files),
             "missing": sum(file.missing for file in files),
-            "pending": len(opened.pending((model, *KEPT))),
+            "pending": len(opened.pending((*models, *KEPT))),
             "vectors": vectors,
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }

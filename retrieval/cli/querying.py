@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +30,7 @@ class Task(StrEnum):
 
     identify = "identify"
     match = "match"
+    versions = "versions"
 
 
 def query(
@@ -36,7 +38,10 @@ def query(
     library: LibraryFolder = None,
     task: Annotated[
         Task,
-        typer.Option(help="identify: which recording is the clip from. match: where is it played, by anybody."),
+        typer.Option(
+            help="identify: which recording is it from. match: where is it played, by anybody. "
+            "versions: which recordings are of the same work."
+        ),
     ] = Task.identify,
     top: Annotated[int, typer.Option("--top", min=1, help="Show at most so many hits.")] = 10,
     max_false_accepts: Annotated[
@@ -53,11 +58,13 @@ def query(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Find which recording of the library a clip is from, and where in it; or every place where it is played.
+    """Find which recording of the library a clip is from; or where it is played; or other versions of the work.
 
     Example: incipit query clip.wav --json | jq .hits[0].path
 
     Example: incipit query passage.wav --task match --any-key --top 20
+
+    Example: incipit query cover.mp3 --task versions
 
     Example: incipit query --monitor radio.flac
     """
@@ -107,7 +114,7 @@ def _query(
             json_line(_document(clip, task.value, audio.duration, seconds, hits))
         else:
             accepted = [hit for hit in hits if hit.accepted]
-            _print(clip, audio, accepted, several=len(clips) > 1, quiet=quiet, ends=task is Task.match)
+            _print(clip, audio, accepted, several=len(clips) > 1, quiet=quiet, ends=task is not Task.identify)
     if failed:
         return 1
     return 0 if found else 3
@@ -115,11 +122,12 @@ def _query(
 
 def _ask(collection: Collection, clip: str, task: Task, wanted: Wanted) -> tuple[list[Hit], Audio]:
     from alignment.audio import read_audio
+    from retrieval.analysis import hash_file
 
     audio = read_audio(clip)
     for text in audio.warnings:
         warn(f"{clip}: warning: {text}")
-    return collection.ask(audio, task.value, wanted), audio
+    return collection.ask(audio, task.value, replace(wanted, content_hash=hash_file(clip))), audio
 
 
 def _document(clip: str, task: str, duration: float, seconds: float, hits: list[Hit]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ __all__ = [
     "SEMITONES",
     "compressed",
     "halved",
+    "spectrogram_of_pitches",
     "version_parameters",
     "version_spectrogram",
 ]
@@ -44,7 +45,12 @@ def version_spectrogram(samples: NDArray[np.float32], rate: int, tuning: float) 
         rate: samples a second.
         tuning: cents above A4 = 440 Hz.
     """
-    return compressed(halved(log_frequency_spectrogram(samples, rate, PITCHES, tuning, _HALF_HOP)))
+    return spectrogram_of_pitches(log_frequency_spectrogram(samples, rate, PITCHES, tuning, _HALF_HOP))
+
+
+def spectrogram_of_pitches(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same, of the semitone magnitudes `PITCHES` ten times a second."""
+    return compressed(halved(magnitudes))
 
 
 def halved(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,12 +78,3 @@ def version_parameters() -> dict[str, float]:
         "floor": _FLOOR,
         "scale": _SCALE,
     }
-
-
-def stretched(spectrogram: NDArray[np.float32], tempo: float) -> NDArray[np.float32]:
-    """A spectrogram as if its music were played so many times faster."""
-    frames = spectrogram.shape[1]
-    places = np.minimum(np.arange(max(int(frames / tempo), 1)) * tempo, max(frames - 1.0, 0.0))
-    left = np.minimum(places.astype(np.int64), max(frames - 2, 0))
-    part = (places - left).astype(np.float32)
-    return spectrogram[:, left] * (1 - part) + spectrogram[:, np.minimum(left + 1, frames - 1)] * part
