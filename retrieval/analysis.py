@@ -1,4 +1,4 @@
-"""What is computed of a recording when it is taken into a library: fingerprint and compact chroma."""
+"""What is computed of a recording when it is taken into a library: fingerprint, compact chroma, rises."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from index.runs import Model, Vectors
 from index.shards import VectorFormat
 from retrieval.embedding.encoder import Encoder
 from retrieval.fingerprint import RECORDING_HOP_SECONDS, fingerprint
+from retrieval.rises import RISES, RISES_HOP, packed_rises, rises
 
-__all__ = ["CHROMA", "Analysis", "analyse", "hash_file"]
+__all__ = ["CHROMA", "Analysis", "analyse", "hash_file", "kept_models"]
 
 _CHROMA_HOP = 2205
 CHROMA = Model(
@@ -28,6 +29,11 @@ CHROMA = Model(
 """Chroma ten times a second, kept so that matching never has to decode a file again."""
 
 _SHORT_SECONDS = 1.0
+
+
+def kept_models(fingerprint_model: Model) -> tuple[Model, ...]:
+    """Models of all vectors that the library keeps of a recording."""
+    return fingerprint_model, CHROMA, RISES
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,12 @@ def analyse(path: str, content_hash: str, encoder: Encoder) -> Analysis:
         artist=audio.tags.artist,
         flags=tuple(flags),
     )
-    vectors = (Vectors(encoder.model, found, RECORDING_HOP_SECONDS), _chroma(audio, silent=not len(found)))
+    silent = not len(found)
+    vectors = (
+        Vectors(encoder.model, found, RECORDING_HOP_SECONDS),
+        _chroma(audio, silent=silent),
+        _rises(audio, silent=silent),
+    )
     return Analysis(recording, vectors, audio.warnings)
 
 
@@ -72,6 +83,11 @@ def _chroma(audio: Audio, *, silent: bool) -> Vectors:
     tuning = estimate_tuning(audio.samples, audio.rate)
     values = chroma(audio.samples, audio.rate, tuning, _CHROMA_HOP).T
     return Vectors(CHROMA, np.ascontiguousarray(values), _CHROMA_HOP / ANALYSIS_RATE)
+
+
+def _rises(audio: Audio, *, silent: bool) -> Vectors:
+    kept = audio.samples[: 0 if silent else len(audio.samples)]
+    return Vectors(RISES, packed_rises(rises(kept)), RISES_HOP / ANALYSIS_RATE)
 
 
 def hash_file(path: str) -> str:

@@ -15,6 +15,7 @@ from retrieval.errors import QueryError
 from retrieval.hits import Hit
 from retrieval.identification import Identifier
 from retrieval.ingest import IngestReport, Watcher, ingest
+from retrieval.timing import TimingTest
 
 __all__ = ["TASKS", "Collection", "SilentWatcher"]
 
@@ -112,5 +113,5 @@ class Collection:
         state = (database.stat().st_mtime_ns, database.stat().st_size) if database.is_file() else None
         if self._identifier is None or state != self._seen:
             self._seen = state
-            self._identifier = Identifier(Library(self.folder), self.encoder, Calibration.load())
+            self._identifier = Identifier(Library(self.folder), self.encoder, Calibration.load(), TimingTest.load())
         return self._identifier

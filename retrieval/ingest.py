@@ -20,7 +20,7 @@ from alignment.audio import require_file
 from alignment.errors import AlignmentError
 from index.library import FileState, Library
 from index.schema import RecordingFile
-from retrieval.analysis import CHROMA, Analysis, analyse, hash_file
+from retrieval.analysis import Analysis, analyse, hash_file, kept_models
 from retrieval.discovery import Discovered, discover
 from retrieval.embedding.encoder import Encoder
 
@@ -120,8 +120,7 @@ def ingest(
     found = discover(paths, exclude)
     report = IngestReport(skipped=found.skipped, failed=list(found.absent.items()))
     known = library.files()
-    models = (encoder.model, CHROMA)
-    pending = library.pending(models)
+    pending = library.pending(kept_models(encoder.model))
     lacking = {recording.content_hash for recording in pending}
     stale = {path for recording in pending if (path := _present_path(recording.files))}
     todo = _changed(found.files, known, library, report, stale)

@@ -101,7 +101,7 @@ def _search() -> dict[str, Any]:
 def _library(folder: Path, model: Model) -> tuple[dict[str, Any], list[str]]:
     from index.errors import ModelMissing
     from index.library import Library
-    from retrieval.analysis import CHROMA
+    from retrieval.analysis import kept_models
 
     with Library(folder) as opened:
         files = opened.files().values()
@@ -113,7 +113,7 @@ def _library(folder: Path, model: Model) -> tuple[dict[str, Any], list[str]]:
             "recordings": len(opened),
             "files": len(files),
             "missing": sum(file.missing for file in files),
-            "pending": len(opened.pending((model, CHROMA))),
+            "pending": len(opened.pending(kept_models(model))),
             "vectors": vectors,
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }
