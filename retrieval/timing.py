@@ -43,6 +43,9 @@ _PEAK_WIDTH = 12
 _FREE_REACH = 15
 """Frames by which a part of the clip may leave the line."""
 
+_LOOSE = 1
+"""Frames by which a part of the same sound may lie beside it: players that stretch time do it in small leaps."""
+
 _OWN_TEMPO_SECONDS = 0.02
 """Drift up to which a clip may be at its recording's own tempo."""
 
@@ -75,11 +78,12 @@ class TimingTest:
 
     Attributes:
         weights: of the regressors, see `regressors`.
-        threshold: log odds of the same sound below which a line is another performance's.
+        thresholds: log odds of the same sound below which a line is another performance's, by clip length from short
+            to long: log2 of the seconds, and the threshold.
     """
 
     weights: tuple[float, ...]
-    threshold: float
+    thresholds: tuple[tuple[float, float], ...]
 
     @classmethod
     def load(cls, path: Path = TIMING_PATH) -> TimingTest:
@@ -112,6 +116,11 @@ class TimingTest:
         pairs = zip(self.weights, self.regressors(evidence, similarity), strict=True)
         return float(sum(weight * value for weight, value in pairs))
 
+    def passes(self, evidence: TimingEvidence, similarity: float) -> bool:
+        """Whether it is not clearly another performance."""
+        octaves, thresholds = zip(*self.thresholds, strict=True)
+        return self.logit(evidence, similarity) >= float(np.interp(math.log2(evidence.seconds), octaves, thresholds))
+
     def judged(self, clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> Line | None:
         """A line laid finely, or None where the recording has other timing than the clip; arguments as of `lay`.
 
@@ -120,10 +129,10 @@ class TimingTest:
         found = lay(clip, stored, line)
         if found is None:
             return line
-        logit = self.logit(found[1], line.evidence.similarity)
-        if logit < self.threshold:
+        fine, evidence = found
+        if not self.passes(evidence, line.evidence.similarity):
             return None
-        return found[0] if logit > 0 else line
+        return fine if self.logit(evidence, line.evidence.similarity) > 0 else line
 
 
 class _Correlations(NamedTuple):
@@ -245,7 +254,8 @@ def _correlate(
 def _straightness(sums: NDArray[np.float32], blocks: int) -> float:
     """Correlation on the line over that where every so many blocks move as they like."""
     together = np.lib.stride_tricks.sliding_window_view(sums, min(blocks, len(sums)), axis=0).sum(axis=2)
-    return float(together[:, _FREE_REACH].sum() / (together.max(axis=1).sum() + 1e-9))
+    straight = together[:, _FREE_REACH - _LOOSE : _FREE_REACH + _LOOSE + 1].max(axis=1)
+    return float(straight.sum() / (together.max(axis=1).sum() + 1e-9))
 
 
 def _between(heights: NDArray[np.float32]) -> float:
