@@ -224,7 +224,7 @@ def stretched(samples: Samples, speed: float, rng: Generator) -> Samples:
 
 
 def fit(samples: Sequence[Sample]) -> TimingTest:
-    """Logistic regression in which both kinds weigh alike; then the thresholds, of clips of a second and of longer ones."""
+    """Logistic regression in which both kinds weigh alike; then a threshold for a second and one for longer clips."""
     columns = np.array([TimingTest.regressors(sample.evidence, sample.similarity) for sample in samples])
     same = np.array([sample.same for sample in samples], float)
     shares = np.where(same == 1, 0.5 / same.mean(), 0.5 / (1 - same.mean()))
