@@ -19,6 +19,7 @@ from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_S
 from retrieval.embedding.version_patches import spectrogram_of_pitches
 from retrieval.encoders import Encoders
 from retrieval.fingerprint import RECORDING_HOP_SECONDS, fingerprint
+from retrieval.rises import RISES, RISES_HOP, packed_rises, rises
 
 __all__ = ["CHROMA", "KEPT", "Analysis", "analyse", "hash_file"]
 
@@ -31,7 +32,7 @@ CHROMA = Model(
 )
 """Chroma ten times a second, kept so that matching never has to decode a file again."""
 
-KEPT = (CHROMA, SONORITY)
+KEPT = (CHROMA, SONORITY, RISES)
 """What is kept beside the vectors of trained models."""
 
 _SHORT_SECONDS = 1.0
@@ -70,7 +71,9 @@ def analyse(path: str, content_hash: str, encoders: Encoders) -> Analysis:
         flags=tuple(flags),
     )
     identifying = Vectors(encoders.fingerprint.model, found, RECORDING_HOP_SECONDS)
-    return Analysis(recording, (identifying, *_harmony(audio, encoders, silent=not len(found))), audio.warnings)
+    silent = not len(found)
+    kept = (identifying, _rises(audio, silent=silent), *_harmony(audio, encoders, silent=silent))
+    return Analysis(recording, kept, audio.warnings)
 
 
 def _harmony(audio: Audio, encoders: Encoders, *, silent: bool) -> tuple[Vectors, ...]:
@@ -90,6 +93,11 @@ def _harmony(audio: Audio, encoders: Encoders, *, silent: bool) -> tuple[Vectors
     sounding = sonority(audio.samples, audio.rate, tuning)
     kept = (pitch_classes, sounding, *versions.encode(spectrogram_of_pitches(pitches)))
     return tuple(Vectors(model, values, hop) for (model, hop), values in zip(hops, kept, strict=True))
+
+
+def _rises(audio: Audio, *, silent: bool) -> Vectors:
+    kept = audio.samples[: 0 if silent else len(audio.samples)]
+    return Vectors(RISES, packed_rises(rises(kept)), RISES_HOP / ANALYSIS_RATE)
 
 
 def hash_file(path: str) -> str:

@@ -19,6 +19,7 @@ from retrieval.identification import Identifier
 from retrieval.ingest import IngestReport, Watcher, ingest
 from retrieval.matching import Matcher
 from retrieval.plausibility import Plausibility
+from retrieval.timing import TimingTest
 from retrieval.version_calibration import VersionCalibration
 from retrieval.version_search import VersionSearch
 from retrieval.work_upkeep import (
@@ -188,7 +189,8 @@ class Collection:
     def identifier(self) -> Identifier:
         """The identifier over the library as it is; made anew when the library has been written."""
         return self._current(
-            Identifier, lambda: Identifier(Library(self.folder), self.encoders.fingerprint, Calibration.load())
+            Identifier,
+            lambda: Identifier(Library(self.folder), self.encoders.fingerprint, Calibration.load(), TimingTest.load()),
         )
 
     def matcher(self) -> Matcher:

@@ -1,7 +1,8 @@
 """Duplicates: the same recording in the library again, in another encoding, cut or mastering.
 
-Pieces of each recording's own stored vectors are asked for as clips are, itself left out. Pieces that lead to one
-place of another recording are one pair, whose overlap is the stretch along which both are more alike than not.
+Pieces of each recording's own stored vectors are asked for as clips are, itself left out. Where most pieces that lead
+to another recording have its timing too, both are one pair, whose overlap is the stretch along which they are more
+alike than not.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
 from retrieval.identification import Identifier
 from retrieval.lines import Line
+from retrieval.rises import RISES_RATE, unpacked_rises
 
 __all__ = ["DuplicatePair", "duplicate_groups", "duplicate_pairs"]
 
@@ -74,16 +76,34 @@ def duplicate_groups(pairs: Sequence[DuplicatePair]) -> list[list[int]]:
 def _pairs_of(identifier: Identifier, position: int, max_false_accepts: float) -> Iterator[DuplicatePair]:
     vectors = identifier.vectors(position)
     found: dict[int, list[tuple[Line, float]]] = {}
+    others: dict[int, int] = {}
     for first in range(0, max(len(vectors) - _PIECE_WINDOWS // 2, 1), _STEP_WINDOWS):
         piece = vectors[first : first + _PIECE_WINDOWS]
         start = first * RECORDING_HOP_SECONDS
+        rises = _rises(identifier, position, start, (len(piece) + 1) * RECORDING_HOP_SECONDS)
         for line in identifier.lines_of(_prints(piece), other_than=position):
-            if identifier.accepts(line, max_false_accepts):
-                found.setdefault(line.position, []).append((line, start))
+            if not identifier.accepts(line, max_false_accepts):
+                continue
+            judged = line if rises is None else identifier.judged(rises, line)
+            if judged is None:
+                others[line.position] = others.get(line.position, 0) + 1
+            else:
+                found.setdefault(line.position, []).append((judged, start))
     for other, lines in found.items():
+        if len(lines) <= others.get(other, 0):
+            continue
         line, start = max(lines, key=lambda item: identifier.logit(item[0]))
         moved = Line(other, line.offset - line.tempo_ratio * start, line.tempo_ratio, 0, line.evidence)
         yield _overlap(position, moved, vectors, identifier.vectors(other))
+
+
+def _rises(identifier: Identifier, position: int, start: float, seconds: float) -> NDArray[np.float32] | None:
+    """Of a piece of a recording, as the library keeps them; None where it does not."""
+    stored = identifier.stored_rises(position)
+    if stored is None:
+        return None
+    first = round(start * RISES_RATE)
+    return unpacked_rises(np.asarray(stored[first : first + round(seconds * RISES_RATE)]))
 
 
 def _prints(vectors: NDArray[np.float32]) -> Fingerprint:

@@ -16,6 +16,7 @@ from alignment.errors import FeatureError
 from alignment.features import FEATURE_RATE
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import PATCH_FRAMES, cut_patches, patch_spectrogram
+from retrieval.rises import rises
 
 __all__ = [
     "FIRST_CENTRE",
@@ -68,8 +69,10 @@ class Windows:
         if audio.rate != ANALYSIS_RATE:
             raise FeatureError(f"Sound must be at {ANALYSIS_RATE} samples a second. Got {audio.rate} instead.")
         self._encoder = encoder
+        self._samples = audio.samples
         self._spectrogram = patch_spectrogram(audio.samples, audio.rate)
         self._embedded: dict[tuple[int, int], Fingerprint] = {}
+        self._rises: dict[int, NDArray[np.float32]] = {}
 
     def __len__(self) -> int:
         """How many frames a window can begin at."""
@@ -86,6 +89,12 @@ class Windows:
         if (hop_frames, quarter_tones) not in self._embedded:
             self._embedded[hop_frames, quarter_tones] = self._embed(hop_frames, quarter_tones)
         return self._embedded[hop_frames, quarter_tones]
+
+    def rises(self, quarter_tones: int = 0) -> NDArray[np.float32]:
+        """How its bands rise and fall, for `retrieval.timing`; it may be so much higher than what it is laid along."""
+        if quarter_tones not in self._rises:
+            self._rises[quarter_tones] = rises(self._samples, quarter_tones)
+        return self._rises[quarter_tones]
 
     def _embed(self, hop_frames: int, quarter_tones: int) -> Fingerprint:
         spectrogram, frame = self._spectrogram, 1.0

@@ -5,8 +5,9 @@
    most alike (`retrieval.lines`).
 3. How alike they are there, beside the line's surroundings and beside other recordings, gives a probability and,
    against the threshold of the wanted false accepts, the decision.
-4. Where the evidence is not overwhelming the clip is embedded anew as if it were up to two semitones lower or
-   higher (which a change of speed also does); the pitches that win most votes go through 2 and 3.
+4. An accepted line is laid finely, and dropped where the timing is that of another performance (`retrieval.timing`).
+5. Where the evidence is not overwhelming the clip is embedded anew as if it were up to two semitones lower or
+   higher (which a change of speed also does); the pitches that win most votes go through 2 to 4.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import Audio
+from index.errors import ModelMissing
 from index.library import Library
 from index.runs import Runs
 from index.schema import Recording
@@ -29,6 +31,8 @@ from retrieval.embedding.patches import MOST_SHIFT
 from retrieval.fingerprint import FIRST_CENTRE, Fingerprint, Windows
 from retrieval.hits import Hit, Place, Wanted
 from retrieval.lines import Line, best_line, similar_places
+from retrieval.rises import RISES
+from retrieval.timing import TimingTest
 
 __all__ = ["Identifier", "as_alike_as_the_best"]
 
@@ -65,14 +69,18 @@ class Identifier:
         library: an open library.
         encoder: of the model that filled it.
         calibration: of that model.
+        timing: tells performances apart.
     """
 
-    def __init__(self, library: Library, encoder: Encoder, calibration: Calibration) -> None:
+    def __init__(self, library: Library, encoder: Encoder, calibration: Calibration, timing: TimingTest) -> None:
         self._library = library
         self._encoder = encoder
         self._calibration = calibration
+        self._timing = timing
         self._runs: Runs = library.runs(encoder.model)
         self._store: VectorStore = library.store(encoder.model, self._runs)
+        self._rises = _rises_runs(library)
+        self._rises_of = {int(recording): number for number, recording in enumerate(self._rises.recordings)}
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """As `identify`."""
@@ -98,11 +106,40 @@ class Identifier:
         return Windows(clip, self._encoder)
 
     def accepted(self, windows: Windows, max_false_accepts: float) -> list[Line]:
-        """Lines whose evidence suffices, surest first; other pitches are tried where it is not overwhelming."""
+        """Lines whose evidence and timing suffice, surest first."""
+        return as_alike_as_the_best(self.of_the_same_sound(self.alike(windows, max_false_accepts), windows))
+
+    def alike(self, windows: Windows, max_false_accepts: float) -> list[Line]:
+        """Lines whose evidence suffices, surest first; other pitches are tried where it is not overwhelming.
+
+        They can lie along another performance of the same music.
+        """
         lines = self.lines(windows)
         if not any(self.accepts(line, _OVERWHELMING * max_false_accepts) for line in lines[:1]):
             lines = _distinct([*lines, *self.moved_lines(windows)], self._calibration)
-        return as_alike_as_the_best([line for line in lines if self.accepts(line, max_false_accepts)])
+        return [line for line in lines if self.accepts(line, max_false_accepts)]
+
+    def of_the_same_sound(self, lines: list[Line], windows: Windows) -> list[Line]:
+        """Without those along other performances; the rest laid finely where that can be done."""
+        judged = (self.judged(windows.rises(line.quarter_tones), line) for line in lines)
+        return [line for line in judged if line is not None]
+
+    def judged(self, rises: NDArray[np.float32], line: Line) -> Line | None:
+        """A line laid finely, or None where its recording is another performance.
+
+        A recording that was taken in before rises were kept is believed.
+
+        Args:
+            rises: of the clip, brought to the line's pitch.
+            line: of the clip along a recording.
+        """
+        stored = self.stored_rises(line.position)
+        return line if stored is None else self._timing.judged(rises, stored, line)
+
+    def stored_rises(self, position: int) -> NDArray[np.uint8] | None:
+        """The packed rises of a line's recording; None where there are none."""
+        number = self._rises_of.get(int(self._runs.recordings[position]))
+        return None if number is None else self._rises.rows(number).stored
 
     @property
     def runs(self) -> int:
@@ -121,7 +158,8 @@ class Identifier:
                 line = self.line_near(prints, best.position, middle)
                 if line is not None:
                     judged = replace(line, evidence=replace(line.evidence, rivals=best.evidence.rivals))
-                    if self.accepts(judged, max_false_accepts):
+                    known = any(_same_place(judged, other) for other in accepted)
+                    if not known and self.accepts(judged, max_false_accepts):
                         yield judged
 
     def accepts(self, line: Line, max_false_accepts: float) -> bool:
@@ -230,6 +268,15 @@ class Identifier:
     def vectors(self, position: int) -> NDArray[np.float32]:
         """The stored vectors of a line's recording, shape `(windows, dimensions)`."""
         return self._runs.vectors(position)
+
+
+def _rises_runs(library: Library) -> Runs:
+    """Where the rises of each recording lie; nowhere in a library that has none yet."""
+    try:
+        return library.runs(RISES)
+    except ModelMissing:
+        none = np.zeros(0, np.int64)
+        return Runs(none, none, none, np.zeros(0), ())
 
 
 def as_alike_as_the_best(lines: list[Line]) -> list[Line]:

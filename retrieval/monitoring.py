@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import ANALYSIS_RATE, Audio
-from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
+from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint, Windows
 from retrieval.hits import Hit, Place
 from retrieval.identification import Identifier, as_alike_as_the_best
 from retrieval.lines import Line
@@ -174,23 +174,26 @@ class Monitor:
         """
         windows = self._identifier.windows(Audio(samples))
         prints = {moved: windows.embed(_HOP_FRAMES, moved) for moved in {0, *self._playing()}}
-        lines = [line for track in self._tracks if (line := self._carried_on(track, prints, len(samples)))]
-        lines += [line for line in self._identifier.lines_of(prints[0]) if self._accepts(line)]
+        lines = [line for track in self._tracks if (line := self._carried_on(track, windows, prints, len(samples)))]
+        lines += self._accepted(self._identifier.lines_of(prints[0]), windows)
         if not lines and self._pieces % 2:
-            lines = [line for line in self._identifier.moved_lines(windows) if self._accepts(line)]
+            lines = self._accepted(self._identifier.moved_lines(windows), windows)
         return as_alike_as_the_best(lines)
 
     def _playing(self) -> set[int]:
         return {track.line.quarter_tones for track in self._tracks}
 
-    def _carried_on(self, track: _Track, prints: dict[int, Fingerprint], samples: int) -> Line | None:
+    def _carried_on(self, track: _Track, windows: Windows, prints: dict[int, Fingerprint], samples: int) -> Line | None:
         start = self._next / ANALYSIS_RATE
         middle = _at(track.line, start + samples / ANALYSIS_RATE / 2)
         line = self._identifier.line_near(prints[track.line.quarter_tones], track.line.position, middle)
-        return line if line and self._identifier.accepts(line, _CARRYING_ON) else None
+        if line is None or not self._identifier.accepts(line, _CARRYING_ON):
+            return None
+        return self._identifier.judged(windows.rises(line.quarter_tones), line)
 
-    def _accepts(self, line: Line) -> bool:
-        return self._identifier.accepts(line, self._max_false_accepts)
+    def _accepted(self, lines: list[Line], windows: Windows) -> list[Line]:
+        alike = [line for line in lines if self._identifier.accepts(line, self._max_false_accepts)]
+        return self._identifier.of_the_same_sound(alike, windows)
 
     def _take(self, line: Line, start: float, end: float) -> None:
         """Carry a detection on by a line, or open one; a recording plays at one place at a time."""

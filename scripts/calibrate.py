@@ -40,6 +40,7 @@ from retrieval.encoders import Encoders
 from retrieval.fingerprint import Windows
 from retrieval.identification import Identifier
 from retrieval.lines import Line
+from retrieval.timing import TimingTest
 
 LENGTHS = (1, 2, 3, 5, 10)
 _RUN_IN = 2.0
@@ -118,7 +119,7 @@ def _open(folder: str, model: Path, music: Sequence[Path], noise: Path) -> None:
     encoder = Encoder(model)
     heard = (read_audio(path).samples for path in (*sorted(noise.iterdir()), *music))
     disturbing = [np.asarray(32767 * samples.clip(-1, 1), np.int16) for samples in heard]
-    _asker = _Asker(encoder, Identifier(Library(folder), encoder, _START), disturbing)
+    _asker = _Asker(encoder, Identifier(Library(folder), encoder, _START, TimingTest.load()), disturbing)
 
 
 def _ask(what: tuple[Path, bool, argparse.Namespace]) -> list[Sample]:

@@ -1,0 +1,265 @@
+"""Timing: is a clip the very sound of a recording, or another performance of the same music?
+
+Two performances of a work can be as alike to the fingerprint as a recording is to itself through a telephone. Their
+onsets are not: along the straight line on which the same sound lies to the millisecond, those of another performance
+wander by hundredths of a second. A clip's rises (`retrieval.rises`) are laid along those that the library keeps of
+the recording: the line is refined until they correlate best, and then each quarter and half second of the clip may
+leave it. The same sound gains little by that; another performance does.
+
+The weights lie beside the fingerprint model and are set by `scripts/calibrate_timing.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrieval.embedding.encoder import MODEL_PATH
+from retrieval.errors import ModelError
+from retrieval.lines import Line
+from retrieval.rises import RISES_RATE, unpacked_rises
+
+__all__ = ["TIMING_PATH", "TimingEvidence", "TimingTest", "lay"]
+
+TIMING_PATH = MODEL_PATH.with_name("timing.json")
+
+_BLOCK_FRAMES = 25
+_OFFSET_REACH = 25
+"""Frames by which the line may lie wrong at the clip's middle."""
+
+_TEMPO_REACH = 0.1
+"""By which the tempo ratio may."""
+
+_FINE_REACH = 25
+_FINE_STEPS = np.arange(-6, 7) / 3
+_PEAK_FRAMES = 4
+_PEAK_WIDTH = 12
+_FREE_REACH = 15
+"""Frames by which a part of the clip may leave the line."""
+
+_LOOSE = 1
+"""Frames by which a part of the same sound may lie beside it: players that stretch time do it in small leaps."""
+
+_OWN_TEMPO_SECONDS = 0.02
+"""Drift up to which a clip may be at its recording's own tempo."""
+
+
+@dataclass(frozen=True)
+class TimingEvidence:
+    """What a clip's rises say of a line.
+
+    Attributes:
+        height: their correlation with the recording's on the refined line.
+        clearness: how many deviations it stands above that on parallel lines.
+        quarters, halves: the sum over quarter (half) seconds of what correlates on the line, over what would if each
+            might leave it by up to 0.15 s.
+        drift: seconds by which the clip's ends lie apart from where its own tempo, or a change of speed that also
+            made its pitch, would put them.
+        seconds: length of the clip.
+    """
+
+    height: float
+    clearness: float
+    quarters: float
+    halves: float
+    drift: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TimingTest:
+    """Weights by which timing evidence is judged, set by `scripts/calibrate_timing.py`.
+
+    Attributes:
+        weights: of the regressors, see `regressors`.
+        thresholds: log odds of the same sound below which a line is another performance's, by clip length from short
+            to long: log2 of the seconds, and the threshold.
+    """
+
+    weights: tuple[float, ...]
+    thresholds: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def load(cls, path: Path = TIMING_PATH) -> TimingTest:
+        """Read the numbers.
+
+        Raises:
+            ModelError: the file is not there or lacks some.
+        """
+        try:
+            return cls(**json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise ModelError(f"{path}: cannot be read as a test of timing ({error})") from error
+
+    @staticmethod
+    def regressors(evidence: TimingEvidence, similarity: float) -> tuple[float, ...]:
+        """What the logistic regression weighs: 1, the evidence in logarithms, and how alike the fingerprints are."""
+        return (
+            1.0,
+            math.log(0.02 + max(evidence.height, 0.0)),
+            math.log(max(evidence.clearness, 1.0)),
+            -math.log(1.02 - min(evidence.quarters, 1.0)),
+            -math.log(1.02 - min(evidence.halves, 1.0)),
+            math.exp(-((evidence.drift / _OWN_TEMPO_SECONDS) ** 2)),
+            similarity,
+            math.log2(evidence.seconds),
+        )
+
+    def logit(self, evidence: TimingEvidence, similarity: float) -> float:
+        """Log odds that it is the same sound and not another performance, both being equally likely before."""
+        pairs = zip(self.weights, self.regressors(evidence, similarity), strict=True)
+        return float(sum(weight * value for weight, value in pairs))
+
+    def passes(self, evidence: TimingEvidence, similarity: float) -> bool:
+        """Whether it is not clearly another performance."""
+        octaves, thresholds = zip(*self.thresholds, strict=True)
+        return self.logit(evidence, similarity) >= float(np.interp(math.log2(evidence.seconds), octaves, thresholds))
+
+    def judged(self, clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> Line | None:
+        """A line laid finely, or None where the recording has other timing than the clip; arguments as of `lay`.
+
+        Where the odds leave it open, the line comes back as it was.
+        """
+        found = lay(clip, stored, line)
+        if found is None:
+            return line
+        fine, evidence = found
+        if not self.passes(evidence, line.evidence.similarity):
+            return None
+        return fine if self.logit(evidence, line.evidence.similarity) > 0 else line
+
+
+class _Correlations(NamedTuple):
+    """How a clip's blocks correlate with a recording, moved by whole frames from a line.
+
+    Attributes:
+        sums: of products, float32, shape `(blocks, 2 * most + 1)`.
+        inside: share of each block's frames that the recording covers, shape `(blocks,)`.
+        most: by how many frames the line is moved.
+        times: frames of each block's middle, from the clip's middle, shape `(blocks,)`.
+    """
+
+    sums: NDArray[np.float32]
+    inside: NDArray[np.float64]
+    most: int
+    times: NDArray[np.float64]
+
+    def moved(self, slopes: NDArray[np.float64], reach: int) -> NDArray[np.float32]:
+        """Sums over all blocks on lines of other slopes and offsets, shape `(slopes, 2 * reach + 1)`."""
+        turned = np.rint(slopes[:, None] * self.times).astype(np.int64)
+        places = self.most + np.arange(-reach, reach + 1) + turned[:, :, None]
+        return self.sums[np.arange(len(self.sums))[None, :, None], places].sum(axis=1)
+
+    def along(self, slope: float, shift: int, reach: int) -> NDArray[np.float32]:
+        """Each block's own sums around one such line, shape `(blocks, 2 * reach + 1)`."""
+        first = self.most + shift + np.rint(slope * self.times).astype(np.int64)
+        places = first[:, None] + np.arange(-reach, reach + 1)
+        return np.take_along_axis(self.sums, places.clip(0, 2 * self.most), axis=1)
+
+
+def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tuple[Line, TimingEvidence] | None:
+    """Lay a clip finely along a recording.
+
+    Args:
+        clip: its rises, from its start on, brought to the pitch of the line.
+        stored: the recording's packed rises, shape `(frames, 2)`.
+        line: of the clip along the recording; its middle is believed to a quarter of a second.
+
+    Returns:
+        the refined line and its evidence; None where the clip is shorter than a block, or nothing is covered.
+    """
+    clip = clip[: len(clip) // _BLOCK_FRAMES * _BLOCK_FRAMES]
+    if not len(clip):
+        return None
+    middle, ratio = _roughly(clip, stored, line)
+    fine = _correlate(clip, stored, middle, ratio, _FINE_REACH + _FREE_REACH)
+    power = float(np.square(clip).reshape(len(fine.sums), -1).sum(axis=1) @ fine.inside)
+    covered = float(fine.inside.mean()) * clip.size
+    if not power or not covered:
+        return None
+    slopes = _FINE_STEPS / (len(clip) / 2)
+    heights = fine.moved(slopes, _FINE_REACH) / np.sqrt(power * covered)
+    number, shift = _peak(heights[:, _FINE_REACH - _PEAK_FRAMES : _FINE_REACH + _PEAK_FRAMES + 1])
+    top = _FINE_REACH + shift - _PEAK_FRAMES
+    slope, height = float(slopes[number]), float(heights[number, top])
+    ratio += slope
+    middle += top - _FINE_REACH + _between(heights[number, top - 1 : top + 2])
+    blocks = fine.along(slope, top - _FINE_REACH, _FREE_REACH)
+    evidence = TimingEvidence(
+        height,
+        _clearness(height, heights[:, np.abs(np.arange(heights.shape[1]) - top) > _PEAK_WIDTH]),
+        _straightness(blocks, 1),
+        _straightness(blocks, 2),
+        _changed_tempo(ratio, line.quarter_tones) * len(clip) / RISES_RATE,
+        len(clip) / RISES_RATE,
+    )
+    return replace(line, offset=(middle - ratio * (len(clip) - 1) / 2) / RISES_RATE, tempo_ratio=ratio), evidence
+
+
+def _roughly(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tuple[float, float]:
+    """Recording frame at the clip's middle, and tempo ratio, of the line along which the rises correlate best."""
+    frames = len(clip)
+    middle = line.offset * RISES_RATE + line.tempo_ratio * (frames - 1) / 2
+    ratio = 2.0 ** (line.quarter_tones / 48)
+    reach = math.ceil(_TEMPO_REACH * frames / 2)
+    slopes = np.arange(-reach, reach + 1) / (frames / 2)
+    correlations = _correlate(clip, stored, middle, ratio, _OFFSET_REACH + reach + 1)
+    number, shift = _peak(correlations.moved(slopes, _OFFSET_REACH))
+    return middle + shift - _OFFSET_REACH, ratio + float(slopes[number])
+
+
+def _peak(values: NDArray[np.float32]) -> tuple[int, int]:
+    row, column = np.unravel_index(int(np.argmax(values)), values.shape)
+    return int(row), int(column)
+
+
+def _clearness(height: float, elsewhere: NDArray[np.float32]) -> float:
+    return float((height - elsewhere.mean()) / (elsewhere.std() + 1e-6))
+
+
+def _changed_tempo(ratio: float, quarter_tones: int) -> float:
+    """Relative change of tempo, beside none or that by which the pitch was changed, whichever is nearer."""
+    change = math.log(ratio)
+    return min(abs(change), abs(change - quarter_tones / 24 * math.log(2.0)))
+
+
+def _correlate(
+    clip: NDArray[np.float32], stored: NDArray[np.uint8], middle: float, ratio: float, most: int
+) -> _Correlations:
+    """Correlate each block of a clip with the recording around a line, given in frames, moved by up to `most`."""
+    frames, bands = clip.shape
+    at = np.rint(middle + ratio * (np.arange(-most, frames + most) - (frames - 1) / 2)).astype(np.int64)
+    covered = (at >= 0) & (at < len(stored))
+    first, last = np.clip((at[0], at[-1] + 1), 0, len(stored))
+    recording = np.zeros((len(at), bands), np.float32)
+    recording[covered] = unpacked_rises(np.asarray(stored[first:last]))[at[covered] - first]
+    blocks, moves = frames // _BLOCK_FRAMES, 2 * most + 1
+    sums = np.empty((blocks, moves), np.float32)
+    for number in range(blocks):
+        start = number * _BLOCK_FRAMES
+        products = recording[start : start + moves + _BLOCK_FRAMES - 1] @ clip[start : start + _BLOCK_FRAMES].T
+        row, column = products.strides
+        diagonals = np.lib.stride_tricks.as_strided(products, (moves, _BLOCK_FRAMES), (row, row + column))
+        sums[number] = diagonals.sum(axis=1)
+    inside = covered[most : most + frames].reshape(blocks, -1).mean(axis=1)
+    return _Correlations(sums, inside, most, (np.arange(blocks) - (blocks - 1) / 2) * _BLOCK_FRAMES)
+
+
+def _straightness(sums: NDArray[np.float32], blocks: int) -> float:
+    """Correlation on the line over that where every so many blocks move as they like."""
+    together = np.lib.stride_tricks.sliding_window_view(sums, min(blocks, len(sums)), axis=0).sum(axis=2)
+    straight = together[:, _FREE_REACH - _LOOSE : _FREE_REACH + _LOOSE + 1].max(axis=1)
+    return float(straight.sum() / (together.max(axis=1).sum() + 1e-9))
+
+
+def _between(heights: NDArray[np.float32]) -> float:
+    """Where between the frames the top of a parabola through three heights lies, from the middle one."""
+    before, here, after = (float(height) for height in heights)
+    curvature = 2 * here - before - after
+    return float(np.clip((after - before) / (2 * curvature), -0.5, 0.5)) if curvature > 0 else 0.0

@@ -1,0 +1,126 @@
+"""The same sound has the recording's timing, whatever happens to it; another performance has not."""
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from demo_music import Performance, perform
+from demo_pieces import PIECES
+
+from alignment import Audio
+from retrieval import Collection
+from retrieval.calibration import Evidence
+from retrieval.lines import Line
+from retrieval.rises import RISES_RATE, packed_rises, rises, unpacked_rises
+from retrieval.timing import TimingTest, lay
+
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def recording():
+    return perform(PIECES[0], Performance(seed=1, timbre="piano")).samples
+
+
+def stored(samples):
+    return packed_rises(rises(samples)).astype(np.uint8)
+
+
+def line(offset, ratio=1.0, quarter_tones=0):
+    return Line(0, offset, ratio, quarter_tones, Evidence(0.9, 0.4, 10))
+
+
+def noisy(samples, decibels, seed=0):
+    noise = np.random.default_rng(seed).standard_normal(len(samples)).astype(np.float32)
+    gain = np.sqrt(np.mean(samples**2) / np.mean(noise**2)) * 10 ** (-decibels / 20)
+    return samples + np.float32(gain) * noise
+
+
+def cut(samples, start, seconds):
+    return samples[round(start * RATE) : round((start + seconds) * RATE)]
+
+
+def test_signs_of_rises_survive_packing(recording):
+    values = rises(recording)
+    assert values.shape == ((len(recording) - 1) // 220 + 1, 16)
+    assert packed_rises(values).max() < 256
+    assert np.array_equal(unpacked_rises(packed_rises(values).astype(np.uint8)) > 0, values > 0)
+
+
+@pytest.mark.parametrize("samples", [0, 1, 700])
+def test_next_to_nothing_has_rises_of_its_length(samples):
+    assert rises(np.zeros(samples, np.float32)).shape == (-(-samples // 220), 16)
+
+
+def test_rises_do_not_depend_on_gain(recording):
+    clip = cut(recording, 5, 3)
+    assert np.allclose(rises(clip), rises(np.float32(0.05) * clip), atol=0.02)
+
+
+@pytest.mark.parametrize("decibels", [30, 10, 3])
+@pytest.mark.parametrize("seconds", [2, 5, 10])
+def test_noise_leaves_the_timing_and_the_place_to_ten_milliseconds(recording, decibels, seconds):
+    clip = noisy(cut(recording, 7.123, seconds), decibels)
+    judged = TimingTest.load().judged(rises(clip), stored(recording), line(7.25, 0.98))
+    assert judged is not None
+    assert judged.offset == pytest.approx(7.123, abs=0.01)
+    assert judged.tempo_ratio == pytest.approx(1.0, abs=0.006 if seconds < 5 else 0.002)
+
+
+@pytest.mark.parametrize("speed", [0.95, 1.05])
+def test_another_speed_has_the_same_timing(recording, speed):
+    clip = soxr.resample(cut(recording, 6, 6 * speed), RATE * speed, RATE)
+    quarter_tones = round(24 * np.log2(speed))
+    judged = TimingTest.load().judged(
+        rises(clip, quarter_tones), stored(recording), line(6.1, 1.0 + 0.8 * (speed - 1), quarter_tones)
+    )
+    assert judged is not None
+    assert judged.offset == pytest.approx(6, abs=0.01)
+    assert judged.tempo_ratio == pytest.approx(speed, abs=0.002)
+
+
+@pytest.mark.parametrize("piece", PIECES[:3], ids=lambda piece: piece.name)
+def test_another_performance_has_other_timing(piece):
+    one, other = (perform(piece, Performance(seed=seed, timbre="piano")) for seed in (1, 2))
+    evidence = lay(rises(cut(one.samples, 6, 8)), stored(one.samples), line(6))[1]
+    test = TimingTest.load()
+    logit = test.logit(evidence, 0.9)
+    assert test.judged(rises(cut(one.samples, 6, 8)), stored(one.samples), line(6)) is not None
+    assert test.judged(rises(cut(other.samples, 6, 8)), stored(one.samples), line(6)) is None
+    assert logit > 0
+
+
+def test_a_clip_beyond_the_recording_is_judged_by_what_is_covered(recording):
+    end = len(recording) / RATE
+    clip = np.concatenate([cut(recording, end - 4, 4), np.zeros(RATE, np.float32)])
+    judged = TimingTest.load().judged(rises(clip), stored(recording), line(end - 4.1))
+    assert judged is not None
+    assert judged.offset == pytest.approx(end - 4, abs=0.01)
+
+
+@pytest.mark.parametrize("clip", [np.zeros(0), np.zeros(2000), np.zeros(3 * RATE)], ids=len)
+def test_where_nothing_can_be_told_the_line_stays(recording, clip):
+    asked = line(5)
+    assert TimingTest.load().judged(rises(clip.astype(np.float32)), stored(recording), asked) is asked
+    outside = line(1e4)
+    assert TimingTest.load().judged(rises(cut(recording, 5, 3)), stored(recording), outside) is outside
+
+
+def test_a_query_finds_the_recording_finely_and_not_another_performance(tmp_path, recording):
+    soundfile.write(tmp_path / "one.flac", recording, RATE)
+    soundfile.write(tmp_path / "else.flac", perform(PIECES[4], Performance(seed=3, timbre="piano")).samples, RATE)
+    collection = Collection(tmp_path / "library")
+    collection.add(tmp_path)
+    identifier = collection.identifier()
+    (hit,) = identifier.identify(Audio(noisy(cut(recording, 8.021, 5), 10)), top=1, max_false_accepts=0.01)
+    assert hit.path.endswith("one.flac")
+    assert hit.places[0].start == pytest.approx(8.021, abs=0.01)
+    other = perform(PIECES[0], Performance(seed=9, timbre="piano")).samples
+    for start in (12, 17, 22):
+        windows = identifier.windows(Audio(cut(other, start, 8)))
+        assert identifier.alike(windows, 0.01)
+        assert identifier.accepted(windows, 0.01) == []
+
+
+def test_frames_are_hundredths_of_a_second():
+    assert pytest.approx(100, abs=0.3) == RISES_RATE
