@@ -170,7 +170,7 @@ class Matcher:
         variety = passage.variety
         found = []
         for one in refined:
-            likeness = Likeness(one.cost, background, passage.seconds, variety)
+            likeness = Likeness(one.cost, background, passage.seconds, variety, self.hours)
             found.append(Occurrence(one.position, one.start, one.end, one.transposition, likeness))
         return sorted(found, key=lambda occurrence: -self._plausibility.logit(occurrence.likeness))
 

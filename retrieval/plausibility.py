@@ -21,6 +21,9 @@ PLAUSIBILITY_PATH = MODEL_PATH.with_name("sonority.plausibility.json")
 TAIL = 0.1
 """Share of the outsiders that the tail describes."""
 
+_SETTLING_HOURS = 0.5
+"""Of music, from which on the background that is measured counts for more than the one expected."""
+
 
 @dataclass(frozen=True)
 class Likeness:
@@ -31,12 +34,14 @@ class Likeness:
         background: cost that one place in fifty of the library stays below.
         seconds: length of the passage.
         variety: how unlike the moments of the passage are to each other.
+        hours: of music in which the background was measured.
     """
 
     cost: float
     background: float
     seconds: float
     variety: float
+    hours: float
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,14 @@ class Plausibility:
 
     Attributes:
         weights: of the regressors, see `regressors`.
+        expected: background to be expected, by 1, the variety and octaves of length of a passage.
         start: logit that a tenth of the outsiders exceed.
         scale: mean excess of that tenth, taken as exponential.
         hours: size of the library in which that was measured.
     """
 
     weights: tuple[float, ...]
+    expected: tuple[float, float, float]
     start: float
     scale: float
     hours: float
@@ -67,17 +74,27 @@ class Plausibility:
         except (OSError, ValueError, TypeError) as error:
             raise ModelError(f"{path}: cannot be read as the plausibility of places ({error})") from error
 
-    @staticmethod
-    def regressors(likeness: Likeness) -> tuple[float, ...]:
+    def background(self, likeness: Likeness) -> float:
+        """The background measured, drawn to the one expected the fewer hours it was measured in.
+
+        In a library of minutes the places where the passage is played are themselves a good part of all places.
+        """
+        expectations = 1.0, likeness.variety, math.log2(likeness.seconds / 10.0)
+        expected = sum(weight * value for weight, value in zip(self.expected, expectations, strict=True))
+        share = likeness.hours / (likeness.hours + _SETTLING_HOURS)
+        return share * likeness.background + (1.0 - share) * expected
+
+    def regressors(self, likeness: Likeness) -> tuple[float, ...]:
         """What the logistic regression weighs.
 
         1, the cost, the background, the variety, octaves of length, and the cost beside the background times the
         square root of the length, as means of many frames vary less.
         """
-        below = likeness.cost - likeness.background
+        background = self.background(likeness)
+        below = likeness.cost - background
         length = math.log2(likeness.seconds / 10.0)
         totals = math.sqrt(likeness.seconds) * below
-        return 1.0, likeness.cost, likeness.background, likeness.variety, length, totals
+        return 1.0, likeness.cost, background, likeness.variety, length, totals
 
     def logit(self, likeness: Likeness) -> float:
         """Log odds that the passage is played there."""

@@ -17,7 +17,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -91,7 +91,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
         return samples, Matcher(library, _START).hours
 
 
-_START = Plausibility((0.0, -1.0, 0.0, 0.0, 0.0, 0.0), 0.0, 1.0, 1.0)
+_START = Plausibility((0.0, -1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 1.0, 1.0)
 """The less the cost, the likelier."""
 
 
@@ -169,8 +169,13 @@ def _cut(audio: Audio, first: float, last: float) -> Audio:
 
 
 def fit(samples: list[Sample], hours: float) -> Plausibility:
-    """Logistic regression of being right; then the tail of the best places of passages where none can be."""
-    columns = np.array([Plausibility.regressors(sample.likeness) for sample in samples])
+    """The background expected, the logistic regression of being right, the tail of passages that are not there."""
+    passages = {sample.passage: sample.likeness for sample in samples}.values()
+    known = np.array([(1.0, one.variety, np.log2(one.seconds / 10.0)) for one in passages])
+    measured = np.array([one.background for one in passages])
+    expected = tuple(round(float(weight), 4) for weight in np.linalg.lstsq(known, measured)[0])
+    blank = Plausibility((), (expected[0], expected[1], expected[2]), 0.0, 0.0, hours)
+    columns = np.array([blank.regressors(sample.likeness) for sample in samples])
     right = np.array([sample.right for sample in samples], float)
 
     def loss(weights: NDArray[np.float64]) -> float:
@@ -179,11 +184,11 @@ def fit(samples: list[Sample], hours: float) -> Plausibility:
         return float(errors + _PENALTY * np.mean(np.square(weights[1:])))
 
     weights = minimize(loss, np.zeros(columns.shape[1]), method="BFGS").x
-    blank = Plausibility(tuple(round(float(weight), 4) for weight in weights), 0.0, 0.0, hours)
+    blank = replace(blank, weights=tuple(round(float(weight), 4) for weight in weights))
     outside = _best(blank, [sample for sample in samples if not sample.inside])
     start = float(np.quantile(outside, 1.0 - TAIL))
     scale = float(np.mean(outside[outside > start] - start))
-    return Plausibility(blank.weights, round(start, 4), round(scale, 4), round(hours, 2))
+    return replace(blank, start=round(start, 4), scale=round(scale, 4), hours=round(hours, 2))
 
 
 def _best(plausibility: Plausibility, samples: list[Sample]) -> NDArray[np.float64]:

@@ -3,9 +3,9 @@
     INCIPIT_DATA=DATA python scripts/calibrate_versions.py --families FOLDER [--model FILE.onnx] [--jobs 2]
 
 Families of versions are made of lieder that were not trained on. Each version and each of the recordings of
-`recordings/train` is asked for, whole and by passages of 10, 20 and 40 s, among all others. They are split in two by
-work; prints what is found and falsely accepted in each half with the numbers fitted to the other, then writes the
-numbers fitted to both beside the model. Wants the program `fluidsynth`.
+`recordings/train` is asked for, whole and by passages of 10, 20 and 40 s, among 90 others of its kind. They are split
+in two by work; prints what is found and falsely accepted in each half with the numbers fitted to the other, then
+writes the numbers fitted to both beside the model. Wants the program `fluidsynth`.
 """
 
 from __future__ import annotations
@@ -83,6 +83,11 @@ def main() -> None:
     print(calibration)
 
 
+def _is_recorded(work: str) -> bool:
+    """Whether it is the source of recordings, whose works are not known."""
+    return not work.isdigit()
+
+
 def _half(work: str) -> int:
     return sum(work.encode()) % 2
 
@@ -133,14 +138,15 @@ def _ask(number: int) -> list[Sample]:
     """One item, whole and in passages, beside its versions and some others."""
     rng = np.random.default_rng(number)
     work, spectrogram = _items[number]
-    others = [place for place, item in enumerate(_items) if item.work != work]
-    own = [place for place, item in enumerate(_items) if item.work == work and place != number and work.isdigit()]
+    others = rng.permutation([place for place, item in enumerate(_items) if item.work != work])
+    others = sorted(others, key=lambda place: _is_recorded(_items[place].work) != _is_recorded(work))[:_OTHERS]
+    own = [place for place, item in enumerate(_items) if item.work == work and place != number]
     samples = []
     for length in LENGTHS:
         frames = round(length / FRAME_SECONDS) or spectrogram.shape[1]
         start = int(rng.integers(0, max(spectrogram.shape[1] - frames, 0) + 1))
         query = _query(spectrogram[:, start : start + frames]) if length else _known[number]
-        for place in (*own, *rng.choice(others, _OTHERS, replace=False)):
+        for place in (*([] if _is_recorded(work) else own), *others):
             reference = _known[place]
             likeness = likeness_of(query, reference.local, likely_keys(query.segments, reference.segments))
             samples.append(Sample(number, length, work, _items[place].work, likeness.evidence))
@@ -165,11 +171,18 @@ def fit(samples: Sequence[Sample]) -> VersionCalibration:
 
 
 def _tail(calibration: VersionCalibration, samples: Sequence[Sample]) -> tuple[float, float, float]:
-    """Octaves of local vectors, start and scale of the tail of the highest false logits."""
-    highest = np.sort(list(_highest(calibration, samples).values()))
-    start = float(np.quantile(highest, 1.0 - TAIL))
-    scale = float(np.mean(highest[highest > start] - start))
+    """Octaves of local vectors, start and scale of the tail of the highest false logits.
+
+    Versions and recordings are looked at by themselves, and the tail is that which asks for more at a rate of 1 %.
+    """
     octaves = float(np.log2(np.median([sample.evidence.query for sample in samples])))
+    tails = []
+    for recorded in (False, True):
+        chosen = [sample for sample in samples if _is_recorded(sample.work) == recorded]
+        highest = np.sort(list(_highest(calibration, chosen).values()))
+        start = float(np.quantile(highest, 1.0 - TAIL))
+        tails.append((start, float(np.mean(highest[highest > start] - start))))
+    start, scale = max(tails, key=lambda tail: tail[0] + tail[1] * np.log(TAIL / 0.01))
     return round(octaves, 4), round(start, 4), round(scale, 4)
 
 

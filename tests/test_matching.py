@@ -164,7 +164,7 @@ def test_a_larger_library_asks_for_more():
     plausibility = Plausibility.load()
     assert plausibility.threshold(0.01, 1e4) > plausibility.threshold(0.01, 1.0)
     assert plausibility.threshold(0.001, 1.0) > plausibility.threshold(0.01, 1.0)
-    near, far = (Likeness(cost, 0.55, 15.0, 0.7) for cost in (0.1, 0.5))
+    near, far = (Likeness(cost, 0.55, 15.0, 0.7, 5.0) for cost in (0.1, 0.5))
     assert plausibility.probability(near) > 0.9 > 0.1 > plausibility.probability(far)
 
 

@@ -1,0 +1,148 @@
+"""Other performances of a work are found and told from other works, in any key; what is no music claims nothing."""
+
+import numpy as np
+import pytest
+from demo_music import Performance, perform
+from demo_pieces import PIECES
+from hypothesis import given
+from hypothesis import strategies as st
+from program import documents, incipit
+
+from alignment import Audio, read_audio
+from retrieval import Collection
+from retrieval.embedding.version_encoder import VersionEncoder, rolled, segment_vectors
+from retrieval.hits import Wanted
+from retrieval.version_calibration import VersionCalibration, VersionEvidence
+from retrieval.version_search import VersionQuery, likely_keys, likeness_of
+
+RATE = 22050
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return VersionEncoder()
+
+
+@pytest.fixture(scope="module")
+def elsewhere():
+    """A piece of the library as another band plays it: in another key, at another tempo."""
+    return Audio(perform(PIECES[1], Performance(40, "organ", tempo_scale=1.12, transposition=3)).samples)
+
+
+def test_the_other_performance_of_each_piece_comes_first(collection, music):
+    for item in music.recorded:
+        hits = collection.query(item.path, "versions")
+        assert str(item.path) not in {hit.path for hit in hits}
+        assert hits[0].path == str(next(o.path for o in music.recorded if o.piece == item.piece and o is not item))
+
+
+def test_key_tempo_and_places_of_a_version_are_told(collection, music, elsewhere):
+    hits = collection.ask(elsewhere, "versions", Wanted())
+    for hit, item in zip(hits[:2], music.pair(PIECES[1].name), strict=False):
+        assert {hit.path for hit in hits[:2]} == {str(other.path) for other in music.pair(PIECES[1].name)}
+        item = next(other for other in music.recorded if str(other.path) == hit.path)
+        assert (hit.transposition - (3 - item.performance.transposition)) % 12 == 0
+        lasts = read_audio(item.path).duration
+        assert hit.tempo_ratio == pytest.approx(lasts / elsewhere.duration, rel=0.12)
+        assert sum(place.query_end - place.query_start for place in hit.places) > 0.5 * elsewhere.duration
+
+
+def test_a_passage_is_enough(collection, music):
+    item = music.recorded[2]
+    samples = read_audio(item.path).samples
+    start = len(samples) // 3
+    passage = Audio(samples[start : start + 20 * RATE])
+    found = [hit.path for hit in collection.ask(passage, "versions", Wanted())[:2]]
+    assert {str(other.path) for other in music.pair(item.piece)} == set(found)
+
+
+@pytest.mark.parametrize("what", ["silence", "noise", "drums", "chord", "three seconds", "speech"])
+def test_what_is_no_work_is_no_version(collection, music, what):
+    rng = np.random.default_rng(0)
+    time = np.arange(20 * RATE) / RATE
+    drum = np.exp(-np.arange(RATE // 2) / 800) * rng.standard_normal(RATE // 2)
+    voice = sum(np.sin(2 * np.pi * k * np.cumsum(110 + 30 * np.sin(2 * time)) / RATE) / k for k in range(1, 9))
+    samples = {
+        "silence": np.zeros(20 * RATE),
+        "noise": rng.standard_normal(20 * RATE),
+        "drums": np.tile(drum, 40),
+        "chord": sum(np.sin(2 * np.pi * pitch * time) for pitch in (220, 277.2, 329.6)),
+        "three seconds": read_audio(music.recorded[0].path).samples[: 3 * RATE],
+        "speech": voice * (np.sin(2 * np.pi * 4 * time) > -0.3),
+    }[what]
+    hits = collection.ask(Audio((0.1 * samples).astype(np.float32)), "versions", Wanted())
+    assert not [hit for hit in hits if hit.accepted]
+    assert all(hit.score < 0.9 for hit in hits)
+
+
+def test_recordings_of_a_work_stand_together(music, tmp_path):
+    collection = Collection(tmp_path / "lib")
+    collection.add(*(item.path for item in music.recorded[:6]))
+    works = [hit.work for hit in collection.query(music.recorded[0].path, "versions")]
+    named = [work for work in works if work]
+    assert named == sorted(named, key=works.index)
+
+
+def test_vectors_of_a_query_do_not_depend_on_what_is_after_the_next_chunk(encoder):
+    rng = np.random.default_rng(0)
+    spectrogram = rng.random((84, 6400)).astype(np.float32)
+    whole, _ = encoder.encode(spectrogram)
+    part, _ = encoder.encode(spectrogram[:, :3200])
+    assert np.allclose(whole[:700], part[:700], atol=1e-4)
+
+
+@given(st.integers(1, 200))
+def test_every_moment_lies_in_a_segment(count):
+    contributions = np.eye(count, dtype=np.float32)
+    segments = segment_vectors(contributions)
+    assert (segments.sum(axis=0) > 0).all()
+    assert np.allclose(np.linalg.norm(segments, axis=1), 1, atol=1e-5)
+
+
+def test_a_reference_in_another_key_is_alike_in_that_key(encoder):
+    audio = Audio(perform(PIECES[2], Performance(3, "piano")).samples)
+    query = VersionQuery.of(audio, encoder)
+    higher = rolled(query.local, 4)
+    keys = likely_keys(query.segments, rolled(query.segments, 4))
+    assert keys[0] == 4
+    likeness = likeness_of(query, higher, keys)
+    assert likeness.semitones == 4
+    assert likeness.evidence.similarity > 0.99
+    assert likeness.evidence.matched == len(higher)
+
+
+def test_thresholds_grow_with_the_library_and_with_what_is_asked_of_them():
+    calibration = VersionCalibration.load()
+    ordinary = calibration.threshold(0.01, 1000, 100)
+    assert calibration.threshold(0.01, 100000, 100) > ordinary
+    assert calibration.threshold(0.001, 1000, 100) > ordinary
+
+
+def test_more_alike_and_longer_is_surer():
+    calibration = VersionCalibration.load()
+    ordinary = VersionEvidence(40, 0.7, 0.1, 2, 100, 120)
+    assert calibration.logit(VersionEvidence(40, 0.8, 0.1, 2, 100, 120)) > calibration.logit(ordinary)
+    assert calibration.logit(VersionEvidence(60, 0.7, 0.1, 2, 100, 120)) > calibration.logit(ordinary)
+    assert calibration.logit(VersionEvidence(40, 0.7, 0.4, 2, 100, 120)) < calibration.logit(ordinary)
+
+
+def test_the_program_tells_versions(collection, music):
+    item = music.recorded[0]
+    done = incipit("query", item.path, "--task", "versions", "--library", collection.folder, "--json")
+    (document,) = documents(done)
+    assert document["task"] == "versions"
+    assert document["hits"][0]["path"] in {str(other.path) for other in music.pair(item.piece)}
+
+
+def test_versions_of_real_anthems(data, tmp_path):
+    names = ("austria-a", "austria-b", "italy-a", "italy-b", "japan-a", "japan-b")
+    for name in names:
+        if not (data / "anthems" / f"{name}.mp3").exists():
+            pytest.skip("the anthems are not there")
+    collection = Collection(tmp_path / "lib")
+    collection.add(*(data / "anthems" / f"{name}.mp3" for name in names))
+    for name in names:
+        hits = collection.query(data / "anthems" / f"{name}.mp3", "versions")
+        accepted = [hit.path for hit in hits if hit.accepted]
+        other = f"{name[:-1]}{'b' if name.endswith('a') else 'a'}.mp3"
+        assert accepted == [str(data / "anthems" / other)]
