@@ -1,6 +1,7 @@
 """Measure the search for versions on a bed: whole recordings and passages as queries, beside Qmax.
 
-    python scripts/bench_versions.py BED [--split dev] [--segment 20] [--works 150] [--peer PYTHON] [--without-third]
+    python scripts/bench_versions.py BED [--split dev] [--kinds hard] [--segment 20] [--library DIR]
+        [--peer PYTHON] [--without-third]
 
 BED holds manifest.csv (track, work, kind, split, query, path) and the tracks. Every track of the split is indexed and
 is a candidate; tracks with query = 1 are asked for, themselves left out. Prints MAP with its 95 % interval (bootstrap
@@ -50,9 +51,10 @@ def main() -> None:
     """Index, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bed", type=Path)
-    parser.add_argument("--split", default="")
+    parser.add_argument("--split", default="", help="dev or holdout; all if not given")
+    parser.add_argument("--kinds", nargs="*", help="ask only for these kinds of version")
     parser.add_argument("--segment", type=float, default=0.0, help="ask for so many seconds from the middle")
-    parser.add_argument("--works", type=int, default=10**6, help="only so many works with queries")
+    parser.add_argument("--library", type=Path, help="keep the library there, and use it if it is there")
     parser.add_argument("--peer", help="a Python interpreter that has essentia")
     parser.add_argument("--without-third", action="store_true")
     arguments = parser.parse_args()
@@ -62,11 +64,12 @@ def main() -> None:
     works = sorted({row["work"] for row in rows if row["query"] == "1"})
     out = set(works[::3]) if arguments.without_third else set()
     with tempfile.TemporaryDirectory() as folder:
-        collection = Collection(Path(folder) / "library")
+        collection = Collection(arguments.library or Path(folder) / "library")
         held = [row for row in rows if row["work"] not in out]
-        report = collection.add(*(arguments.bed / row["path"] for row in held))
-        print(f"{report.added} tracks, {report.audio_seconds / report.seconds:.0f}x real time")
-        asked = [row for row in rows if row["query"] == "1" and (not out or row["work"] in out)]
+        report = collection.add(*(arguments.bed / row["path"] for row in held), works=False)
+        speed = f", {report.audio_seconds / report.seconds:.0f}x real time" if report.added else ""
+        print(f"{len(held)} tracks{speed}")
+        asked = [row for row in _queries(rows, arguments) if not out or row["work"] in out]
         answers = [_ask(collection, arguments, row, held, Path(folder)) for row in asked]
     if out:
         print(f"queries of works left out: {len(answers)}, accepted for {_percent(any(a.accepted) for a in answers)} %")
@@ -113,18 +116,20 @@ def _peer(arguments: argparse.Namespace, rows: Sequence[dict[str, str]]) -> list
         with tracks.open("w", newline="") as handle:
             writer = csv.writer(handle)
             writer.writerow(["path", "query"])
-            writer.writerows([arguments.bed / row["path"], row["query"]] for row in rows)
+            asked = _queries(rows, arguments)
+            writer.writerows([arguments.bed / row["path"], int(row in asked)] for row in rows)
         program = Path(__file__).with_name("peer_qmax.py")
         options = ["--segment", str(arguments.segment)]
         done = subprocess.run(
             [arguments.peer, program, tracks, scores, *options], check=True, capture_output=True, text=True
         )
         print(f"Qmax: {done.stdout.split()[-1]} s a pair")
-        return [_ranked(row, found, rows) for row, found in zip(_queries(rows), np.load(scores), strict=True)]
+        return [_ranked(row, found, rows) for row, found in zip(asked, np.load(scores), strict=True)]
 
 
-def _queries(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
-    return [row for row in rows if row["query"] == "1"]
+def _queries(rows: Sequence[dict[str, str]], arguments: argparse.Namespace) -> list[dict[str, str]]:
+    kinds = arguments.kinds
+    return [row for row in rows if row["query"] == "1" and (not kinds or row["kind"] in kinds)]
 
 
 def _ranked(row: dict[str, str], scores: NDArray[np.float32], rows: Sequence[dict[str, str]]) -> Asked:

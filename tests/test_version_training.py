@@ -1,9 +1,12 @@
 """Families of versions, and what the version network makes of them."""
 
+import shutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from program import incipit
 
 from retrieval.embedding.songs import Chord, Song, score_song
 from retrieval.embedding.version_families import Family, Version, _Form
@@ -142,3 +145,45 @@ class TestNetwork:
         assert batch.spectrograms.shape == (12, SEMITONES, SEGMENT_FRAMES)
         assert (batch.moments[:, 0] >= 0).mean() > 0.8
         assert batch.families.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
+
+    def test_the_program_trains_on_folders_of_works(self, music, tmp_path):
+        from retrieval.embedding.version_encoder import VersionEncoder
+
+        for item in music.recorded[:4]:
+            (tmp_path / "works" / item.piece).mkdir(parents=True, exist_ok=True)
+            shutil.copy(item.path, tmp_path / "works" / item.piece)
+        (tmp_path / "works" / "alone").mkdir()
+        shutil.copy(music.recorded[5].path, tmp_path / "works" / "alone")
+        out = tmp_path / "mine.onnx"
+        done = incipit("train", "versions", tmp_path / "works", "-o", out, "--steps", 2, "--jobs", 2)
+        assert done.returncode == 0, done.stderr
+        families = sorted((tmp_path / "mine.training" / "families").glob("*.npz"))
+        assert len(families) == 2
+        for path in families:
+            first, second = Family.load(path).versions
+            assert np.allclose(np.diff(first.beats), 0.2, atol=1e-4)
+            assert np.isfinite(second.beats).mean() > 0.8
+        local, segments = VersionEncoder(out).encode(np.ones((SEMITONES, 200), np.float32))
+        assert np.allclose(np.linalg.norm(local, axis=1), 1, atol=1e-4)
+        assert len(segments) == 4
+
+    def test_a_single_work_is_no_training(self, music, tmp_path):
+        (tmp_path / "one").mkdir()
+        for item in music.recorded[:2]:
+            shutil.copy(item.path, tmp_path / "one")
+        done = incipit("train", "versions", tmp_path, "-o", tmp_path / "mine.onnx")
+        assert done.returncode == 1
+        assert "Two works or more" in done.stderr
+
+    def test_the_shipped_model_is_the_same_in_onnx_and_torch(self):
+        from retrieval.embedding.checkpoint import load_parameters
+        from retrieval.embedding.version_encoder import VERSION_MODEL_PATH, VersionEncoder
+        from retrieval.embedding.version_model import VersionNetwork
+
+        network = VersionNetwork()
+        load_parameters(network, VERSION_MODEL_PATH)
+        spectrogram = np.random.default_rng(0).random((SEMITONES, 400)).astype(np.float32)
+        with self.torch.no_grad():
+            local, _ = network(self.torch.from_numpy(spectrogram[None]))
+        ours = local[0].reshape(-1, 100).T.numpy()
+        assert np.allclose(VersionEncoder().encode(spectrogram)[0], ours, atol=1e-4)

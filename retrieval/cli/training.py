@@ -85,7 +85,7 @@ def versions(
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Cores to use; all if not given.")] = None,
     quiet: Quiet = False,
 ) -> int:
-    """Train the version model on works of which you have several recordings, from the shipped model on.
+    """Train the version model on works of which you have several recordings, beginning with the shipped model.
 
     The recordings of each work lie in a subfolder of their own. Each is aligned with the first of its work; those
     that do not correspond are left out. Interrupt it at any time and run it again to go on.

@@ -20,10 +20,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from torch import Tensor
 
+from retrieval.embedding.checkpoint import load_parameters
 from retrieval.embedding.course import Course, Watcher, claim
 from retrieval.embedding.losses import triplet_loss
 from retrieval.embedding.mining import any_positive_violating_negatives
 from retrieval.embedding.recorded_families import make_recorded_families
+from retrieval.embedding.version_encoder import VERSION_MODEL_PATH
 from retrieval.embedding.version_families import Family, Version
 from retrieval.embedding.version_model import FRAMES_A_VECTOR, VersionNetwork, unit
 from retrieval.embedding.version_patches import SEMITONES
@@ -85,6 +87,7 @@ def train_versions(
     *,
     threads: int = 1,
     device: str = "cpu",
+    start: Path | None = None,
 ) -> VersionNetwork:
     """Train the version network.
 
@@ -96,13 +99,17 @@ def train_versions(
         watcher: is told how it goes.
         threads: that train.
         device: where torch computes, such as "cpu" or "cuda".
+        start: a model file whose parameters it begins with; at random if not given.
 
     Returns:
         the network in evaluation mode.
     """
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
-    network = VersionNetwork().to(device)
+    network = VersionNetwork()
+    if start is not None:
+        load_parameters(network, start)
+    network = network.to(device).train()
     course = Course(
         folder,
         network,
@@ -133,7 +140,7 @@ def train_on_recordings(
     threads: int = 1,
     device: str = "cpu",
 ) -> VersionNetwork:
-    """Train on recordings, those of each work given together; else as `train_versions`.
+    """Train the shipped network further on recordings, those of each work given together; else as `train_versions`.
 
     Raises:
         TrainingError: fewer than two works have recordings that correspond, or the folder holds another training.
@@ -147,7 +154,10 @@ def train_on_recordings(
             "Two works or more are wanted, the recordings of each in a folder of its own. "
             f"Of {len(works)} such folders {len(families)} can be used."
         )
-    return train_versions([[family] for family in families], folder, recipe, watcher, threads=threads, device=device)
+    works_of_files = [[family] for family in families]
+    return train_versions(
+        works_of_files, folder, recipe, watcher, threads=threads, device=device, start=VERSION_MODEL_PATH
+    )
 
 
 def _batches(works: Sequence[Sequence[Path]], recipe: VersionRecipe, first: int) -> Iterator[Batch]:
