@@ -11,6 +11,7 @@ import soundfile
 from index import Library
 from retrieval import Collection
 from retrieval.discovery import discover
+from retrieval.encoders import Encoders
 from retrieval.ingest import ingest
 
 RATE = 22050
@@ -110,7 +111,8 @@ def test_a_newer_model_refills_what_an_older_one_left(tmp_path, folder, collecti
 
     made = Collection(tmp_path / "lib")
     with Library(made.folder, write=True) as library:
-        ingest(library, Older(collection.encoder), [str(folder)], Checking())
+        older = Encoders(Older(collection.encoders.fingerprint), collection.encoders.versions)
+        ingest(library, older, [str(folder)], Checking())
     report = made.add(folder)
     assert counts(report) == (0, 3, 0, 0, 0, 0)
     clip, _ = soundfile.read(sorted(folder.iterdir())[0], dtype="float32", start=RATE, frames=4 * RATE)

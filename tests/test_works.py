@@ -447,28 +447,11 @@ def test_a_library_of_a_later_schema_is_refused(tmp_path):
 # Alignments, and the command line
 
 
-class SamePiece:
-    """Takes recordings for versions that are of one piece, by the names of their files."""
-
-    def __init__(self, library):
-        self.library = library
-
-    def versions_of(self, recording, max_false_accepts):
-        piece = recording.path.rsplit("-", 1)[0]
-        found = [other for other in self.library.recordings() if other.path.rsplit("-", 1)[0] == piece]
-        return [(other, 0.9) for other in found if other is not recording]
-
-
 @pytest.fixture
 def talking(monkeypatch):
     """What decoders print is not hushed: it would take stderr from pytest."""
     for verb in ("indexing", "works"):
         monkeypatch.setattr(f"retrieval.cli.{verb}.hush_decoders", lambda: None)
-
-
-@pytest.fixture
-def informed(monkeypatch, talking):
-    monkeypatch.setattr(Collection, "version_finder", lambda collection, library: SamePiece(library))
 
 
 @pytest.fixture(scope="module")
@@ -505,7 +488,7 @@ def shown(capsys, *arguments):
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
-def test_indexing_groups_what_is_new_and_aligns_it(fresh, informed, music, capsys):
+def test_indexing_groups_what_is_new_and_aligns_it(fresh, talking, music, capsys):
     folder, (first, second, third) = fresh
     assert run("works", "--library", folder) == 3
     assert run("index", first, second, third, "--library", folder, "--no-works") == 0
@@ -530,7 +513,7 @@ def test_indexing_groups_what_is_new_and_aligns_it(fresh, informed, music, capsy
     assert "sorted" not in capsys.readouterr().err
 
 
-def test_what_was_aligned_is_not_computed_again(fresh, informed, monkeypatch):
+def test_what_was_aligned_is_not_computed_again(fresh, talking, monkeypatch):
     folder, (first, second, third) = fresh
     Collection(folder).group()
     computed = documents(incipit("align", first, second, "--library", "nowhere", "--json"))[0]
@@ -558,7 +541,7 @@ def test_what_was_aligned_is_not_computed_again(fresh, informed, monkeypatch):
     assert kept_alignment(first, second, folder) is None
 
 
-def test_hits_and_lists_tell_the_work(fresh, informed, capsys):
+def test_hits_and_lists_tell_the_work(fresh, talking, capsys):
     folder, (first, _, third) = fresh
     collection = Collection(folder)
     collection.group()
@@ -574,7 +557,7 @@ def test_hits_and_lists_tell_the_work(fresh, informed, capsys):
     assert (listed[first], listed[third]) == ("Moonlight", None)
 
 
-def test_users_name_confirm_split_and_merge(fresh, informed, capsys):
+def test_users_name_confirm_split_and_merge(fresh, talking, capsys):
     folder, (first, second, third) = fresh
     assert run("works", "group", "--library", folder) == 0
     (work,) = shown(capsys, "--library", folder)
@@ -612,10 +595,10 @@ def test_misuse_of_works_and_failures_are_told_apart(fresh, capsys):
 
 
 def test_indexing_goes_on_where_works_fail(fresh, monkeypatch, talking, capsys):
-    def failing(collection, library):
+    def failing(*_):
         raise ValueError("no model")
 
-    monkeypatch.setattr(Collection, "version_finder", failing)
+    monkeypatch.setattr("retrieval.collection.VersionSearch", failing)
     assert run("index", fresh[1][0], "--library", fresh[0]) == 0
     assert "works are not up to date (ValueError: no model)" in capsys.readouterr().err
 
