@@ -51,3 +51,60 @@ def accumulate_chains(gains: Any, jump: float, pointers: Any, before: Any, ends:
         ends[i + 1] = column
         two_above, above, here = above, here, two_above
     return before[n]
+
+
+@njit(cache=True, nogil=True)
+def accumulate_turns(
+    gains: Any, blocks: Any, groups: Any, costs: Any, pointers: Any, entered: Any, inside_ends: Any, ends: Any
+) -> float:
+    """Fill in the best successions of turns; gives the score of the best.
+
+    Args:
+        gains: float32 `(n, m)`, what a cell adds to a path, positive where it speaks for one.
+        blocks: int64 `(m,)`, number of the sequence that a column is of; no path leaves its block.
+        groups: int64 `(m,)`, number of the group that a column is of.
+        costs: float32 `(3,)`: of the beginning of a path, of the beginning of a turn, of a row in a turn between paths.
+        pointers: uint8 `(n, m)`, to be filled, as in `accumulate_chains`.
+        entered: uint8 `(n, groups)`, to be filled: 1 where a path that begins at this row begins a turn of the group.
+        inside_ends: int64 `(n + 1, groups)`, to be filled: column in which the best succession that lies in the rows
+            before, and is in a turn of the group, ends if it ends in the row before, else -1.
+        ends: int64 `(n + 1,)`, to be filled: the same of the best succession that is in no turn or at the end of one.
+    """
+    n, m = gains.shape
+    jump, switch, idle = costs[0], costs[1], costs[2]
+    lowest = np.float32(-np.inf)
+    two_above = np.full(m, lowest, np.float32)
+    above = np.full(m, lowest, np.float32)
+    here = np.empty(m, np.float32)
+    inside = np.full(entered.shape[1], lowest, np.float32)
+    fresh = np.empty(entered.shape[1], np.float32)
+    outside = np.float32(0.0)
+    ends[0] = -1
+    for i in range(n):
+        for group in range(len(inside)):
+            entered[i, group] = outside - switch >= inside[group]
+            fresh[group] = max(outside - switch, inside[group]) - jump
+            inside[group] -= idle
+            inside_ends[i + 1, group] = -1
+        ends[i + 1] = -1
+        for j in range(m):
+            group = groups[j]
+            score, pointer = fresh[group], NEW
+            if j > 0 and blocks[j - 1] == blocks[j]:
+                if above[j - 1] > score:
+                    score, pointer = above[j - 1], DIAGONAL
+                if j > 1 and blocks[j - 2] == blocks[j] and above[j - 2] > score:
+                    score, pointer = above[j - 2], TWO_COLUMNS
+                if two_above[j - 1] > score:
+                    score, pointer = two_above[j - 1], TWO_ROWS
+            score += gains[i, j]
+            here[j] = score
+            pointers[i, j] = pointer
+            if score > inside[group]:
+                inside[group] = score
+                inside_ends[i + 1, group] = j
+            if score > outside:
+                outside = score
+                ends[i + 1] = j
+        two_above, above, here = above, here, two_above
+    return float(outside)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from alignment._local_kernels import NEW, TWO_COLUMNS, TWO_ROWS, accumulate_chains
 from alignment.errors import AlignmentError
 
-__all__ = ["Chain", "best_chain", "chain_score"]
+__all__ = ["Chain", "best_chain", "chain_score", "path_to"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def best_chain(gains: NDArray[np.float32], jump: float) -> Chain:
         if column < 0:
             row -= 1
             continue
-        cells = _path(pointers, row - 1, column)
+        cells = path_to(pointers, row - 1, column)
         paths.append(cells)
         row = int(cells[0, 0])
     return Chain(score, tuple(reversed(paths)))
@@ -72,7 +72,7 @@ def _accumulated(gains: NDArray[np.float32], jump: float) -> tuple[float, NDArra
     return float(accumulate_chains(values, jump, pointers, before, ends)), pointers, ends
 
 
-def _path(pointers: NDArray[np.uint8], row: int, column: int) -> NDArray[np.int64]:
+def path_to(pointers: NDArray[np.uint8], row: int, column: int) -> NDArray[np.int64]:
     """Back from a cell to where its path begins."""
     cells = [(row, column)]
     while (pointer := pointers[row, column]) != NEW:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["FIELDS", "Hit", "Place", "Wanted"]
+__all__ = ["FIELDS", "Hit", "Place", "Stretch", "Wanted"]
 
 FIELDS = (
     "rank",
@@ -94,3 +94,19 @@ class Hit:
             "places": [[round(value, 3) for value in asdict(place).values()] for place in self.places],
         }
         return {name: flat[name] for name in FIELDS}
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a long recording or a stream.
+
+    Attributes:
+        start, end: in the stream, seconds.
+        hit: what was found there, its places in seconds of the stream; None in a gap.
+        silent: whether nothing sounds there.
+    """
+
+    start: float
+    end: float
+    hit: Hit | None
+    silent: bool = False

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from alignment.audio import ANALYSIS_RATE, Audio
 from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint, Windows
-from retrieval.hits import Hit, Place
+from retrieval.hits import Place, Stretch
 from retrieval.identification import Identifier, as_alike_as_the_best
 from retrieval.lines import Line
 
-__all__ = ["Detection", "Monitor", "detected_hit"]
+__all__ = ["Detection", "Monitor"]
 
 _PIECE_SECONDS = 6.0
 _STEP_SECONDS = 3.0
@@ -47,20 +47,15 @@ _Times = TypeVar("_Times", float, NDArray[np.float64])
 
 
 @dataclass(frozen=True)
-class Detection:
-    """A stretch of a stream.
+class Detection(Stretch):
+    """A stretch of a stream in which a recording plays, or a gap.
 
     Attributes:
-        start, end: in the stream, seconds.
         line: where in which recording it lies, offset and tempo ratio for the stream's own seconds; None where no
             recording of the library was found.
-        silent: whether nothing sounds there.
     """
 
-    start: float
-    end: float
-    line: Line | None
-    silent: bool = False
+    line: Line | None = None
 
 
 @dataclass
@@ -220,8 +215,17 @@ class Monitor:
         begun = [other.start for other in (*self._tracks, track) if other.sure]
         yield from self._gap(min(begun))
         if end > track.start:
-            yield Detection(track.start, end, track.line)
+            yield self._detection(track.line, track.start, end)
         self._covered = max(self._covered, end)
+
+    def _detection(self, line: Line, start: float, end: float) -> Detection:
+        recording = self._identifier.recording(line.position)
+        if recording is None:
+            return Detection(start, end, None, line=line)
+        first, last = max(_at(line, start), 0.0), min(_at(line, end), recording.duration)
+        return Detection(
+            start, end, self._identifier.hit(1, recording, line, (Place(first, last, start, end),)), line=line
+        )
 
     def _gap(self, end: float) -> Iterator[Detection]:
         """What lies between the last detection and here, if it is worth telling."""
@@ -271,16 +275,6 @@ class Monitor:
         found = np.einsum("nd,nd->n", prints.vectors, vectors[np.clip(rows, 0, len(vectors) - 1)])
         alike = (line.evidence.similarity + line.evidence.surroundings) / 2
         return times, np.where(inside, found, 0.0) - alike
-
-
-def detected_hit(identifier: Identifier, detection: Detection) -> Hit | None:
-    """A detection as a hit, its place in seconds of the stream; None for a gap."""
-    line = detection.line
-    recording = identifier.recording(line.position) if line else None
-    if line is None or recording is None:
-        return None
-    start, end = max(_at(line, detection.start), 0.0), min(_at(line, detection.end), recording.duration)
-    return identifier.hit(1, recording, line, (Place(start, end, detection.start, detection.end),))
 
 
 def _at(line: Line, seconds: _Times) -> _Times:

@@ -133,11 +133,14 @@ class VersionSearch:
         library: an open library.
         encoder: of the model that filled it.
         calibration: of that model.
+
+    Attributes:
+        encoder: as given.
     """
 
     def __init__(self, library: Library, encoder: VersionEncoder, calibration: VersionCalibration) -> None:
+        self.encoder = encoder
         self._library = library
-        self._encoder = encoder
         self._calibration = calibration
         self._local: Runs = library.runs(encoder.local)
         self._segments: Runs = library.runs(encoder.segments)
@@ -154,11 +157,11 @@ class VersionSearch:
         """
         if clip.duration < _SHORTEST_SECONDS or not clip.samples.any():
             return []
-        query = VersionQuery.of(clip, self._encoder)
+        query = VersionQuery.of(clip, self.encoder)
         itself = self._library.recording_of(wanted.content_hash) if wanted.content_hash else None
         found = _by_work(self._found(query, itself.id if itself else -1))
         return [
-            self._hit(rank, recording, likeness, wanted.max_false_accepts)
+            self.hit(rank, recording, likeness, wanted.max_false_accepts)
             for rank, (recording, likeness) in enumerate(found[: wanted.top], 1)
         ]
 
@@ -171,10 +174,23 @@ class VersionSearch:
         return [
             (other, self._calibration.probability(likeness.evidence))
             for other, likeness in self._found(query, recording.id)
-            if self._accepts(likeness, max_false_accepts)
+            if self.accepts(likeness, max_false_accepts)
         ]
 
-    def _accepts(self, likeness: Likeness, max_false_accepts: float) -> bool:
+    def candidates(self, query: VersionQuery) -> list[tuple[Recording, Likeness]]:
+        """Recordings that have anything in common with a query, accepted or not, most alike first."""
+        return list(self._found(query, -1))
+
+    def local_vectors(self, recording: Recording) -> Vectors:
+        """Local vectors of a recording that was found, shape `(count, dimensions)`."""
+        return self._vectors(recording.id)
+
+    def logit(self, likeness: Likeness) -> float:
+        """Log odds that the two are of one work."""
+        return self._calibration.logit(likeness.evidence)
+
+    def accepts(self, likeness: Likeness, max_false_accepts: float) -> bool:
+        """Whether a likeness suffices at this share of queries without a version that may be accepted."""
         threshold = self._calibration.threshold(max_false_accepts, len(self._segments), likeness.evidence.query)
         return self._calibration.logit(likeness.evidence) >= threshold
 
@@ -188,7 +204,7 @@ class VersionSearch:
             for number, keys in self._shortlist(query, other_than)
         }
         recordings = self._library.recordings_by_id(alike)
-        for number in sorted(alike, key=lambda number: -self._calibration.logit(alike[number].evidence)):
+        for number in sorted(alike, key=lambda number: -self.logit(alike[number])):
             if number in recordings and alike[number].places:
                 yield recordings[number], alike[number]
 
@@ -216,7 +232,8 @@ class VersionSearch:
         wanted = min(max(_FEWEST_CANDIDATES, int(_SHARE_OF_LIBRARY * len(self._segments))), _MOST_CANDIDATES)
         return [(number, [key for _, key in sorted(keys[number])[: -_KEYS - 1 : -1]]) for number in ranked[:wanted]]
 
-    def _hit(self, rank: int, recording: Recording, likeness: Likeness, max_false_accepts: float) -> Hit:
+    def hit(self, rank: int, recording: Recording, likeness: Likeness, max_false_accepts: float) -> Hit:
+        """A recording that has something in common with a query, as a hit."""
         best = likeness.places[0]
         passed = best.query_end - best.query_start
         return Hit(
@@ -226,7 +243,7 @@ class VersionSearch:
             title=recording.title or None,
             work=recording.work.label if recording.work else None,
             score=self._calibration.probability(likeness.evidence),
-            accepted=self._accepts(likeness, max_false_accepts),
+            accepted=self.accepts(likeness, max_false_accepts),
             places=likeness.places,
             transposition=(5 - likeness.semitones) % 12 - 5,
             tempo_ratio=round((best.end - best.start) / passed, 4) if passed else None,

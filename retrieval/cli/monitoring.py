@@ -1,10 +1,10 @@
-"""`incipit query --monitor`: which recordings play in a long file or a stream, and when."""
+"""`incipit query --monitor`: which recordings or works play in a long file or a stream, and when."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from retrieval.cli.console import absolute, clock, json_line, line, warn
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from retrieval.collection import Collection
-    from retrieval.monitoring import Detection
+    from retrieval.hits import Stretch
 
-__all__ = ["Pcm", "monitor"]
+__all__ = ["MONITORED_TASKS", "Pcm", "monitor"]
 
 _STANDARD_INPUT = "-"
 
@@ -27,26 +27,51 @@ class Pcm(NamedTuple):
     channels: int
 
 
-def monitor(collection: Collection, source: str, pcm: Pcm, max_false_accepts: float, *, json: bool) -> int:
-    """Print a line for each detection as it closes, and for each gap between them."""
-    from alignment.errors import AlignmentError
+class _Listener(Protocol):
+    """Hears a stream, and tells stretches of it as they close."""
+
+    def feed(self, samples: NDArray[np.float32]) -> Iterator[Stretch]:
+        """The next samples at the analysis rate."""
+
+    def finish(self) -> Iterator[Stretch]:
+        """The stream is over."""
+
+
+def _recordings(collection: Collection, max_false_accepts: float) -> _Listener:
     from retrieval.monitoring import Monitor
 
-    listener = Monitor(collection.identifier(), max_false_accepts)
+    return Monitor(collection.identifier(), max_false_accepts)
+
+
+def _works(collection: Collection, max_false_accepts: float) -> _Listener:
+    from retrieval.version_monitoring import VersionMonitor
+
+    return VersionMonitor(collection.version_search(), max_false_accepts)
+
+
+MONITORED_TASKS: dict[str, Callable[[Collection, float], _Listener]] = {"identify": _recordings, "versions": _works}
+"""What can be asked of a stream, and who listens."""
+
+
+def monitor(collection: Collection, source: str, task: str, pcm: Pcm, max_false_accepts: float, *, json: bool) -> int:
+    """Print a line for each stretch as it closes, and for each gap between them."""
+    from alignment.errors import AlignmentError
+
+    listener = MONITORED_TASKS[task](collection, max_false_accepts)
     found, code = False, 0
     name = source if source == _STANDARD_INPUT else absolute(source)
     try:
         for block in _blocks(source, pcm):
-            for detection in listener.feed(block):
-                found |= _tell(collection, name, detection, json)
+            for stretch in listener.feed(block):
+                found |= _tell(name, task, stretch, json)
     except AlignmentError as error:
         warn(str(error))
         code = 1
     except KeyboardInterrupt:
         warn("interrupted; what was heard so far follows")
         code = 130
-    for detection in listener.finish():
-        found |= _tell(collection, name, detection, json)
+    for stretch in listener.finish():
+        found |= _tell(name, task, stretch, json)
     return code or (0 if found else 3)
 
 
@@ -71,26 +96,28 @@ def _blocks(source: str, pcm: Pcm) -> Iterator[NDArray[np.float32]]:
     yield resampler.finish()
 
 
-def _tell(collection: Collection, name: str, detection: Detection, json: bool) -> bool:
-    """Print a detection or a gap; gives whether a recording was found."""
-    from retrieval.monitoring import detected_hit
-
-    found = detected_hit(collection.identifier(), detection)
+def _tell(name: str, task: str, stretch: Stretch, json: bool) -> bool:
+    """Print a stretch or a gap; gives whether anything was found."""
+    hit = stretch.hit
     if json:
-        json_line(_document(name, detection, found.document() if found else None))
+        json_line(_document(name, task, stretch))
     else:
-        title, path = (found.title or "-", found.path) if found else ("-", "silence" if detection.silent else "unknown")
-        score = f"{found.score:.3f}" if found else "-"
-        line(clock(detection.start), clock(detection.end), score, title, path)
+        title, path = (hit.title or "-", hit.path) if hit else ("-", _gap(stretch))
+        score = f"{hit.score:.3f}" if hit else "-"
+        line(clock(stretch.start), clock(stretch.end), score, title, path)
         sys.stdout.flush()
-    return found is not None
+    return hit is not None
 
 
-def _document(name: str, detection: Detection, hit: dict[str, Any] | None) -> dict[str, Any]:
+def _document(name: str, task: str, stretch: Stretch) -> dict[str, Any]:
     """A hit's own fields; for a gap they are null, and `gap` says what it is."""
     from retrieval.hits import FIELDS
 
-    fields = hit or dict.fromkeys(FIELDS)
-    times = {"query_start": round(detection.start, 3), "query_end": round(detection.end, 3)}
-    gap = None if hit else "silence" if detection.silent else "unknown"
-    return {"query": name, "task": "identify", **fields, **times, "gap": gap}
+    fields = stretch.hit.document() if stretch.hit else dict.fromkeys(FIELDS)
+    times = {"query_start": round(stretch.start, 3), "query_end": round(stretch.end, 3)}
+    gap = None if stretch.hit else _gap(stretch)
+    return {"query": name, "task": task, **fields, **times, "gap": gap}
+
+
+def _gap(stretch: Stretch) -> str:
+    return "silence" if stretch.silent else "unknown"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.console import absolute, clock, explain, hush_decoders, json_line, library_folder, line, warn
-from retrieval.cli.monitoring import Pcm, monitor
+from retrieval.cli.monitoring import MONITORED_TASKS, Pcm, monitor
 from retrieval.cli.options import Json, LibraryFolder, Quiet
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def query(
     any_key: Annotated[bool, typer.Option("--any-key", help="match: look for it in other keys, too.")] = False,
     monitored: Annotated[
         str | None,
-        typer.Option("--monitor", metavar="FILE", help="Find all recordings in a long file; - for standard input."),
+        typer.Option(
+            "--monitor", metavar="FILE", help="Find all recordings, or versions, in a long file; - for standard input."
+        ),
     ] = None,
     rate: Annotated[int, typer.Option(min=1000, help="Samples a second on standard input (16-bit PCM).")] = 44100,
     channels: Annotated[int, typer.Option(min=1, help="Channels on standard input.")] = 2,
@@ -67,11 +69,13 @@ def query(
     Example: incipit query cover.mp3 --task versions
 
     Example: incipit query --monitor radio.flac
+
+    Example: incipit query --monitor concert.flac --task versions
     """
     if bool(clips) == (monitored is not None):
         raise typer.BadParameter("give clips, or one file (or -) to --monitor", param_hint="CLIP...")
-    if monitored is not None and task is not Task.identify:
-        raise typer.BadParameter("--monitor identifies; leave it out", param_hint="--task")
+    if monitored is not None and task.value not in MONITORED_TASKS:
+        raise typer.BadParameter(f"--monitor knows {' and '.join(MONITORED_TASKS)} only", param_hint="--task")
     if any_key and task is not Task.match:
         raise typer.BadParameter("only --task match looks for other keys", param_hint="--any-key")
     from retrieval.collection import Collection
@@ -81,7 +85,7 @@ def query(
     collection = Collection(library_folder(library))
     collection.searcher(task.value)
     if monitored is not None:
-        return monitor(collection, monitored, Pcm(rate, channels), max_false_accepts, json=json)
+        return monitor(collection, monitored, task.value, Pcm(rate, channels), max_false_accepts, json=json)
     return _query(collection, clips or [], task, Wanted(top, max_false_accepts, any_key), json=json, quiet=quiet)
 
 

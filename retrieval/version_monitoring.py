@@ -1,0 +1,285 @@
+"""Monitoring for works: what is played in a concert, a side of a record, or a medley, and from when to when.
+
+1. The stream becomes local and segment vectors, piece by piece with margins; only the sound of a piece is kept.
+2. Windows of half a minute ask the search for versions which recordings may be of what is played.
+3. Through all recordings that were found the best succession of turns (`alignment.succession`) divides what is not
+   yet told; recordings of one work take turns together. A turn is told once it is over, and if how alike stream and
+   recording are in it suffices; what lies between is a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.audio import ANALYSIS_RATE, Audio
+from alignment.succession import Block, SuccessionCosts, Turn, best_succession
+from index.schema import Recording
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS, VersionEncoder, rolled
+from retrieval.hits import Hit, Place, Stretch
+from retrieval.version_search import VersionQuery, VersionSearch, likeness_of
+
+__all__ = ["VersionMonitor"]
+
+Vectors = NDArray[np.float32]
+
+_ROW = round(LOCAL_HOP_SECONDS * ANALYSIS_RATE)
+"""Samples from one local vector to the next."""
+
+_SEGMENT_ROWS = round(SEGMENT_HOP_SECONDS / LOCAL_HOP_SECONDS)
+_PIECE_ROWS = 8 * _SEGMENT_ROWS
+_MARGIN_ROWS = 3 * _SEGMENT_ROWS
+"""As far as a local vector sees."""
+
+_WINDOW_SEGMENTS = 2
+_WINDOW_ROWS = 35
+_CANDIDATES_A_WINDOW = 3
+_LOOSELY = 0.5
+"""Share of false accepts at which a recording becomes a candidate; what decides is the whole turn."""
+
+_MOST_CANDIDATES = 24
+_LEVEL = np.float32(0.5)
+_COSTS = SuccessionCosts(jump=2.0, switch=2.0, idle=0.05)
+_SETTLED_ROWS = 75
+"""A turn that ended so long ago is over."""
+
+_GAP_ROWS = 150
+"""So much of what is in no turn is kept, for a turn whose recording is found late."""
+
+_MOST_ROWS = 2250
+_SILENT = 1e-4
+_SHORTEST_GAP = 2.0
+_EDGE_SECONDS = 2.4
+"""What sounds so near to the ends of a gap belongs to what is played before or after it."""
+
+
+class _Piece(NamedTuple):
+    """Vectors of the next piece of a stream.
+
+    Attributes:
+        rows: local vectors, new ones alone.
+        sounding: of each, whether anything sounds.
+        windows: by their first row, of the stream.
+    """
+
+    rows: Vectors
+    sounding: NDArray[np.bool_]
+    windows: list[tuple[int, VersionQuery]]
+
+
+class _Vectoriser:
+    """Makes vectors of a stream, of which it keeps some minutes at most."""
+
+    def __init__(self, encoder: VersionEncoder) -> None:
+        self._encoder = encoder
+        self._kept = np.zeros(0, np.float32)
+        self._kept_from = 0
+        self._next = 0
+        self._next_window = 0
+
+    @property
+    def end(self) -> float:
+        """Seconds heard."""
+        return self._kept_from * LOCAL_HOP_SECONDS + len(self._kept) / ANALYSIS_RATE
+
+    @property
+    def kept_seconds(self) -> float:
+        """How much sound is kept."""
+        return len(self._kept) / ANALYSIS_RATE
+
+    def feed(self, samples: NDArray[np.float32]) -> Iterator[_Piece]:
+        """The next samples."""
+        for first in range(0, len(samples), _PIECE_ROWS * _ROW):
+            self._kept = np.concatenate([self._kept, samples[first : first + _PIECE_ROWS * _ROW]])
+            while len(self._kept) >= (self._next + _PIECE_ROWS + _MARGIN_ROWS - self._kept_from) * _ROW:
+                yield self._piece(_PIECE_ROWS, _MARGIN_ROWS)
+                surplus = max(self._next - _MARGIN_ROWS - self._kept_from, 0)
+                self._kept = self._kept[surplus * _ROW :]
+                self._kept_from += surplus
+
+    def finish(self) -> Iterator[_Piece]:
+        """What is left."""
+        rows = self._kept_from + -(-len(self._kept) // _ROW) - self._next
+        if rows > 0:
+            yield self._piece(rows, 0)
+
+    def _piece(self, rows: int, margin: int) -> _Piece:
+        """The next rows, seen with those before and after them."""
+        first, last = self._next - self._kept_from, self._next - self._kept_from + rows
+        audio = Audio(self._kept[: (last + margin) * _ROW])
+        query = VersionQuery.of(audio, self._encoder)
+        loudest = np.abs(np.pad(audio.samples, (0, -len(audio.samples) % _ROW))).reshape(-1, _ROW).max(axis=1)
+        sounding = loudest > _SILENT
+        local = np.where(sounding[:, None], query.local[: len(sounding)], np.float32(0))
+        windows = list(self._windows(replace(query, local=local), ended=not margin))
+        self._next += rows
+        return _Piece(local[first:last], sounding[first:last], windows)
+
+    def _windows(self, query: VersionQuery, *, ended: bool) -> Iterator[tuple[int, VersionQuery]]:
+        """All windows that lie in what is kept, and at the end of the stream those that it cuts short."""
+        count = len(query.local)
+        while (start := self._next_window - self._kept_from) + (0 if ended else _WINDOW_ROWS) < count:
+            segment = start // _SEGMENT_ROWS
+            segments = query.segments[segment : segment + _WINDOW_SEGMENTS]
+            local = query.local[start : start + _WINDOW_ROWS]
+            if len(segments) and len(local) > _SEGMENT_ROWS:
+                yield self._next_window, VersionQuery(local, segments, len(local) * LOCAL_HOP_SECONDS)
+            self._next_window += _SEGMENT_ROWS
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A recording that a window found, in a key.
+
+    Attributes:
+        first: row of the window.
+        recording: which.
+        semitones: by which the stream is taken higher.
+        logit: of the likeness.
+    """
+
+    first: int
+    recording: Recording
+    semitones: int
+    logit: float
+
+
+class VersionMonitor:
+    """Finds works in a stream that is fed to it bit by bit.
+
+    Args:
+        search: of the library.
+        max_false_accepts: share of stretches of other music that may be accepted.
+    """
+
+    def __init__(self, search: VersionSearch, max_false_accepts: float) -> None:
+        self._search = search
+        self._max_false_accepts = max_false_accepts
+        self._vectoriser = _Vectoriser(search.encoder)
+        self._rows = np.zeros((0, search.encoder.local.format.dimensions), np.float32)
+        self._sounding = np.zeros(0, np.bool_)
+        self._first = 0
+        self._candidates: list[_Candidate] = []
+        self._covered = 0.0
+        self._heard = False
+
+    @property
+    def kept_seconds(self) -> float:
+        """How much sound is kept."""
+        return self._vectoriser.kept_seconds
+
+    def feed(self, samples: NDArray[np.float32]) -> Iterator[Stretch]:
+        """The next samples of the stream, at the analysis rate; gives what is closed by them."""
+        for piece in self._vectoriser.feed(samples):
+            self._take(piece)
+            yield from self._settle(_SETTLED_ROWS)
+
+    def finish(self) -> Iterator[Stretch]:
+        """The stream is over; gives what was still open."""
+        for piece in self._vectoriser.finish():
+            self._take(piece)
+        yield from self._settle(0)
+        yield from self._gap(self._vectoriser.end)
+
+    def _take(self, piece: _Piece) -> None:
+        """Keep vectors and ask for candidates."""
+        self._rows = np.concatenate([self._rows, piece.rows])
+        self._sounding = np.concatenate([self._sounding, piece.sounding])
+        for first, window in piece.windows:
+            if window.local.any():
+                self._candidates += self._found(first, window)
+
+    def _found(self, first: int, window: VersionQuery) -> Iterator[_Candidate]:
+        for recording, likeness in self._search.candidates(window)[:_CANDIDATES_A_WINDOW]:
+            if self._search.accepts(likeness, _LOOSELY):
+                yield _Candidate(first, recording, likeness.semitones, self._search.logit(likeness))
+
+    def _settle(self, settled_rows: int) -> Iterator[Stretch]:
+        """Tell the turns that are over, and forget what lies before those that may go on."""
+        candidates = self._strongest()
+        turns = self._turns(candidates)
+        last = self._first + len(self._rows) - settled_rows
+        full = len(self._rows) > _MOST_ROWS
+        over = [turn for turn in turns if full or self._first + turn.last < last]
+        for turn in over:
+            yield from self._tell(turn, [one for one in candidates if _group(one.recording) == turn.group])
+        open_rows = [self._first + turn.first for turn in turns[len(over) :]]
+        told = self._first + over[-1].last + 1 if over else self._first
+        self._forget(max(told, min([last - _GAP_ROWS, *open_rows])))
+
+    def _strongest(self) -> list[_Candidate]:
+        """The surest candidate of each recording and key, as many as there is room for."""
+        strongest: dict[tuple[int, int], _Candidate] = {}
+        for candidate in sorted(self._candidates, key=lambda candidate: -candidate.logit):
+            strongest.setdefault((candidate.recording.id, candidate.semitones), candidate)
+        return list(strongest.values())[:_MOST_CANDIDATES]
+
+    def _turns(self, candidates: Sequence[_Candidate]) -> list[Turn]:
+        """The best succession, its groups by the numbers of `_group`."""
+        groups = sorted({_group(candidate.recording) for candidate in candidates})
+        blocks = [
+            Block(
+                rolled(self._rows, candidate.semitones) @ self._search.local_vectors(candidate.recording).T - _LEVEL,
+                groups.index(_group(candidate.recording)),
+            )
+            for candidate in candidates
+        ]
+        return [turn._replace(group=groups[turn.group]) for turn in best_succession(blocks, _COSTS).turns]
+
+    def _tell(self, turn: Turn, candidates: Sequence[_Candidate]) -> Iterator[Stretch]:
+        """The gap before a turn and the turn, with the recording that is most alike, if it is accepted."""
+        rows = self._rows[turn.first : turn.last + 1]
+        start, end = ((self._first + row) * LOCAL_HOP_SECONDS for row in (turn.first, turn.last + 1))
+        query = VersionQuery(rows, np.zeros((0, 0), np.float32), end - start)
+        found = [
+            (one.recording, likeness_of(query, self._search.local_vectors(one.recording), [one.semitones]))
+            for one in candidates
+        ]
+        recording, likeness = max(found, key=lambda item: self._search.logit(item[1]))
+        if likeness.places and self._search.accepts(likeness, self._max_false_accepts):
+            yield from self._gap(start)
+            end = min(end, self._vectoriser.end)
+            yield Stretch(start, end, _later(self._search.hit(1, recording, likeness, self._max_false_accepts), start))
+            self._cover(end)
+
+    def _gap(self, end: float) -> Iterator[Stretch]:
+        """What lies between what was told and here, if it is worth telling."""
+        if end - self._covered >= _SHORTEST_GAP:
+            yield Stretch(
+                self._covered, end, None, silent=not (self._heard or self._sounds(self._covered, end - _EDGE_SECONDS))
+            )
+            self._cover(end)
+
+    def _cover(self, end: float) -> None:
+        self._covered, self._heard = end, False
+
+    def _sounds(self, start: float, end: float) -> bool:
+        """Whether anything sounds in the kept part of a gap."""
+        times = (self._first + 0.5 + np.arange(len(self._rows))) * LOCAL_HOP_SECONDS
+        inside = (times > start + _EDGE_SECONDS * (start > 0)) & (times < end)
+        return bool(self._sounding[inside].any())
+
+    def _forget(self, first: int) -> None:
+        """Drop all rows before one of the stream's."""
+        count = max(first - self._first, 0)
+        self._heard = self._heard or self._sounds(self._covered, (self._first + count) * LOCAL_HOP_SECONDS)
+        self._rows, self._sounding = self._rows[count:], self._sounding[count:]
+        self._first += count
+        self._candidates = [one for one in self._candidates if one.first + _WINDOW_ROWS > self._first]
+
+
+def _group(recording: Recording) -> int:
+    """The same number for all recordings of a work."""
+    return recording.work_id or -recording.id
+
+
+def _later(hit: Hit, seconds: float) -> Hit:
+    """A hit whose places lie later in the stream."""
+    places = tuple(
+        Place(place.start, place.end, place.query_start + seconds, place.query_end + seconds) for place in hit.places
+    )
+    return replace(hit, places=places)
