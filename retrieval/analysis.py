@@ -9,30 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
-from alignment.features import estimate_tuning, log_frequency_spectrogram
-from alignment.features.chroma import PITCHES, fold_to_chroma, normalise_columns
+from alignment.features import estimate_tuning
 from index.library import NewRecording
-from index.runs import Model, Vectors
-from index.shards import VectorFormat
+from index.runs import Vectors
 from retrieval.embedding.sonority import SONORITY, SONORITY_RATE, sonority
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS
-from retrieval.embedding.version_patches import spectrogram_of_pitches
+from retrieval.embedding.version_patches import version_spectrogram
 from retrieval.encoders import Encoders
 from retrieval.fingerprint import RECORDING_HOP_SECONDS, fingerprint
 from retrieval.rises import RISES, RISES_HOP, packed_rises, rises
 
-__all__ = ["CHROMA", "KEPT", "Analysis", "analyse", "hash_file"]
+__all__ = ["KEPT", "Analysis", "analyse", "hash_file"]
 
-_CHROMA_HOP = 2205
-CHROMA = Model(
-    name="chroma",
-    hash="semitone-chroma-of-the-estimated-tuning-10hz-1",
-    format=VectorFormat(12, "uint8", 255.0),
-    parameters={"hop": _CHROMA_HOP},
-)
-"""Chroma ten times a second, kept so that matching never has to decode a file again."""
-
-KEPT = (CHROMA, SONORITY, RISES)
+KEPT = (SONORITY, RISES)
 """What is kept beside the vectors of trained models."""
 
 _SHORT_SECONDS = 1.0
@@ -77,10 +66,9 @@ def analyse(path: str, content_hash: str, encoders: Encoders) -> Analysis:
 
 
 def _harmony(audio: Audio, encoders: Encoders, *, silent: bool) -> tuple[Vectors, ...]:
-    """Chroma, sonority, and what versions are found by; of silence none."""
+    """Sonority, and what versions are found by; of silence none."""
     versions = encoders.versions
     hops = (
-        (CHROMA, _CHROMA_HOP / ANALYSIS_RATE),
         (SONORITY, 1.0 / SONORITY_RATE),
         (versions.local, LOCAL_HOP_SECONDS),
         (versions.segments, SEGMENT_HOP_SECONDS),
@@ -88,10 +76,8 @@ def _harmony(audio: Audio, encoders: Encoders, *, silent: bool) -> tuple[Vectors
     if silent:
         return tuple(Vectors(model, np.zeros((0, model.format.dimensions), np.float32), hop) for model, hop in hops)
     tuning = estimate_tuning(audio.samples, audio.rate)
-    pitches = log_frequency_spectrogram(audio.samples, audio.rate, PITCHES, tuning, _CHROMA_HOP)
-    pitch_classes = np.ascontiguousarray(normalise_columns(fold_to_chroma(pitches, round(PITCHES.lowest))).T)
     sounding = sonority(audio.samples, audio.rate, tuning)
-    kept = (pitch_classes, sounding, *versions.encode(spectrogram_of_pitches(pitches)))
+    kept = (sounding, *versions.encode(version_spectrogram(audio.samples, audio.rate, tuning)))
     return tuple(Vectors(model, values, hop) for (model, hop), values in zip(hops, kept, strict=True))
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import platform
+import shutil
 import subprocess
 import tempfile
 import time
@@ -28,6 +29,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from index.library import Library
 from retrieval.collection import Collection
 
 
@@ -65,10 +67,14 @@ def main() -> None:
     out = set(works[::3]) if arguments.without_third else set()
     with tempfile.TemporaryDirectory() as folder:
         collection = Collection(arguments.library or Path(folder) / "library")
-        held = [row for row in rows if row["work"] not in out]
-        report = collection.add(*(arguments.bed / row["path"] for row in held), works=False)
+        report = collection.add(*(arguments.bed / row["path"] for row in rows), works=False)
         speed = f", {report.audio_seconds / report.seconds:.0f}x real time" if report.added else ""
-        print(f"{len(held)} tracks{speed}")
+        print(f"{len(rows)} tracks{speed}")
+        held = [row for row in rows if row["work"] not in out]
+        if out:
+            collection = _without(
+                collection, Path(folder) / "smaller", [row for row in rows if row["work"] in out], arguments
+            )
         asked = [row for row in _queries(rows, arguments) if not out or row["work"] in out]
         answers = [_ask(collection, arguments, row, held, Path(folder)) for row in asked]
     if out:
@@ -79,6 +85,19 @@ def main() -> None:
     print(f"seconds a query: {np.mean([answer.seconds for answer in answers]):.3f}")
     if arguments.peer:
         _print_table("Qmax", _peer(arguments, rows))
+
+
+def _without(
+    collection: Collection, folder: Path, rows: Sequence[dict[str, str]], arguments: argparse.Namespace
+) -> Collection:
+    """A copy of a library from which some tracks are removed."""
+    shutil.copytree(collection.folder, folder)
+    with Library(folder, write=True) as library:
+        for row in rows:
+            recording = library.recording_at(str((arguments.bed / row["path"]).absolute()))
+            if recording is not None:
+                library.remove(recording)
+    return Collection(folder)
 
 
 def _wanted(row: dict[str, str], arguments: argparse.Namespace) -> bool:

@@ -20,7 +20,6 @@ __all__ = [
     "SEMITONES",
     "compressed",
     "halved",
-    "spectrogram_of_pitches",
     "version_parameters",
     "version_spectrogram",
 ]
@@ -45,12 +44,7 @@ def version_spectrogram(samples: NDArray[np.float32], rate: int, tuning: float) 
         rate: samples a second.
         tuning: cents above A4 = 440 Hz.
     """
-    return spectrogram_of_pitches(log_frequency_spectrogram(samples, rate, PITCHES, tuning, _HALF_HOP))
-
-
-def spectrogram_of_pitches(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The same, of the semitone magnitudes `PITCHES` ten times a second."""
-    return compressed(halved(magnitudes))
+    return compressed(halved(log_frequency_spectrogram(samples, rate, PITCHES, tuning, _HALF_HOP)))
 
 
 def halved(magnitudes: NDArray[np.float32]) -> NDArray[np.float32]:
