@@ -33,11 +33,6 @@ class Chain:
     paths: tuple[NDArray[np.int64], ...]
 
 
-def chain_score(gains: NDArray[np.float32], jump: float) -> float:
-    """The score of `best_chain`."""
-    return _accumulated(gains, jump)[0]
-
-
 def best_chain(gains: NDArray[np.float32], jump: float) -> Chain:
     """The chain of paths whose gains are highest; without paths, and of score 0, where nothing speaks for one.
 

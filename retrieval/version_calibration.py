@@ -31,6 +31,7 @@ class VersionEvidence:
     """What speaks for a query and a recording being of one work.
 
     Attributes:
+        gain: score of the best chain.
         matched: pairs of local vectors on the paths of the best chain.
         similarity: mean over these pairs.
         surroundings: mean over these pairs of how alike each is to the whole of the other side, the greater of both:
@@ -39,6 +40,7 @@ class VersionEvidence:
         query, reference: local vectors of the query and of the recording.
     """
 
+    gain: float
     matched: int
     similarity: float
     surroundings: float
@@ -61,6 +63,8 @@ class VersionEvidence:
             self.surroundings,
             weight * self.similarity,
             weight * self.surroundings,
+            math.sqrt(self.gain),
+            self.gain / math.sqrt(max(self.query, 1)),
         )
 
 

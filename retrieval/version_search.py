@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from alignment.audio import Audio
 from alignment.features import estimate_tuning
-from alignment.local import best_chain, chain_score
+from alignment.local import best_chain
 from index.library import Library
 from index.runs import Runs
 from index.schema import Recording
@@ -31,9 +31,9 @@ from retrieval.version_calibration import VersionCalibration, VersionEvidence
 __all__ = ["Likeness", "VersionQuery", "VersionSearch", "likely_keys", "likeness_of"]
 
 _NEIGHBOURS = 200
-_FEWEST_CANDIDATES, _MOST_CANDIDATES = 60, 500
+_FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 500
 _SHARE_OF_LIBRARY = 0.05
-_KEYS = 3
+_KEYS = 2
 _LEVEL = np.float32(0.5)
 """Similarity of local vectors above which a pair of moments speaks for a path."""
 
@@ -89,13 +89,14 @@ def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) ->
         keys: semitones by which the query is taken higher, at least one.
     """
     alike = {semitones: rolled(query.local, semitones) @ reference.T for semitones in keys}
-    semitones = max(keys, key=lambda key: chain_score(alike[key] - _LEVEL, _JUMP))
-    similarities = alike[semitones]
-    paths = best_chain(similarities - _LEVEL, _JUMP).paths
+    chains = {semitones: best_chain(similarities - _LEVEL, _JUMP) for semitones, similarities in alike.items()}
+    semitones = max(keys, key=lambda key: chains[key].score)
+    similarities, paths = alike[semitones], chains[semitones].paths
     cells = np.concatenate([np.zeros((0, 2), np.int64), *paths])
     rows, columns = cells[:, 0], cells[:, 1]
     around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
     evidence = VersionEvidence(
+        gain=max(chains[semitones].score, 0.0),
         matched=len(cells),
         similarity=float(similarities[rows, columns].mean()) if len(cells) else 0.0,
         surroundings=float(around.mean()) if len(cells) else 0.0,
@@ -113,7 +114,7 @@ def _place(path: NDArray[np.int64]) -> Place:
 
 
 def likely_keys(query: Vectors, reference: Vectors) -> list[int]:
-    """Semitones by which a query is to be taken higher, the likeliest three, by segment vectors of both."""
+    """Semitones by which a query is to be taken higher, the likeliest two, by segment vectors of both."""
     alike = [float((rolled(query, semitones) @ reference.T).max(axis=1).sum()) for semitones in range(12)]
     return [int(key) for key in np.argsort(alike)[: -_KEYS - 1 : -1]]
 

@@ -120,10 +120,10 @@ def test_thresholds_grow_with_the_library_and_with_what_is_asked_of_them():
 
 def test_more_alike_and_longer_is_surer():
     calibration = VersionCalibration.load()
-    ordinary = VersionEvidence(40, 0.7, 0.1, 2, 100, 120)
-    assert calibration.logit(VersionEvidence(40, 0.8, 0.1, 2, 100, 120)) > calibration.logit(ordinary)
-    assert calibration.logit(VersionEvidence(60, 0.7, 0.1, 2, 100, 120)) > calibration.logit(ordinary)
-    assert calibration.logit(VersionEvidence(40, 0.7, 0.4, 2, 100, 120)) < calibration.logit(ordinary)
+    ordinary = VersionEvidence(4.0, 40, 0.7, 0.1, 2, 100, 120)
+    assert calibration.logit(VersionEvidence(8.0, 40, 0.8, 0.1, 2, 100, 120)) > calibration.logit(ordinary)
+    assert calibration.logit(VersionEvidence(8.0, 60, 0.7, 0.1, 2, 100, 120)) > calibration.logit(ordinary)
+    assert calibration.logit(VersionEvidence(4.0, 40, 0.7, 0.4, 2, 100, 120)) < calibration.logit(ordinary)
 
 
 def test_the_program_tells_versions(collection, music):
