@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from alignment._local_kernels import NEW, TWO_COLUMNS, TWO_ROWS, accumulate_chains
 from alignment.errors import AlignmentError
 
-__all__ = ["Chain", "best_chain", "chain_score", "path_to"]
+__all__ = ["Chain", "best_chain", "path_to"]
 
 
 @dataclass(frozen=True)
