@@ -28,7 +28,17 @@ from retrieval.embedding.version_patches import version_spectrogram
 from retrieval.hits import Hit, Place, Wanted
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
 
-__all__ = ["Likeness", "VersionQuery", "VersionSearch", "likely_keys", "likeness_of"]
+__all__ = [
+    "FIRST_CENTRE",
+    "Correspondence",
+    "Likeness",
+    "VersionQuery",
+    "VersionSearch",
+    "correspondence_of",
+    "likely_keys",
+    "likeness_of",
+    "likeness_where",
+]
 
 _NEIGHBOURS = 200
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 60, 500
@@ -39,7 +49,7 @@ _LEVEL = np.float32(0.5)
 
 _JUMP = 2.0
 _SHORTEST_SECONDS = 5.0
-_FIRST_CENTRE = 0.25
+FIRST_CENTRE = 0.25
 """Seconds at which the first local vector is centred."""
 
 Vectors = NDArray[np.float32]
@@ -80,6 +90,27 @@ class Likeness(NamedTuple):
     evidence: VersionEvidence
 
 
+class Correspondence(NamedTuple):
+    """Where a query and a recording are alike.
+
+    Attributes:
+        semitones: by which the query is taken higher.
+        similarities: of their local vectors in that key, shape `(query, reference)`.
+        paths: of the best chain, see `alignment.local.Chain`.
+    """
+
+    semitones: int
+    similarities: Vectors
+    paths: tuple[NDArray[np.int64], ...]
+
+
+def correspondence_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Correspondence:
+    """Where they are alike in that of some keys in which they are most; arguments as of `likeness_of`."""
+    alike = {semitones: rolled(query.local, semitones) @ reference.T for semitones in keys}
+    semitones = max(keys, key=lambda key: chain_score(alike[key] - _LEVEL, _JUMP))
+    return Correspondence(semitones, alike[semitones], best_chain(alike[semitones] - _LEVEL, _JUMP).paths)
+
+
 def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Likeness:
     """The greatest likeness in some keys.
 
@@ -88,10 +119,12 @@ def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) ->
         reference: local vectors of a recording.
         keys: semitones by which the query is taken higher, at least one.
     """
-    alike = {semitones: rolled(query.local, semitones) @ reference.T for semitones in keys}
-    semitones = max(keys, key=lambda key: chain_score(alike[key] - _LEVEL, _JUMP))
-    similarities = alike[semitones]
-    paths = best_chain(similarities - _LEVEL, _JUMP).paths
+    return likeness_where(correspondence_of(query, reference, keys))
+
+
+def likeness_where(found: Correspondence) -> Likeness:
+    """What a correspondence is worth."""
+    semitones, similarities, paths = found
     cells = np.concatenate([np.zeros((0, 2), np.int64), *paths])
     rows, columns = cells[:, 0], cells[:, 1]
     around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
@@ -100,15 +133,15 @@ def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) ->
         similarity=float(similarities[rows, columns].mean()) if len(cells) else 0.0,
         surroundings=float(around.mean()) if len(cells) else 0.0,
         paths=len(paths),
-        query=len(query.local),
-        reference=len(reference),
+        query=similarities.shape[0],
+        reference=similarities.shape[1],
     )
     weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
     return Likeness(semitones, tuple(_place(path) for path in weighed), evidence)
 
 
 def _place(path: NDArray[np.int64]) -> Place:
-    first, last = (_FIRST_CENTRE + LOCAL_HOP_SECONDS * path[end] for end in (0, -1))
+    first, last = (FIRST_CENTRE + LOCAL_HOP_SECONDS * path[end] for end in (0, -1))
     return Place(float(first[1]), float(last[1]), float(first[0]), float(last[0]))
 
 
