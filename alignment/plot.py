@@ -24,7 +24,16 @@ from alignment.features.tuning import estimate_tuning
 from alignment.pulse import LocalPulse
 from alignment.segments import Synchronisation
 
-__all__ = ["PICTURE_SUFFIXES", "plot_alignment", "plot_bpm", "plot_cost", "plot_pulse", "plot_ratio", "require_picture"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "plot_alignment",
+    "plot_bpm",
+    "plot_cost",
+    "plot_pulse",
+    "plot_ratio",
+    "plot_similarity",
+    "require_picture",
+]
 
 PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 """Endings of the pictures that can be drawn."""
@@ -102,25 +111,46 @@ def plot_cost(
     axes = figure.add_subplot()
     cost = _cost(_thinned(x), _thinned(y))
     low, high = np.nanpercentile(cost, (1, 90)) if np.isfinite(cost).any() else (0.0, 1.0)
-    image = axes.imshow(
-        cost,
-        origin="lower",
-        extent=(0.0, durations[0], 0.0, durations[1]),
-        aspect="auto",
-        cmap="Greys",
-        vmin=low,
-        vmax=max(high, low + 1e-3),
-        interpolation="nearest" if max(cost.shape, default=0) < _PIXELS // 2 else "antialiased",
-    )
-    axes.set_facecolor(_SILENCE)
+    image = _draw_matrix(axes, cost, (0.0, durations[0], 0.0, durations[1]), low, high)
     _draw_segments(axes, alignment)
-    axes.set_xlim(0.0, durations[0])
-    axes.set_ylim(0.0, durations[1])
-    _time_axis(axes.xaxis, durations[0], names[0])
-    _time_axis(axes.yaxis, durations[1], names[1])
+    _finish_matrix(figure, axes, durations, names)
     figure.colorbar(image, ax=axes, label="cosine distance", shrink=0.6, pad=0.02)
-    handles, _ = axes.get_legend_handles_labels()
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
+    _save(figure, out)
+
+
+def plot_similarity(
+    out: str | os.PathLike[str],
+    similarities: NDArray[np.float32],
+    spans: tuple[tuple[float, float], tuple[float, float]],
+    paths: Sequence[NDArray[np.float64]],
+    durations: tuple[float, float],
+    names: tuple[str, str] = ("one", "other"),
+) -> None:
+    """Draw the paths along which two recordings correspond over how alike each moment of one is to each of the other.
+
+    Args:
+        out: file to write.
+        similarities: cosines, shape `(n, m)`, a row a moment of the one; thinned to a picture's size.
+        spans: seconds of the one, and of the other, from the first edge to the last of what the matrix covers.
+        paths: corresponding seconds of the one and the other, each of shape `(points, 2)`.
+        durations: seconds of the one and of the other.
+        names: of the one and of the other, for the axes.
+
+    Raises:
+        AlignmentError: as `require_picture`.
+        OSError: the file cannot be written.
+    """
+    figure = _figure(out, *_matrix_inches(*durations))
+    axes = figure.add_subplot()
+    steps = [max(1, math.ceil(length / (2 * _PIXELS))) for length in similarities.shape]
+    thin = similarities[:: steps[0], :: steps[1]].T
+    low, high = np.percentile(thin, (20, 99.5)) if thin.size else (0.0, 1.0)
+    image = _draw_matrix(axes, thin, (*spans[0], *spans[1]), low, high)
+    for number, path in enumerate(paths):
+        label = "corresponding" if not number else "_corresponding"
+        axes.plot(path[:, 0], path[:, 1], color=_PATH, linewidth=1.6, label=label)
+    _finish_matrix(figure, axes, durations, names)
+    figure.colorbar(image, ax=axes, label="cosine similarity", shrink=0.6, pad=0.02)
     _save(figure, out)
 
 
@@ -255,6 +285,35 @@ def _save(figure: Any, out: str | os.PathLike[str]) -> None:
 def _matrix_inches(ref: float, other: float) -> tuple[float, float]:
     """Width and height of a picture in which a second is about as long on both axes, within reason."""
     return 8.6, 1.6 + 6.0 * float(np.clip(other / max(ref, 1e-9), 0.5, 1.2))
+
+
+def _draw_matrix(
+    axes: Any, matrix: NDArray[np.float32], extent: tuple[float, float, float, float], low: float, high: float
+) -> Any:
+    """Draw a matrix of shape `(m, n)`, times of the other upwards; grey where it is NaN."""
+    image = axes.imshow(
+        matrix,
+        origin="lower",
+        extent=extent,
+        aspect="auto",
+        cmap="Greys",
+        vmin=low,
+        vmax=max(high, low + 1e-3),
+        interpolation="nearest" if max(matrix.shape, default=0) < _PIXELS // 2 else "antialiased",
+    )
+    axes.set_facecolor(_SILENCE)
+    return image
+
+
+def _finish_matrix(figure: Any, axes: Any, durations: tuple[float, float], names: tuple[str, str]) -> None:
+    """Axes in seconds of both sides, and a legend where there is something to tell."""
+    axes.set_xlim(0.0, durations[0])
+    axes.set_ylim(0.0, durations[1])
+    _time_axis(axes.xaxis, durations[0], names[0])
+    _time_axis(axes.yaxis, durations[1], names[1])
+    handles, _ = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles=handles, loc="outside upper center", ncols=3, frameon=False)
 
 
 def _draw_segments(axes: Any, alignment: Synchronisation) -> None:

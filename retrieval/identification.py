@@ -150,6 +150,10 @@ class Identifier:
         """Log odds that a line is right."""
         return self._calibration.logit(line.evidence)
 
+    def probability(self, line: Line) -> float:
+        """That a line is right."""
+        return self._calibration.probability(line.evidence)
+
     def _repetitions(self, windows: Windows, accepted: list[Line], max_false_accepts: float) -> Iterator[Line]:
         """Further places in the recordings of accepted lines at which the clip lies as well: loops and repeats."""
         for best in {line.position: line for line in reversed(accepted)}.values():
@@ -258,7 +262,7 @@ class Identifier:
             path=recording.path,
             title=recording.title or None,
             work=recording.work.label if recording.work else None,
-            score=self._calibration.probability(line.evidence),
+            score=self.probability(line),
             accepted=True,
             places=places,
             transposition=round(line.quarter_tones / 2),

@@ -20,7 +20,7 @@ from alignment.audio import ANALYSIS_RATE
 from index.runs import Model
 from index.shards import VectorFormat
 
-__all__ = ["RISES", "RISES_HOP", "RISES_RATE", "packed_rises", "rises", "unpacked_rises"]
+__all__ = ["RISES", "RISES_HOP", "RISES_RATE", "band_magnitudes", "packed_rises", "rises", "unpacked_rises"]
 
 RISES_HOP = 220
 RISES_RATE = ANALYSIS_RATE / RISES_HOP
@@ -54,7 +54,7 @@ def rises(samples: NDArray[np.float32], quarter_tones: int = 0) -> NDArray[np.fl
     Returns:
         shape `(frames, 16)`, about a hundred frames a second; frame `i` is centred on sample `220 * i`.
     """
-    magnitudes = _band_magnitudes(samples, quarter_tones)
+    magnitudes = band_magnitudes(samples, quarter_tones)
     if len(magnitudes) < 3:
         return np.zeros_like(magnitudes)
     floor = _FLOOR * uniform_filter1d(magnitudes, _AROUND_FRAMES, axis=0, mode="nearest")
@@ -65,8 +65,8 @@ def rises(samples: NDArray[np.float32], quarter_tones: int = 0) -> NDArray[np.fl
     return out / np.sqrt(np.maximum(power, 1e-6))
 
 
-def _band_magnitudes(samples: NDArray[np.float32], quarter_tones: int) -> NDArray[np.float32]:
-    """Root mean power of each band, shape `(frames, 16)`."""
+def band_magnitudes(samples: NDArray[np.float32], quarter_tones: int) -> NDArray[np.float32]:
+    """Root mean power of each band of a signal, shape `(frames, 16)`; arguments and frames as of `rises`."""
     frames = (len(samples) - 1) // RISES_HOP + 1 if len(samples) else 0
     padded = np.pad(samples, (_WINDOW // 2, _WINDOW))
     framed = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::RISES_HOP][:frames]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from alignment.audio import Audio
 from alignment.features import estimate_tuning
-from alignment.local import best_chain
+from alignment.local import Chain, best_chain
 from index.library import Library
 from index.runs import Runs
 from index.schema import Recording
@@ -28,7 +28,17 @@ from retrieval.embedding.version_patches import version_spectrogram
 from retrieval.hits import Hit, Place, Wanted
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
 
-__all__ = ["Likeness", "VersionQuery", "VersionSearch", "likely_keys", "likeness_of"]
+__all__ = [
+    "FIRST_CENTRE",
+    "Correspondence",
+    "Likeness",
+    "VersionQuery",
+    "VersionSearch",
+    "correspondence_of",
+    "likely_keys",
+    "likeness_of",
+    "likeness_where",
+]
 
 _NEIGHBOURS = 200
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 500
@@ -39,7 +49,7 @@ _LEVEL = np.float32(0.5)
 
 _JUMP = 2.0
 _SHORTEST_SECONDS = 5.0
-_FIRST_CENTRE = 0.25
+FIRST_CENTRE = 0.25
 """Seconds at which the first local vector is centred."""
 
 Vectors = NDArray[np.float32]
@@ -80,6 +90,28 @@ class Likeness(NamedTuple):
     evidence: VersionEvidence
 
 
+class Correspondence(NamedTuple):
+    """Where a query and a recording are alike.
+
+    Attributes:
+        semitones: by which the query is taken higher.
+        similarities: of their local vectors in that key, shape `(query, reference)`.
+        chain: the best one.
+    """
+
+    semitones: int
+    similarities: Vectors
+    chain: Chain
+
+
+def correspondence_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Correspondence:
+    """Where they are alike in that of some keys in which they are most; arguments as of `likeness_of`."""
+    alike = {semitones: rolled(query.local, semitones) @ reference.T for semitones in keys}
+    chains = {semitones: best_chain(similarities - _LEVEL, _JUMP) for semitones, similarities in alike.items()}
+    semitones = max(keys, key=lambda key: chains[key].score)
+    return Correspondence(semitones, alike[semitones], chains[semitones])
+
+
 def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Likeness:
     """The greatest likeness in some keys.
 
@@ -88,28 +120,31 @@ def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) ->
         reference: local vectors of a recording.
         keys: semitones by which the query is taken higher, at least one.
     """
-    alike = {semitones: rolled(query.local, semitones) @ reference.T for semitones in keys}
-    chains = {semitones: best_chain(similarities - _LEVEL, _JUMP) for semitones, similarities in alike.items()}
-    semitones = max(keys, key=lambda key: chains[key].score)
-    similarities, paths = alike[semitones], chains[semitones].paths
+    return likeness_where(correspondence_of(query, reference, keys))
+
+
+def likeness_where(found: Correspondence) -> Likeness:
+    """What a correspondence is worth."""
+    semitones, similarities, chain = found
+    paths = chain.paths
     cells = np.concatenate([np.zeros((0, 2), np.int64), *paths])
     rows, columns = cells[:, 0], cells[:, 1]
     around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
     evidence = VersionEvidence(
-        gain=max(chains[semitones].score, 0.0),
+        gain=max(chain.score, 0.0),
         matched=len(cells),
         similarity=float(similarities[rows, columns].mean()) if len(cells) else 0.0,
         surroundings=float(around.mean()) if len(cells) else 0.0,
         paths=len(paths),
-        query=len(query.local),
-        reference=len(reference),
+        query=similarities.shape[0],
+        reference=similarities.shape[1],
     )
     weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
     return Likeness(semitones, tuple(_place(path) for path in weighed), evidence)
 
 
 def _place(path: NDArray[np.int64]) -> Place:
-    first, last = (_FIRST_CENTRE + LOCAL_HOP_SECONDS * path[end] for end in (0, -1))
+    first, last = (FIRST_CENTRE + LOCAL_HOP_SECONDS * path[end] for end in (0, -1))
     return Place(float(first[1]), float(last[1]), float(first[0]), float(last[0]))
 
 

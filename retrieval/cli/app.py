@@ -13,7 +13,18 @@ from typing import Annotated
 
 import typer
 
-from retrieval.cli import aligning, diagnosis, duplicates, indexing, listing, querying, tempo, training, works
+from retrieval.cli import (
+    aligning,
+    comparing,
+    diagnosis,
+    duplicates,
+    indexing,
+    listing,
+    querying,
+    tempo,
+    training,
+    works,
+)
 from retrieval.cli.console import warn
 
 __all__ = ["app", "main"]
@@ -31,6 +42,7 @@ app.command("index")(indexing.index)
 app.command("query")(querying.query)
 app.command("align")(aligning.align)
 app.command("tempo")(tempo.tempo)
+app.command("compare")(comparing.compare)
 app.command("list")(listing.list_recordings)
 app.command("show")(listing.show)
 app.command("duplicates")(duplicates.duplicates)

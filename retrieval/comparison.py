@@ -1,0 +1,248 @@
+"""Two recordings compared: the same recording, the same in another mix, performances of one work, or neither.
+
+1. Many pieces of the shorter are found in the longer, with its timing (`retrieval.shared_sound`), and sound alike: it
+   is the same recording, encoded, cut, mastered or played at another speed as it may be.
+2. Their local version vectors correspond as those of versions do (`retrieval.version_search`): it is the same work.
+3. Of the same work, the path on which they are aligned is a straight line (`alignment.straightness`): it is the same
+   recording in another mix, for no player repeats a performance to the hundredth of a second. So it is where pieces
+   are found that do not sound alike, or only some.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.audio import Audio
+from alignment.segments import Synchronisation
+from alignment.straightness import Straightness, straightness
+from alignment.synchronise import synchronise
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder
+from retrieval.encoders import Encoders
+from retrieval.shared_sound import SharedSound, shared_sound
+from retrieval.version_calibration import VersionCalibration
+from retrieval.version_search import (
+    FIRST_CENTRE,
+    Correspondence,
+    Likeness,
+    VersionQuery,
+    correspondence_of,
+    likely_keys,
+    likeness_where,
+)
+
+__all__ = ["Comparison", "Verdict", "VersionLikeness", "compare"]
+
+_SHARE = 0.4
+"""Of the pieces, that must be found for the recording, or its timing, to be the same."""
+
+_SHARE_OF_STRAIGHT = 0.75
+"""Of the pieces where the timing is the same, that must be found for the mix to be the same."""
+
+_ALIKE = 0.92
+"""Correlation of band levels from which two mixes are the same."""
+
+_STRAIGHT_SECONDS = 15.0
+_STRAIGHT_MEDIAN, _STRAIGHT_MOST = 0.015, 0.04
+_OWN_TEMPO = 0.06
+"""Change of tempo up to which a straight line is taken for the same performance."""
+
+_MAX_FALSE_ACCEPTS = 0.01
+_SHORTEST_SECONDS = 5.0
+
+Stretch = tuple[float, float, float, float]
+
+
+class Verdict(StrEnum):
+    """What two recordings are to each other, the closest first."""
+
+    same_recording = "same recording"
+    another_mix = "same recording, another mix"
+    same_work = "same work"
+    neither = "neither"
+
+
+@dataclass(frozen=True)
+class VersionLikeness:
+    """How alike two recordings are as versions of a work.
+
+    Attributes:
+        probability: that they are of one work.
+        accepted: whether it suffices.
+        places: corresponding stretches, those that say most first.
+        transposition: semitones that make the other sound like the one.
+        similarities: of the local vectors in that key, shape `(one, other)`.
+        paths: corresponding seconds along the matrix, each of shape `(points, 2)`.
+    """
+
+    probability: float
+    accepted: bool
+    places: tuple[Stretch, ...]
+    transposition: int
+    similarities: NDArray[np.float32]
+    paths: tuple[NDArray[np.float64], ...]
+
+    @property
+    def spans(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Seconds of the one, and of the other, that the matrix covers from edge to edge."""
+        first = FIRST_CENTRE - LOCAL_HOP_SECONDS / 2
+        one, other = (first + LOCAL_HOP_SECONDS * length for length in self.similarities.shape)
+        return (first, one), (first, other)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two recordings are to each other, and why.
+
+    Attributes:
+        verdict: the closest relation that the evidence allows.
+        score: estimated probability that they are of the same work or closer.
+        transposition: semitones that make the other sound like the one; None where they are unrelated.
+        tempo_ratio: seconds of the other a second of the one; None likewise.
+        segments: start and end in the one and in the other of what corresponds, seconds, in the order of the one.
+        sound: pieces of the shorter one that were found in the longer one.
+        timing: of the path on which they are aligned; None where they are not.
+        work: their likeness as versions; None where one is silent or shorter than 5 s.
+    """
+
+    verdict: Verdict
+    score: float
+    transposition: int | None
+    tempo_ratio: float | None
+    segments: tuple[Stretch, ...]
+    sound: SharedSound
+    timing: Straightness | None
+    work: VersionLikeness | None
+
+
+def compare(one: Audio, other: Audio, encoders: Encoders | None = None) -> Comparison:
+    """Tell what two recordings are to each other.
+
+    Args:
+        one, other: at the analysis rate.
+        encoders: those that are shipped, if not given.
+
+    Raises:
+        FeatureError: one is not at the analysis rate.
+    """
+    models = encoders or Encoders()
+    swapped = one.duration > other.duration
+    sound = shared_sound(*((other, one) if swapped else (one, other)), models.fingerprint)
+    work = _version_likeness(one, other, models.versions)
+    score = max([piece.probability for piece in sound.found], default=0.0) if sound.share >= _SHARE else 0.0
+    score = max(score, work.probability if work else 0.0)
+    same_sound = sound.share >= _SHARE
+    same_work = work is not None and work.accepted
+    if not (same_sound or same_work):
+        return Comparison(Verdict.neither, score, None, None, (), sound, None, work)
+    aligned = synchronise(one, other)
+    timing = straightness(aligned.path) if aligned.path is not None else None
+    shorter = min(one.duration, other.duration)
+    straight = timing if timing is not None and _is_straight(timing, shorter) else None
+    if same_sound and _is_one_mix(sound, straight, shorter):
+        return _along_the_sound(Verdict.same_recording, score, sound, timing, work, swapped)
+    if straight is not None:
+        return _another_mix(score, sound, aligned, straight, work)
+    if same_sound:
+        return _along_the_sound(Verdict.another_mix, score, sound, timing, work, swapped)
+    assert work is not None, "it was accepted"
+    segments = tuple(sorted(work.places))
+    return Comparison(Verdict.same_work, score, work.transposition, _ratio(segments), segments, sound, timing, work)
+
+
+def _along_the_sound(
+    verdict: Verdict,
+    score: float,
+    sound: SharedSound,
+    timing: Straightness | None,
+    work: VersionLikeness | None,
+    swapped: bool,
+) -> Comparison:
+    stretches = sound.stretches()
+    quarter_tones = float(np.median([piece.line.quarter_tones for piece in sound.found]))
+    if swapped:
+        stretches, quarter_tones = [(*stretch[2:], *stretch[:2]) for stretch in stretches], -quarter_tones
+    return Comparison(
+        verdict=verdict,
+        score=score,
+        transposition=round(quarter_tones / 2),
+        tempo_ratio=_ratio(stretches),
+        segments=tuple(sorted(stretches)),
+        sound=sound,
+        timing=timing,
+        work=work,
+    )
+
+
+def _another_mix(
+    score: float, sound: SharedSound, aligned: Synchronisation, timing: Straightness, work: VersionLikeness | None
+) -> Comparison:
+    segments = tuple(
+        (*segment.ref, *segment.other)
+        for segment in aligned.segments
+        if segment.ref is not None and segment.other is not None
+    )
+    return Comparison(
+        Verdict.another_mix, score, aligned.transposition, timing.tempo_ratio, segments, sound, timing, work
+    )
+
+
+def _is_one_mix(sound: SharedSound, straight: Straightness | None, shorter: float) -> bool:
+    """Whether what is shared sounds alike, and nearly all is shared of what has the same timing."""
+    sounding = _SHARE_OF_STRAIGHT * min(straight.seconds / shorter, 1.0) if straight is not None else 0.0
+    return sound.alike >= _ALIKE and sound.share >= sounding
+
+
+def _is_straight(timing: Straightness, shorter: float) -> bool:
+    """Whether a path is as straight as only the same performance's, over long enough to be no chance."""
+    return (
+        timing.seconds >= max(_STRAIGHT_SECONDS, _SHARE * shorter)
+        and timing.median <= _STRAIGHT_MEDIAN
+        and timing.most <= _STRAIGHT_MOST
+        and abs(math.log(timing.tempo_ratio)) <= _OWN_TEMPO
+    )
+
+
+def _version_likeness(one: Audio, other: Audio, encoder: VersionEncoder) -> VersionLikeness | None:
+    """The likeness of the shorter to the longer, which is asked for as a query is."""
+    if any(side.duration < _SHORTEST_SECONDS or not side.samples.any() for side in (one, other)):
+        return None
+    query, reference = VersionQuery.of(one, encoder), VersionQuery.of(other, encoder)
+    swapped = one.duration > other.duration
+    if swapped:
+        query, reference = reference, query
+    found = correspondence_of(query, reference.local, likely_keys(query.segments, reference.segments))
+    return _judged(found, swapped)
+
+
+def _judged(found: Correspondence, swapped: bool) -> VersionLikeness:
+    calibration = VersionCalibration.load()
+    likeness = likeness_where(found)
+    evidence = likeness.evidence
+    turn = -1 if swapped else 1
+    paths = tuple(FIRST_CENTRE + LOCAL_HOP_SECONDS * path[:, ::turn].astype(np.float64) for path in found.chain.paths)
+    return VersionLikeness(
+        probability=calibration.probability(evidence),
+        accepted=calibration.logit(evidence) >= calibration.threshold(_MAX_FALSE_ACCEPTS, 1, evidence.query),
+        places=_stretches(likeness, swapped),
+        transposition=(5 - (-found.semitones if swapped else found.semitones)) % 12 - 5,
+        similarities=found.similarities.T if swapped else found.similarities,
+        paths=paths,
+    )
+
+
+def _stretches(likeness: Likeness, swapped: bool) -> tuple[Stretch, ...]:
+    """Of the query, then of the reference; the other way round where they were swapped."""
+    both = [((place.query_start, place.query_end), (place.start, place.end)) for place in likeness.places]
+    return tuple((*pair[1], *pair[0]) if swapped else (*pair[0], *pair[1]) for pair in both)
+
+
+def _ratio(stretches: Sequence[Stretch]) -> float | None:
+    """Seconds of the other a second of the one, over all stretches."""
+    one = sum(stretch[1] - stretch[0] for stretch in stretches)
+    return sum(stretch[3] - stretch[2] for stretch in stretches) / one if one else None
