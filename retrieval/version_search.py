@@ -41,7 +41,10 @@ __all__ = [
 ]
 
 _NEIGHBOURS = 200
-_FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 500
+_FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 1000
+_ALIGNED_VECTORS = 25_000
+"""Local vectors of the query that are aligned with candidates, counted once for each: of short ones there are more."""
+
 _SHARE_OF_LIBRARY = 0.05
 _KEYS = 2
 _LEVEL = np.float32(0.5)
@@ -265,7 +268,8 @@ class VersionSearch:
             if number != other_than:
                 keys.setdefault(number, []).append((float(total), int(cell % 12)))
         ranked = sorted(keys, key=lambda number: -max(keys[number])[0])
-        wanted = min(max(_FEWEST_CANDIDATES, int(_SHARE_OF_LIBRARY * len(self._segments))), _MOST_CANDIDATES)
+        share, cheap = int(_SHARE_OF_LIBRARY * len(self._segments)), _ALIGNED_VECTORS // len(query.local)
+        wanted = min(max(_FEWEST_CANDIDATES, share, cheap), _MOST_CANDIDATES)
         return [(number, [key for _, key in sorted(keys[number])[: -_KEYS - 1 : -1]]) for number in ranked[:wanted]]
 
     def hit(self, rank: int, recording: Recording, likeness: Likeness, max_false_accepts: float) -> Hit:
