@@ -61,7 +61,8 @@ _TRIMMED_FRAMES = 6 * _FRAMES
 
 _CHANGE_FRAMES = 3 * _FRAMES
 _EDGE_SECONDS = 0.6
-"""What sounds so near to the ends of a gap belongs to what is played before or after it."""
+_RINGING_SECONDS = 2.4
+"""So long after what was played, what sounds is taken for its echo."""
 
 
 class _Piece(NamedTuple):
@@ -285,7 +286,8 @@ class VersionMonitor:
     def _sounds(self, start: float, end: float) -> bool:
         """Whether anything sounds in the kept part of a gap."""
         times = (self._first + 0.5 + np.arange(len(self._rows))) * LOCAL_HOP_SECONDS
-        inside = (times > start + _EDGE_SECONDS * (start > 0)) & (times < end)
+        ringing = min(_RINGING_SECONDS, (end - start) / 4) if start > 0 else 0.0
+        inside = (times > start + ringing) & (times < end)
         return bool(self._sounding[inside].any())
 
     def _forget(self, first: int) -> None:

@@ -15,7 +15,7 @@ from retrieval import Collection
 from retrieval.version_monitoring import VersionMonitor
 
 RATE = 22050
-PLAYED = (3, 0, 5)
+PLAYED = (1, 0, 5)
 
 
 class Concert(NamedTuple):
