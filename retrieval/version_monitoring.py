@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import ANALYSIS_RATE, Audio
+from alignment.features import estimate_tuning
 from alignment.succession import Block, SuccessionCosts, Turn, best_succession
 from index.schema import Recording
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS, VersionEncoder, rolled
+from retrieval.embedding.version_patches import FRAME_SECONDS, SEMITONES, version_spectrogram
 from retrieval.hits import Hit, Place, Stretch
 from retrieval.version_search import VersionQuery, VersionSearch, likeness_of
 
@@ -53,8 +55,14 @@ _GAP_ROWS = 150
 _MOST_ROWS = 2250
 _SILENT = 1e-4
 _SHORTEST_GAP = 2.0
-_EDGE_SECONDS = 2.4
-"""What sounds so near to the ends of a gap belongs to what is played before or after it."""
+_FRAMES = round(LOCAL_HOP_SECONDS / FRAME_SECONDS)
+_TRIMMED_FRAMES = 6 * _FRAMES
+"""A local vector sees what is around it, so a path goes on into what is played before and after."""
+
+_CHANGE_FRAMES = 3 * _FRAMES
+_EDGE_SECONDS = 0.6
+_RINGING_SECONDS = 2.4
+"""So long after what was played, what sounds is taken for its echo."""
 
 
 class _Piece(NamedTuple):
@@ -62,11 +70,13 @@ class _Piece(NamedTuple):
 
     Attributes:
         rows: local vectors, new ones alone.
+        frames: their spectrogram, five frames a second, shape `(frames, 84)`.
         sounding: of each, whether anything sounds.
         windows: by their first row, of the stream.
     """
 
     rows: Vectors
+    frames: NDArray[np.float32]
     sounding: NDArray[np.bool_]
     windows: list[tuple[int, VersionQuery]]
 
@@ -111,13 +121,16 @@ class _Vectoriser:
         """The next rows, seen with those before and after them."""
         first, last = self._next - self._kept_from, self._next - self._kept_from + rows
         audio = Audio(self._kept[: (last + margin) * _ROW])
-        query = VersionQuery.of(audio, self._encoder)
+        tuning = estimate_tuning(audio.samples, audio.rate)
+        spectrogram = version_spectrogram(audio.samples, audio.rate, tuning)
+        vectors, segments = self._encoder.encode(spectrogram)
         loudest = np.abs(np.pad(audio.samples, (0, -len(audio.samples) % _ROW))).reshape(-1, _ROW).max(axis=1)
         sounding = loudest > _SILENT
-        local = np.where(sounding[:, None], query.local[: len(sounding)], np.float32(0))
-        windows = list(self._windows(replace(query, local=local), ended=not margin))
+        local = np.where(sounding[:, None], _lengthened(vectors, len(sounding)), np.float32(0))
+        frames = _lengthened(spectrogram.T, _FRAMES * len(sounding))
+        windows = list(self._windows(VersionQuery(local, segments, audio.duration), ended=not margin))
         self._next += rows
-        return _Piece(local[first:last], sounding[first:last], windows)
+        return _Piece(local[first:last], frames[_FRAMES * first : _FRAMES * last], sounding[first:last], windows)
 
     def _windows(self, query: VersionQuery, *, ended: bool) -> Iterator[tuple[int, VersionQuery]]:
         """All windows that lie in what is kept, and at the end of the stream those that it cuts short."""
@@ -161,6 +174,7 @@ class VersionMonitor:
         self._max_false_accepts = max_false_accepts
         self._vectoriser = _Vectoriser(search.encoder)
         self._rows = np.zeros((0, search.encoder.local.format.dimensions), np.float32)
+        self._frames = np.zeros((_CHANGE_FRAMES, SEMITONES), np.float32)
         self._sounding = np.zeros(0, np.bool_)
         self._first = 0
         self._candidates: list[_Candidate] = []
@@ -188,6 +202,7 @@ class VersionMonitor:
     def _take(self, piece: _Piece) -> None:
         """Keep vectors and ask for candidates."""
         self._rows = np.concatenate([self._rows, piece.rows])
+        self._frames = np.concatenate([self._frames, piece.frames])
         self._sounding = np.concatenate([self._sounding, piece.sounding])
         for first, window in piece.windows:
             if window.local.any():
@@ -241,10 +256,21 @@ class VersionMonitor:
         ]
         recording, likeness = max(found, key=lambda item: self._search.logit(item[1]))
         if likeness.places and self._search.accepts(likeness, self._max_false_accepts):
+            hit = _later(self._search.hit(1, recording, likeness, self._max_false_accepts), start)
+            trimmed = min(_TRIMMED_FRAMES, _FRAMES * len(rows) // 4)
+            start = max(self._edge(turn.first, trimmed), self._covered)
+            end = self._edge(turn.last + 1, -trimmed)
             yield from self._gap(start)
-            end = min(end, self._vectoriser.end)
-            yield Stretch(start, end, _later(self._search.hit(1, recording, likeness, self._max_false_accepts), start))
+            yield Stretch(start, end, hit)
             self._cover(end)
+
+    def _edge(self, row: int, trimmed: int) -> float:
+        """Seconds at which the sound changes most, between an end of a turn and so many frames further."""
+        tried = _FRAMES * row + int(np.sign(trimmed)) * np.arange(1 + abs(trimmed))
+        sums = np.cumsum(np.pad(self._frames, ((1, _CHANGE_FRAMES), (0, 0))), axis=0, dtype=np.float64)
+        before, here, after = (sums[tried + offset] for offset in (0, _CHANGE_FRAMES, 2 * _CHANGE_FRAMES))
+        best = int(tried[np.argmax(np.linalg.norm(after - 2 * here + before, axis=1))])
+        return min((self._first + best / _FRAMES) * LOCAL_HOP_SECONDS, self._vectoriser.end)
 
     def _gap(self, end: float) -> Iterator[Stretch]:
         """What lies between what was told and here, if it is worth telling."""
@@ -260,7 +286,8 @@ class VersionMonitor:
     def _sounds(self, start: float, end: float) -> bool:
         """Whether anything sounds in the kept part of a gap."""
         times = (self._first + 0.5 + np.arange(len(self._rows))) * LOCAL_HOP_SECONDS
-        inside = (times > start + _EDGE_SECONDS * (start > 0)) & (times < end)
+        ringing = min(_RINGING_SECONDS, (end - start) / 4) if start > 0 else 0.0
+        inside = (times > start + ringing) & (times < end)
         return bool(self._sounding[inside].any())
 
     def _forget(self, first: int) -> None:
@@ -268,8 +295,14 @@ class VersionMonitor:
         count = max(first - self._first, 0)
         self._heard = self._heard or self._sounds(self._covered, (self._first + count) * LOCAL_HOP_SECONDS)
         self._rows, self._sounding = self._rows[count:], self._sounding[count:]
+        self._frames = self._frames[_FRAMES * count :]
         self._first += count
         self._candidates = [one for one in self._candidates if one.first + _WINDOW_ROWS > self._first]
+
+
+def _lengthened(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """So many rows of an array, zeros behind its last one."""
+    return np.pad(values[:count], ((0, max(count - len(values), 0)), (0, 0)))
 
 
 def _group(recording: Recording) -> int:
