@@ -60,7 +60,9 @@ _TRIMMED_FRAMES = 6 * _FRAMES
 """A local vector sees what is around it, so a path goes on into what is played before and after."""
 
 _CHANGE_FRAMES = 3 * _FRAMES
-_EDGE_SECONDS = 0.6
+_EDGE_SECONDS = 1.2
+"""So long before what is played next, what sounds is taken for its beginning."""
+
 _RINGING_SECONDS = 2.4
 """So long after what was played, what sounds is taken for its echo."""
 
@@ -274,26 +276,27 @@ class VersionMonitor:
 
     def _gap(self, end: float) -> Iterator[Stretch]:
         """What lies between what was told and here, if it is worth telling."""
-        if end - self._covered >= _SHORTEST_GAP:
-            yield Stretch(
-                self._covered, end, None, silent=not (self._heard or self._sounds(self._covered, end - _EDGE_SECONDS))
-            )
+        seconds = end - self._covered
+        if seconds >= _SHORTEST_GAP:
+            ringing, edge = (min(most, seconds / 4) for most in (_RINGING_SECONDS, _EDGE_SECONDS))
+            heard = self._heard or self._sounds(self._covered + ringing * (self._covered > 0), end - edge)
+            yield Stretch(self._covered, end, None, silent=not heard)
             self._cover(end)
 
     def _cover(self, end: float) -> None:
         self._covered, self._heard = end, False
 
     def _sounds(self, start: float, end: float) -> bool:
-        """Whether anything sounds in the kept part of a gap."""
+        """Whether anything sounds there, as far as it is kept."""
         times = (self._first + 0.5 + np.arange(len(self._rows))) * LOCAL_HOP_SECONDS
-        ringing = min(_RINGING_SECONDS, (end - start) / 4) if start > 0 else 0.0
-        inside = (times > start + ringing) & (times < end)
-        return bool(self._sounding[inside].any())
+        return bool(self._sounding[(times > start) & (times < end)].any())
 
     def _forget(self, first: int) -> None:
         """Drop all rows before one of the stream's."""
         count = max(first - self._first, 0)
-        self._heard = self._heard or self._sounds(self._covered, (self._first + count) * LOCAL_HOP_SECONDS)
+        self._heard = self._heard or self._sounds(
+            self._covered + _RINGING_SECONDS, (self._first + count) * LOCAL_HOP_SECONDS
+        )
         self._rows, self._sounding = self._rows[count:], self._sounding[count:]
         self._frames = self._frames[_FRAMES * count :]
         self._first += count
