@@ -5,9 +5,10 @@
 
 BED holds manifest.csv (track, work, kind, split, query, path) and the tracks. Every track of the split is indexed and
 is a candidate; tracks with query = 1 are asked for, themselves left out. Prints MAP with its 95 % interval (bootstrap
-over works), the share of queries whose first hit is right, and the recall of the shortlist, by kind of query. With
---peer, an interpreter that has essentia, Qmax answers the same queries (see peer_qmax.py). With --without-third
-every third work is left out of the library, and what is accepted for its queries is counted.
+over works), the share of queries whose first hit is right, and the share of versions that are among the answers, by
+kind and by sound font of the query. With --peer, an interpreter that has essentia, Qmax answers the same queries (see
+peer_qmax.py). With --without-third every third work is left out of the library, and what is accepted for its queries
+is counted.
 """
 
 from __future__ import annotations
@@ -158,15 +159,17 @@ def _ranked(row: dict[str, str], scores: NDArray[np.float32], rows: Sequence[dic
 
 
 def _print_table(title: str, answers: Sequence[Asked]) -> None:
-    kinds: dict[str, list[Asked]] = defaultdict(list)
-    for answer in answers:
-        kinds[answer.row["kind"]].append(answer)
-    print(f"{title:12s}{'queries':>9s}{'MAP':>7s}{'95 %':>14s}{'first %':>9s}{'found %':>9s}")
-    for kind, group in [*sorted(kinds.items()), ("all", list(answers))]:
+    groups: dict[str, list[Asked]] = defaultdict(list)
+    for answer in sorted(answers, key=lambda answer: answer.row["kind"]):
+        groups[answer.row["kind"]].append(answer)
+    for answer in sorted(answers, key=lambda answer: answer.row.get("font", "")):
+        groups[answer.row.get("font", "no font")].append(answer)
+    print(f"{title:24s}{'queries':>9s}{'MAP':>7s}{'95 %':>14s}{'first %':>9s}{'found %':>9s}")
+    for name, group in [*groups.items(), ("all", list(answers))]:
         low, high = _interval(group)
         found = [sum(answer.ranks) / max(answer.relevant, 1) for answer in group]
         print(
-            f"{kind:12s}{len(group):9d}{np.mean([a.average_precision for a in group]):7.3f}{low:8.3f}-{high:.3f}"
+            f"{name:24s}{len(group):9d}{np.mean([a.average_precision for a in group]):7.3f}{low:8.3f}-{high:.3f}"
             f"{_percent(a.ranks[:1] == [True] for a in group):>9s}{100 * np.mean(found):9.1f}"
         )
 
