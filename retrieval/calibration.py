@@ -11,21 +11,16 @@ library which does not hold them.
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
-
 from retrieval.embedding.encoder import MODEL_PATH
-from retrieval.errors import ModelError
+from retrieval.logistic import as_probability, numbers_of, tail_level, weighed
 
 __all__ = ["CALIBRATION_PATH", "Calibration", "Evidence"]
 
 CALIBRATION_PATH = MODEL_PATH.with_name("fingerprint.calibration.json")
-TAIL = 0.1
-"""Share of the outsiders that the tails describe."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +68,7 @@ class Calibration:
         Raises:
             ModelError: the file is not there or lacks some.
         """
-        try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{path}: cannot be read as a calibration ({error})") from error
+        return cls(**numbers_of(path, "a calibration", [field.name for field in fields(cls)]))
 
     def regressors(self, evidence: Evidence) -> tuple[float, ...]:
         """What the logistic regression weighs.
@@ -92,12 +84,11 @@ class Calibration:
 
     def logit(self, evidence: Evidence) -> float:
         """Log odds that a line with this evidence lies along the right recording."""
-        pairs = zip(self.weights, self.regressors(evidence), strict=True)
-        return float(sum(weight * value for weight, value in pairs))
+        return weighed(self.weights, self.regressors(evidence))
 
     def probability(self, evidence: Evidence) -> float:
         """That a line with this evidence lies along the right recording."""
-        return 1.0 / (1.0 + math.exp(-min(max(self.logit(evidence), -50.0), 50.0)))
+        return as_probability(self.logit(evidence))
 
     def threshold(self, max_false_accepts: float, vectors: int, evidence: Evidence) -> float:
         """Logit that outsiders exceed at this rate, for a line of so many windows.
@@ -108,5 +99,4 @@ class Calibration:
         """
         share = 0.5 * max_false_accepts * min(1.0, self.vectors / max(vectors, 1))
         tails = self.moved_tails if evidence.moved else self.tails
-        levels = [start + scale * math.log(TAIL / max(share, 1e-12)) for _, start, scale in tails]
-        return float(np.interp(math.log2(max(evidence.windows, 1)), [octaves for octaves, _, _ in tails], levels))
+        return tail_level(tails, share, math.log2(max(evidence.windows, 1)))

@@ -7,19 +7,16 @@ library which holds no performance of them.
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from retrieval.embedding.encoder import MODEL_PATH
-from retrieval.errors import ModelError
+from retrieval.logistic import as_probability, numbers_of, tail_level, weighed
 
-__all__ = ["PLAUSIBILITY_PATH", "TAIL", "Likeness", "Plausibility"]
+__all__ = ["PLAUSIBILITY_PATH", "Likeness", "Plausibility"]
 
 PLAUSIBILITY_PATH = MODEL_PATH.with_name("sonority.plausibility.json")
-TAIL = 0.1
-"""Share of the outsiders that the tail describes."""
 
 _SETTLING_HOURS = 0.5
 """Of music, from which on the background that is measured counts for more than the one expected."""
@@ -69,10 +66,7 @@ class Plausibility:
         Raises:
             ModelError: the file is not there or lacks some.
         """
-        try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{path}: cannot be read as the plausibility of places ({error})") from error
+        return cls(**numbers_of(path, "the plausibility of places", [field.name for field in fields(cls)]))
 
     def background(self, likeness: Likeness) -> float:
         """The background measured, drawn to the one expected the fewer hours it was measured in.
@@ -98,12 +92,11 @@ class Plausibility:
 
     def logit(self, likeness: Likeness) -> float:
         """Log odds that the passage is played there."""
-        pairs = zip(self.weights, self.regressors(likeness), strict=True)
-        return float(sum(weight * value for weight, value in pairs))
+        return weighed(self.weights, self.regressors(likeness))
 
     def probability(self, likeness: Likeness) -> float:
         """That the passage is played there."""
-        return 1.0 / (1.0 + math.exp(-min(max(self.logit(likeness), -50.0), 50.0)))
+        return as_probability(self.logit(likeness))
 
     def threshold(self, max_false_accepts: float, hours: float) -> float:
         """Logit that outsiders exceed at this rate in a library of so many hours.
@@ -112,4 +105,4 @@ class Plausibility:
         measured the threshold stays as it is.
         """
         share = max_false_accepts * min(1.0, self.hours / max(hours, 1e-9))
-        return self.start + self.scale * math.log(TAIL / max(share, 1e-12))
+        return tail_level([(0.0, self.start, self.scale)], share, 0.0)

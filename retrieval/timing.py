@@ -11,9 +11,8 @@ The weights lie beside the fingerprint model and are set by `scripts/calibrate_t
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrieval.embedding.encoder import MODEL_PATH
-from retrieval.errors import ModelError
 from retrieval.lines import Line
+from retrieval.logistic import numbers_of, weighed
 from retrieval.rises import RISES_RATE, unpacked_rises
 
 __all__ = ["TIMING_PATH", "TimingEvidence", "TimingTest", "lay"]
@@ -92,10 +91,7 @@ class TimingTest:
         Raises:
             ModelError: the file is not there or lacks some.
         """
-        try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{path}: cannot be read as a test of timing ({error})") from error
+        return cls(**numbers_of(path, "a test of timing", [field.name for field in fields(cls)]))
 
     @staticmethod
     def regressors(evidence: TimingEvidence, similarity: float) -> tuple[float, ...]:
@@ -113,8 +109,7 @@ class TimingTest:
 
     def logit(self, evidence: TimingEvidence, similarity: float) -> float:
         """Log odds that it is the same sound and not another performance, both being equally likely before."""
-        pairs = zip(self.weights, self.regressors(evidence, similarity), strict=True)
-        return float(sum(weight * value for weight, value in pairs))
+        return weighed(self.weights, self.regressors(evidence, similarity))
 
     def passes(self, evidence: TimingEvidence, similarity: float) -> bool:
         """Whether it is not clearly another performance."""

@@ -9,21 +9,16 @@ library without a version of theirs.
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
-import numpy as np
-
 from retrieval.embedding.version_encoder import VERSION_MODEL_PATH
-from retrieval.errors import ModelError
+from retrieval.logistic import as_probability, numbers_of, tail_level, weighed
 
-__all__ = ["TAIL", "VERSION_CALIBRATION_PATH", "VersionCalibration", "VersionEvidence"]
+__all__ = ["VERSION_CALIBRATION_PATH", "VersionCalibration", "VersionEvidence"]
 
 VERSION_CALIBRATION_PATH = VERSION_MODEL_PATH.with_name("versions.calibration.json")
-TAIL = 0.1
-"""Share of the outsiders that the tails describe."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +85,15 @@ class VersionCalibration:
         Raises:
             ModelError: the file is not there or lacks some.
         """
-        try:
-            return cls(**json.loads(path.read_text("utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise ModelError(f"{path}: cannot be read as a calibration ({error})") from error
+        return cls(**numbers_of(path, "a calibration", [field.name for field in fields(cls)]))
 
     def logit(self, evidence: VersionEvidence) -> float:
         """Log odds that the two are of one work."""
-        return float(sum(weight * value for weight, value in zip(self.weights, evidence.regressors(), strict=True)))
+        return weighed(self.weights, evidence.regressors())
 
     def probability(self, evidence: VersionEvidence) -> float:
         """That the two are of one work."""
-        return 1.0 / (1.0 + math.exp(-min(max(self.logit(evidence), -50.0), 50.0)))
+        return as_probability(self.logit(evidence))
 
     def threshold(self, max_false_accepts: float, recordings: int, query: int) -> float:
         """Logit that outsiders of so many local vectors exceed at this rate in a library of so many recordings.
@@ -110,5 +102,4 @@ class VersionCalibration:
         measured the threshold stays as it is.
         """
         share = max_false_accepts * min(1.0, self.recordings / max(recordings, 1))
-        levels = [start + scale * math.log(TAIL / max(share, 1e-12)) for _, start, scale in self.tails]
-        return float(np.interp(math.log2(max(query, 1)), [octaves for octaves, _, _ in self.tails], levels))
+        return tail_level(self.tails, share, math.log2(max(query, 1)))

@@ -130,7 +130,7 @@ class _Vectoriser:
         sounding = loudest > _SILENT
         local = np.where(sounding[:, None], _lengthened(vectors, len(sounding)), np.float32(0))
         frames = _lengthened(spectrogram.T, _FRAMES * len(sounding))
-        windows = list(self._windows(VersionQuery(local, segments, audio.duration), ended=not margin))
+        windows = list(self._windows(VersionQuery(local, segments), ended=not margin))
         self._next += rows
         return _Piece(local[first:last], frames[_FRAMES * first : _FRAMES * last], sounding[first:last], windows)
 
@@ -142,7 +142,7 @@ class _Vectoriser:
             segments = query.segments[segment : segment + _WINDOW_SEGMENTS]
             local = query.local[start : start + _WINDOW_ROWS]
             if len(segments) and len(local) > _SEGMENT_ROWS:
-                yield self._next_window, VersionQuery(local, segments, len(local) * LOCAL_HOP_SECONDS)
+                yield self._next_window, VersionQuery(local, segments)
             self._next_window += _SEGMENT_ROWS
 
 
@@ -251,7 +251,7 @@ class VersionMonitor:
         """The gap before a turn and the turn, with the recording that is most alike, if it is accepted."""
         rows = self._rows[turn.first : turn.last + 1]
         start, end = ((self._first + row) * LOCAL_HOP_SECONDS for row in (turn.first, turn.last + 1))
-        query = VersionQuery(rows, np.zeros((0, 0), np.float32), end - start)
+        query = VersionQuery(rows, np.zeros((0, 0), np.float32))
         found = [
             (one.recording, likeness_of(query, self._search.local_vectors(one.recording), [one.semitones]))
             for one in candidates

@@ -65,18 +65,16 @@ class VersionQuery:
     Attributes:
         local: one every .8 s, shape `(count, dimensions)`.
         segments: one every 8 s, likewise.
-        duration: seconds.
     """
 
     local: Vectors
     segments: Vectors
-    duration: float
 
     @classmethod
     def of(cls, audio: Audio, encoder: VersionEncoder) -> VersionQuery:
         """Of decoded sound."""
         tuning = estimate_tuning(audio.samples, audio.rate)
-        return cls(*encoder.encode(version_spectrogram(audio.samples, audio.rate, tuning)), audio.duration)
+        return cls(*encoder.encode(version_spectrogram(audio.samples, audio.rate, tuning)))
 
 
 class Likeness(NamedTuple):
@@ -209,7 +207,7 @@ class VersionSearch:
         positions = np.flatnonzero(self._segments.recordings == recording.id)
         if recording.id not in self._position or not len(positions):
             return []
-        query = VersionQuery(self._vectors(recording.id), self._segments.vectors(int(positions[0])), recording.duration)
+        query = VersionQuery(self._vectors(recording.id), self._segments.vectors(int(positions[0])))
         return [
             (other, self._calibration.probability(likeness.evidence))
             for other, likeness in self._found(query, recording.id)

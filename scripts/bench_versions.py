@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -189,8 +189,8 @@ def _interval(answers: Sequence[Asked]) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _percent(flags: object) -> str:
-    values = list(flags)  # type: ignore[call-overload]
+def _percent(flags: Iterable[bool]) -> str:
+    values = list(flags)
     return f"{100 * np.mean(values):.1f}" if values else "-"
 
 

@@ -32,7 +32,7 @@ from train_sync import held_out_lieder
 
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from index.library import Library
-from retrieval.calibration import TAIL, Calibration, Evidence
+from retrieval.calibration import Calibration, Evidence
 from retrieval.collection import Collection
 from retrieval.embedding.degradation import babble, coloured_noise, degraded
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
@@ -40,6 +40,7 @@ from retrieval.encoders import Encoders
 from retrieval.fingerprint import Windows
 from retrieval.identification import Identifier
 from retrieval.lines import Line
+from retrieval.logistic import TAIL
 from retrieval.timing import TimingTest
 
 LENGTHS = (1, 2, 3, 5, 10)

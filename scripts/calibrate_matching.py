@@ -30,8 +30,9 @@ from scipy.optimize import minimize
 
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from index.library import Library
+from retrieval.logistic import TAIL
 from retrieval.matching import Matcher, Occurrence, Passage
-from retrieval.plausibility import PLAUSIBILITY_PATH, TAIL, Likeness, Plausibility
+from retrieval.plausibility import PLAUSIBILITY_PATH, Likeness, Plausibility
 
 _LENGTHS = (3, 5, 8, 13, 21, 34, 55)
 _LENGTHS_OF_STRANGERS = (3, 8, 21)

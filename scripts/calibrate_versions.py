@@ -36,7 +36,8 @@ from retrieval.embedding.songs import pop_song, score_song
 from retrieval.embedding.version_encoder import VERSION_MODEL_PATH, VersionEncoder
 from retrieval.embedding.version_families import Family, make_family
 from retrieval.embedding.version_patches import FRAME_SECONDS, version_spectrogram
-from retrieval.version_calibration import TAIL, VersionCalibration, VersionEvidence
+from retrieval.logistic import TAIL
+from retrieval.version_calibration import VersionCalibration, VersionEvidence
 from retrieval.version_search import VersionQuery, likely_keys, likeness_of
 
 LENGTHS = (0, 10, 20, 40)
@@ -138,7 +139,7 @@ def _open(model: Path, items: list[Item]) -> None:
 
 
 def _query(spectrogram: NDArray[np.float32]) -> VersionQuery:
-    return VersionQuery(*_encoder.encode(spectrogram), spectrogram.shape[1] * FRAME_SECONDS)
+    return VersionQuery(*_encoder.encode(spectrogram))
 
 
 def _ask(number: int) -> list[Sample]:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from program import incipit
 
-from retrieval.embedding.songs import Chord, Song, score_song
+from retrieval.embedding.songs import Chord, Song, pop_song, score_song
 from retrieval.embedding.version_families import Family, Version, _Form
 from retrieval.embedding.version_patches import SEMITONES, compressed, halved, version_spectrogram
 
@@ -80,6 +80,19 @@ def test_the_chords_of_a_score_are_guessed_from_its_notes(tmp_path):
     ]
     assert song.chords[1] == Chord(2.0, 4.0, 9, (0, 3, 7))
     assert np.array_equal(song.melody[:2, 2], [67, 64])
+
+
+def test_a_pop_song_has_its_melody_and_chords_in_beats(data):
+    folders = sorted(path for path in (data / "pop909").glob("*") if path.is_dir())
+    if not folders:
+        pytest.skip("POP909 is not there")
+    song = pop_song(folders[0])
+    assert 40 < song.tempo < 220
+    assert song.melody[:, 1].max() <= song.beats + 8
+    middles = [(chord.start + chord.end) / 2 for chord in song.chords]
+    assert middles == sorted(middles)
+    lengths = [chord.end - chord.start for chord in song.chords]
+    assert np.mean(np.abs(np.array(lengths) - np.rint(lengths)) < 0.05) > 0.9
 
 
 class TestNetwork:

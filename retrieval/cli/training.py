@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,15 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Train a model on your own recordings (wants the train extra).", no_args_is_help=True)
 
+_ModelFile = Annotated[Path, typer.Option("--out", "-o", metavar="FILE.onnx", help="Where the model goes.")]
+_TrainingFolder = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where the training lives, to go on from; FILE.training if not given."),
+]
+_Seed = Annotated[int, typer.Option(help="Of all that is random.")]
+_Device = Annotated[str, typer.Option(help="cpu, or cuda where there is a GPU.")]
+_Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Cores to use; all if not given.")]
+
 
 @app.callback()
 def _train() -> None:
@@ -24,17 +34,14 @@ def _train() -> None:
 @app.command("fingerprint")
 def fingerprint(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="Recordings to train on.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.onnx", help="Where the model goes.")],
-    work: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the training lives, to go on from; FILE.training if not given."),
-    ] = None,
+    out: _ModelFile,
+    work: _TrainingFolder = None,
     noise: Annotated[str | None, typer.Option(metavar="FOLDER", help="Recorded noise to mix in.")] = None,
     excerpts: Annotated[int, typer.Option(min=64, help="Ten-second excerpts to make; half a megabyte each.")] = 4000,
     steps: Annotated[int, typer.Option(min=1, help="Batches; 5000 take an hour on two cores.")] = 5000,
-    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, or cuda where there is a GPU.")] = "cpu",
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Cores to use; all if not given.")] = None,
+    seed: _Seed = 0,
+    device: _Device = "cpu",
+    jobs: _Jobs = None,
     quiet: Quiet = False,
 ) -> int:
     """Train the fingerprint model. Interrupt it at any time and run it again to go on.
@@ -51,38 +58,31 @@ def fingerprint(
     except ImportError as error:
         warn(f"{error.name} is not installed: pip install 'incipit-music[train]'")
         return 1
-    folder_of_training = work or out.with_suffix(".training")
-    with StageBars(quiet) as bars:
-        try:
-            network = train_fingerprint(
-                _files(folder),
-                _files(noise) if noise else [],
-                folder_of_training,
-                Recipe(seed=seed, excerpts=excerpts, steps=steps),
-                bars,
-                jobs=jobs or os.cpu_count() or 1,
-                device=device,
-            )
-        except KeyboardInterrupt:
-            warn(f"interrupted; the same command goes on from what is in {folder_of_training}")
-            return 130
-    save_network(network, out)
-    explain(f"{out}: written; the curves are in {folder_of_training / 'curves.csv'}", quiet)
-    return 0
+
+    def train(training: Path, bars: StageBars) -> None:
+        network = train_fingerprint(
+            _files(folder),
+            _files(noise) if noise else [],
+            training,
+            Recipe(seed=seed, excerpts=excerpts, steps=steps),
+            bars,
+            jobs=jobs or os.cpu_count() or 1,
+            device=device,
+        )
+        save_network(network, out)
+
+    return _run(train, out, work, quiet)
 
 
 @app.command("versions")
 def versions(
     folder: Annotated[str, typer.Argument(metavar="FOLDER", help="A folder of recordings for each work.")],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.onnx", help="Where the model goes.")],
-    work: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the training lives, to go on from; FILE.training if not given."),
-    ] = None,
+    out: _ModelFile,
+    work: _TrainingFolder = None,
     steps: Annotated[int, typer.Option(min=1, help="Batches; 1000 take half an hour on two cores.")] = 2500,
-    seed: Annotated[int, typer.Option(help="Of all that is random.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, or cuda where there is a GPU.")] = "cpu",
-    jobs: Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Cores to use; all if not given.")] = None,
+    seed: _Seed = 0,
+    device: _Device = "cpu",
+    jobs: _Jobs = None,
     quiet: Quiet = False,
 ) -> int:
     """Train the version model on works of which you have several recordings, beginning with the shipped model.
@@ -99,22 +99,25 @@ def versions(
     except ImportError as error:
         warn(f"{error.name} is not installed: pip install 'incipit-music[train]'")
         return 1
-    folder_of_training = work or out.with_suffix(".training")
+
+    def train(training: Path, bars: StageBars) -> None:
+        recipe, threads = VersionRecipe(seed=seed, steps=steps), jobs or os.cpu_count() or 1
+        network = train_on_recordings(_works(folder), training, recipe, bars, threads=threads, device=device)
+        save_version_network(network, out)
+
+    return _run(train, out, work, quiet)
+
+
+def _run(train: Callable[[Path, StageBars], None], out: Path, work: Path | None, quiet: bool) -> int:
+    """Train in the folder given, or in one beside the model; tell how it ended."""
+    training = work or out.with_suffix(".training")
     with StageBars(quiet) as bars:
         try:
-            network = train_on_recordings(
-                _works(folder),
-                folder_of_training,
-                VersionRecipe(seed=seed, steps=steps),
-                bars,
-                threads=jobs or os.cpu_count() or 1,
-                device=device,
-            )
+            train(training, bars)
         except KeyboardInterrupt:
-            warn(f"interrupted; the same command goes on from what is in {folder_of_training}")
+            warn(f"interrupted; the same command goes on from what is in {training}")
             return 130
-    save_version_network(network, out)
-    explain(f"{out}: written; the curves are in {folder_of_training / 'curves.csv'}", quiet)
+    explain(f"{out}: written; the curves are in {training / 'curves.csv'}", quiet)
     return 0
 
 

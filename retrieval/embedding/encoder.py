@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +9,8 @@ from numpy.typing import NDArray
 
 from index.runs import Model
 from index.shards import VectorFormat
+from retrieval.embedding.onnx_model import load_onnx
 from retrieval.embedding.patches import patch_parameters
-from retrieval.errors import ModelError
 
 __all__ = ["MODEL_PATH", "Encoder"]
 
@@ -32,21 +31,11 @@ class Encoder:
     """
 
     def __init__(self, path: Path = MODEL_PATH) -> None:
-        import onnxruntime
-
-        onnxruntime.set_default_logger_severity(4)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        try:
-            content = path.read_bytes()
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises classes of its own that share no base
-            raise ModelError(f"{path}: cannot be loaded as a fingerprint model ({error})") from error
+        self._session, digest = load_onnx(path, "a fingerprint model")
         dimensions = int(self._session.get_outputs()[0].shape[1])
         self.model = Model(
             name="fingerprint",
-            hash=hashlib.sha256(content).hexdigest(),
+            hash=digest,
             format=VectorFormat(dimensions, "int8", _SCALE),
             parameters=patch_parameters(),
         )

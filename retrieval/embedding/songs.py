@@ -6,9 +6,10 @@ POP909 dataset (Wang et al., ISMIR 2020), which has melody, chords and beats wri
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,17 +103,17 @@ def pop_song(folder: Path) -> Song:
     try:
         beats = np.array([float(line.split()[0]) for line in _lines(folder / "beat_midi.txt")])
         chords = [chord for line in _lines(folder / "chord_midi.txt") if (chord := _written_chord(line))]
-        tracks = {track.name: track for track in mido.MidiFile(folder / f"{folder.name}.mid").tracks}
-        ticks = mido.MidiFile(folder / f"{folder.name}.mid").ticks_per_beat
+        file = mido.MidiFile(folder / f"{folder.name}.mid")
+        tracks = {track.name: track for track in file.tracks}
         tempi = _tempo_changes(tracks.values())
-        played = {name: _track_notes(tracks[name], tempi, ticks) for name in ("MELODY", "BRIDGE", "PIANO")}
+        parts = [_track_notes(tracks[name], tempi, file.ticks_per_beat) for name in ("MELODY", "BRIDGE", "PIANO")]
     except (OSError, ValueError, KeyError, IndexError, EOFError) as error:
         raise ScoreError(str(folder), f"is not a POP909 song ({error})") from error
-    if len(beats) < 2 or len(played["MELODY"]) < _FEWEST_NOTES:
+    if len(beats) < 2 or len(parts[0]) < _FEWEST_NOTES:
         raise ScoreError(str(folder), "has hardly any beats or melody")
     in_beats = _Beats(beats)
     melody, bridge, piano = (
-        np.column_stack([in_beats(part[:, 0]), in_beats(part[:, 1]), part[:, 2]]) for part in played.values()
+        np.column_stack([in_beats(part[:, 0]), in_beats(part[:, 1]), part[:, 2]]) for part in parts
     )
     written = tuple(
         chord._replace(start=float(in_beats(chord.start)), end=float(in_beats(chord.end))) for chord in chords
@@ -147,10 +148,10 @@ def _written_chord(line: str) -> Chord | None:
     return Chord(float(start), float(end), root, _INTERVALS.get(quality, _INTERVALS["maj"]))
 
 
-def _tempo_changes(tracks: object) -> list[tuple[int, int]]:
+def _tempo_changes(tracks: Iterable[Any]) -> list[tuple[int, int]]:
     """Tick and microseconds a quarter of each change."""
     changes = []
-    for track in tracks:  # type: ignore[attr-defined]
+    for track in tracks:
         tick = 0
         for message in track:
             tick += message.time
@@ -159,12 +160,12 @@ def _tempo_changes(tracks: object) -> list[tuple[int, int]]:
     return sorted(changes) or [(0, 500000)]
 
 
-def _track_notes(track: object, tempi: list[tuple[int, int]], ticks_a_beat: int) -> Notes:
+def _track_notes(track: Iterable[Any], tempi: list[tuple[int, int]], ticks_a_beat: int) -> Notes:
     """Onset and offset in seconds, and pitch, shape `(n, 3)`."""
     sounding: dict[int, int] = {}
     notes = []
     tick = 0
-    for message in track:  # type: ignore[attr-defined]
+    for message in track:
         tick += message.time
         if message.type == "note_on" and message.velocity:
             sounding[message.note] = tick

@@ -6,7 +6,6 @@ numbered channel by channel, twelve pitch classes each: `rolled` brings a vector
 
 from __future__ import annotations
 
-import hashlib
 import math
 from pathlib import Path
 
@@ -15,13 +14,12 @@ from numpy.typing import NDArray
 
 from index.runs import Model
 from index.shards import VectorFormat
+from retrieval.embedding.onnx_model import load_onnx
 from retrieval.embedding.version_patches import FRAME_SECONDS, SEMITONES, version_parameters
-from retrieval.errors import ModelError
 
 __all__ = [
     "LOCAL_HOP_SECONDS",
     "SEGMENT_HOP_SECONDS",
-    "SEGMENT_SECONDS",
     "VERSION_MODEL_PATH",
     "VersionEncoder",
     "rolled",
@@ -32,7 +30,6 @@ VERSION_MODEL_PATH = Path(__file__).parent / "models" / "versions.onnx"
 _FRAMES_A_VECTOR = 4
 LOCAL_HOP_SECONDS = _FRAMES_A_VECTOR * FRAME_SECONDS
 _SEGMENT_VECTORS, _SEGMENT_HOP = 25, 10
-SEGMENT_SECONDS = _SEGMENT_VECTORS * LOCAL_HOP_SECONDS
 SEGMENT_HOP_SECONDS = _SEGMENT_HOP * LOCAL_HOP_SECONDS
 _CHUNK_FRAMES = 3000
 _MARGIN_FRAMES = 80
@@ -52,19 +49,8 @@ class VersionEncoder:
     """
 
     def __init__(self, path: Path = VERSION_MODEL_PATH) -> None:
-        import onnxruntime
-
-        onnxruntime.set_default_logger_severity(4)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
-        try:
-            content = path.read_bytes()
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime raises classes of its own that share no base
-            raise ModelError(f"{path}: cannot be loaded as a version model ({error})") from error
+        self._session, digest = load_onnx(path, "a version model")
         local, segment = (12 * int(output.shape[1]) for output in self._session.get_outputs())
-        digest = hashlib.sha256(content).hexdigest()
         parameters = version_parameters()
         self.local = Model("version-local", digest, VectorFormat(local, "int8", _SCALE), parameters=parameters)
         self.segments = Model("version-segments", digest, VectorFormat(segment, "int8", _SCALE), parameters=parameters)

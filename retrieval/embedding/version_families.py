@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -65,12 +66,12 @@ class Family:
 
     def save(self, path: Path) -> None:
         """Write an npz file, whole or not at all."""
-        parts: dict[str, NDArray[np.generic]] = {}
+        parts: dict[str, Any] = {}
         for number, version in enumerate(self.versions):
             parts |= {f"spectrogram{number}": version.spectrogram, f"beats{number}": version.beats}
         unfinished = path.with_suffix(".part")
         with unfinished.open("wb") as handle:
-            np.savez(handle, **parts)  # type: ignore[arg-type]
+            np.savez(handle, **parts)
         unfinished.replace(path)
 
     @classmethod
