@@ -20,7 +20,7 @@ from train_sync import planned, sound_fonts
 
 from alignment.audio import ANALYSIS_RATE
 from alignment.errors import ScoreError
-from retrieval.embedding.renders import additive_sound, degraded, fluidsynth_sound, played, score_notes
+from retrieval.embedding.renders import additive_sound, degraded, fluidsynth_sound, played, score_notes, wandering_steps
 
 PERFORMANCES = 2
 _LONGEST_SECONDS = 150.0
@@ -115,7 +115,5 @@ def _perform(fonts: Sequence[Path], what: tuple[Path, int, Path]) -> None:
 
 def _clock(steps: int, tempo: float, rng: Generator) -> NDArray[np.float64]:
     """Seconds of every half quarter at a tempo that wanders; the first is half a second in."""
-    walk = np.cumsum(rng.normal(0, 0.04, steps))
-    walk -= np.linspace(walk[0], walk[-1], steps)
-    lengths = _STEP * 60 / tempo * np.exp(np.clip(walk, -0.5, 0.5))
+    lengths = wandering_steps(steps, tempo, rng)
     return 0.5 + np.concatenate([[0], np.cumsum(lengths)])[:steps]

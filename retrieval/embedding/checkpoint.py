@@ -15,10 +15,12 @@ from onnx import numpy_helper
 
 from retrieval.embedding.model import FingerprintNetwork
 from retrieval.embedding.patches import PATCH_FRAMES, PATCH_LAYOUT
+from retrieval.embedding.score_model import ScoreNetwork
+from retrieval.embedding.score_windows import COMPONENTS, WINDOW_FRAMES
 from retrieval.embedding.version_model import FRAMES_A_VECTOR, VersionNetwork
 from retrieval.embedding.version_patches import SEMITONES
 
-__all__ = ["load_parameters", "save_network", "save_version_network"]
+__all__ = ["load_parameters", "save_network", "save_score_network", "save_version_network"]
 
 
 def save_network(network: FingerprintNetwork, path: Path) -> None:
@@ -35,6 +37,12 @@ def save_version_network(network: VersionNetwork, path: Path) -> None:
     example = torch.zeros(1, SEMITONES, 64 * FRAMES_A_VECTOR)
     frames = {2: FRAMES_A_VECTOR * torch.export.Dim("vectors", min=2)}
     _save(network, example, frames, ["spectrograms"], ["local", "contributions"], path)
+
+
+def save_score_network(network: ScoreNetwork, path: Path) -> None:
+    """Write the network, in evaluation mode, as ONNX: input `windows` (n, 50, 32), output `vectors` (n, 64)."""
+    example = torch.zeros(2, WINDOW_FRAMES, COMPONENTS)
+    _save(network, example, {0: torch.export.Dim("n", min=1)}, ["windows"], ["vectors"], path)
 
 
 def _save(

@@ -45,6 +45,7 @@ __all__ = [
     "played",
     "score_notes",
     "timed_excerpt",
+    "wandering_steps",
 ]
 
 RENDERINGS = 3
@@ -188,16 +189,20 @@ def timed_excerpt(notes: Notes, rng: Generator, seconds: float) -> Notes:
     """A passage of the notes that `score_notes` gives, at a tempo that wanders; it begins half a second in."""
     onsets = notes[:, 0]
     quarters = np.arange(0, onsets.max() + 9, 0.5)
-    tempo = rng.uniform(55, 150)
-    walk = np.cumsum(rng.normal(0, 0.04, len(quarters)))
-    walk -= np.linspace(walk[0], walk[-1], len(quarters))
-    steps = 0.5 * 60 / tempo * np.exp(np.clip(walk, -0.5, 0.5))
+    steps = wandering_steps(len(quarters), rng.uniform(55, 150), rng)
     times = np.concatenate([[0], np.cumsum(steps)])[: len(quarters)]
     on, off = np.interp(onsets, quarters, times), np.interp(onsets + notes[:, 1], quarters, times)
     start = rng.uniform(0, max(0, on.max() - seconds))
     inside = (on >= start) & (on < start + seconds)
     shift = _LEAD_SECONDS - start
     return np.column_stack([on[inside] + shift, off[inside] + shift, notes[inside, 2:]])
+
+
+def wandering_steps(count: int, tempo: float, rng: Generator) -> NDArray[np.float64]:
+    """Seconds of so many half quarters at a tempo, in quarters a minute, that wanders."""
+    walk = np.cumsum(rng.normal(0, 0.04, count))
+    walk -= np.linspace(walk[0], walk[-1], count)
+    return 0.5 * 60 / tempo * np.exp(np.clip(walk, -0.5, 0.5))
 
 
 def played(notes: Notes, rng: Generator) -> Notes:
