@@ -52,7 +52,7 @@ def read_musicxml(data: bytes) -> Sheet:
     measures, tempi = _written(root)
     _strip(root)
     starts = np.concatenate([[0.0], np.cumsum([measure.length for measure in measures])])
-    return perform(_title(root), measures, _notes(root, starts), tempi)
+    return perform(_title(root), measures, _notes(root, starts), tempi)._replace(composer=_composer(root))
 
 
 def _unzipped(data: bytes) -> bytes:
@@ -384,3 +384,7 @@ def _title(root: Any) -> str:
         if text:
             return text
     return ""
+
+
+def _composer(root: Any) -> str:
+    return " ".join((root.findtext("identification/creator[@type='composer']") or "").split())

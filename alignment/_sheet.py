@@ -63,12 +63,14 @@ class Sheet(NamedTuple):
         notes: see the module; in no particular order.
         measures: in time order, without gaps.
         tempi: `(from when, quarters a minute)`, in time order; before the first, `DEFAULT_TEMPO`.
+        composer: as the file states it, or empty.
     """
 
     title: str
     notes: NDArray[np.float64]
     measures: Sequence[Measure]
     tempi: Sequence[tuple[float, float]]
+    composer: str = ""
 
 
 def as_notes(rows: Sequence[tuple[float, float, float, float]]) -> NDArray[np.float64]:

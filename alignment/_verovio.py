@@ -42,7 +42,7 @@ def read_encoded(data: bytes) -> Sheet:
     end = max(float(answer["times"][-1]["qstamp"]), events[-1][1])
     # verovio invents a tempo for kern that names none.
     tempi = [] if kern and b"*MM" not in data else sounding.tempi
-    return Sheet(_title(root), sounding.notes, _measures(root, events, end), tempi)
+    return Sheet(_stated(root, "title"), sounding.notes, _measures(root, events, end), tempi, _stated(root, "composer"))
 
 
 def _ask_verovio(text: str, kind: str) -> dict[str, Any]:
@@ -117,5 +117,6 @@ def _numbered(element: Any, metre: Metre, index: int) -> WrittenMeasure:
     return WrittenMeasure(number or "0", metre=metre)
 
 
-def _title(root: Any) -> str:
-    return " ".join((root.findtext(".//{*}fileDesc/{*}titleStmt/{*}title") or "").split())
+def _stated(root: Any, what: str) -> str:
+    found = root.find(f".//{{*}}fileDesc/{{*}}titleStmt//{{*}}{what}")
+    return "" if found is None else " ".join("".join(found.itertext()).split())

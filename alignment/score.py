@@ -9,6 +9,7 @@ bar line: a quarter before 4/4 is beat 4.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from bisect import bisect_right
@@ -32,6 +33,8 @@ __all__ = ["SCORE_SUFFIXES", "Beat", "Score", "is_score", "read_score"]
 SCORE_SUFFIXES = frozenset({".mid", ".midi", ".musicxml", ".xml", ".mxl", ".mei", ".krn"})
 """Endings (lower case) of files that are taken for scores."""
 
+_SIGNS = (b"<score-partwise", b"<score-timewise", b"<mei", b"**kern")
+_SIGN_BYTES = 4096
 _MOST_BYTES = 2**26
 _LONGEST_SECONDS = 12 * 3600.0
 _SHORTEST_SECONDS = 0.05
@@ -68,6 +71,7 @@ class Score:
             velocity in 0..1.
         beats: every beat in time order; each measure's first entry is its start.
         duration: seconds to the end of the last measure or note.
+        composer: as the file states it, or None.
     """
 
     path: str
@@ -75,6 +79,7 @@ class Score:
     notes: NDArray[np.float64]
     beats: tuple[Beat, ...]
     duration: float
+    composer: str | None = None
 
     @cached_property
     def _seconds(self) -> list[float]:
@@ -101,8 +106,16 @@ class Score:
 
 
 def is_score(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name ends like a score's."""
-    return Path(path).suffix.lower() in SCORE_SUFFIXES
+    """Whether a file's name ends like a score's, or the file begins like one."""
+    file = Path(path)
+    if file.suffix.lower() in SCORE_SUFFIXES:
+        return True
+    try:
+        with file.open("rb") if file.is_file() else io.BytesIO() as opened:
+            beginning = opened.read(_SIGN_BYTES)
+    except (OSError, ValueError):
+        return False
+    return beginning.startswith((b"MThd", b"PK\x03\x04")) or any(sign in beginning for sign in _SIGNS)
 
 
 def read_score(path: str | os.PathLike[str]) -> Score:
@@ -169,7 +182,7 @@ def _timed(name: str, sheet: Sheet) -> Score:
     if not duration <= _LONGEST_SECONDS:
         raise ScoreError(name, f"would last {duration / 3600:.0f} hours: its times or tempi are broken")
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0]))]
-    return Score(name, sheet.title or None, notes, _beats(sheet.measures, clock), duration)
+    return Score(name, sheet.title or None, notes, _beats(sheet.measures, clock), duration, sheet.composer or None)
 
 
 class _Clock:

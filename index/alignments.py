@@ -1,4 +1,4 @@
-"""Alignments: how recordings of a library correspond, kept so that none is computed twice."""
+"""Alignments: how items of a library correspond, kept so that none is computed twice."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from index.database import transaction
-from index.schema import AlignmentRow, Recording
+from index.schema import AlignmentRow, Item
 
 __all__ = ["Alignments", "KeptAlignment", "KeptSegment"]
 
@@ -19,12 +19,12 @@ _COLUMNS = 4
 
 @dataclass(frozen=True)
 class KeptSegment:
-    """A stretch of two recordings that corresponds, or of one that stands alone.
+    """A stretch of two items that corresponds, or of one that stands alone.
 
     Attributes:
         kind: "match", "only_ref" or "only_other".
         ref, other: start and end in seconds; None on the side that has nothing.
-        points: seconds in both recordings, confidence and interval, float32, shape `(points, 4)`; of a match.
+        points: seconds in both, confidence and interval, float32, shape `(points, 4)`; of a match.
     """
 
     kind: str
@@ -35,7 +35,7 @@ class KeptSegment:
 
 @dataclass(frozen=True)
 class KeptAlignment:
-    """How two recordings correspond; see `alignment.Synchronisation`."""
+    """How two recordings, or a score and a recording, correspond; see `alignment.Synchronisation`."""
 
     accepted: bool
     confidence: float
@@ -50,14 +50,14 @@ class Alignments:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def put(self, ref: Recording, other: Recording, method: str, alignment: KeptAlignment) -> None:
+    def put(self, ref: Item, other: Item, method: str, alignment: KeptAlignment) -> None:
         """Keep an alignment in place of any that the pair has, of whatever method."""
         with transaction(self._session):
             pair = (AlignmentRow.ref_id == ref.id) & (AlignmentRow.other_id == other.id)
             self._session.execute(delete(AlignmentRow).where(pair))
             self._session.add(_row(ref.id, other.id, method, alignment))
 
-    def get(self, ref: Recording, other: Recording, method: str) -> KeptAlignment | None:
+    def get(self, ref: Item, other: Item, method: str) -> KeptAlignment | None:
         """The alignment of a pair, if that method made it."""
         row = self._session.get(AlignmentRow, (ref.id, other.id, method))
         return None if row is None else _kept(row)

@@ -36,7 +36,18 @@ _MIGRATIONS = {
         "ALTER TABLE recording ADD COLUMN work_confirmed BOOLEAN DEFAULT 0 NOT NULL",
         "ALTER TABLE recording ADD COLUMN versions_sought BOOLEAN DEFAULT 0 NOT NULL",
         "CREATE INDEX ix_recording_work_id ON recording (work_id)",
-    )
+    ),
+    2: (
+        "ALTER TABLE recording RENAME TO item",
+        "ALTER TABLE item ADD COLUMN kind VARCHAR(16) DEFAULT 'recording' NOT NULL",
+        "DROP INDEX ix_recording_work_id",
+        "CREATE INDEX ix_item_work_id ON item (work_id)",
+        "ALTER TABLE recording_file RENAME TO item_file",
+        "ALTER TABLE item_file RENAME COLUMN recording_id TO item_id",
+        "DROP INDEX ix_recording_file_recording_id",
+        "CREATE INDEX ix_item_file_item_id ON item_file (item_id)",
+        "ALTER TABLE vector_run RENAME COLUMN recording_id TO item_id",
+    ),
 }
 """What leads from each version to the next, beside new tables."""
 

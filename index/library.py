@@ -1,7 +1,7 @@
-"""The library: recordings, where their files lie, and their vectors.
+"""The library: recordings and scores, where their files lie, and their vectors.
 
 A folder with `library.sqlite` (the truth), `vectors/` (append-only files that committed rows point into)
-and `index/` (caches). A recording is added by writing its vectors, forcing them to the disk, and
+and `index/` (caches). An item is added by writing its vectors, forcing them to the disk, and
 committing one transaction: a crash leaves all of it or nothing.
 """
 
@@ -23,15 +23,16 @@ from index.errors import LibraryMissing, LibraryReadOnly, ModelMissing
 from index.exact import ExactStore
 from index.faiss_store import FaissStore, faiss_is_installed
 from index.lock import writer_lock
-from index.runs import Model, Runs, Vectors
-from index.schema import ModelRow, Recording, RecordingFile, Shard, VectorRun
+from index.runs import ItemKind, Model, Runs, Vectors
+from index.schema import Item, ItemFile, ModelRow, Recording, ScoreRow, Shard, SheetRow, VectorRun
 from index.shards import ShardFile, VectorFormat
+from index.sheets import KeptScore, pack, unpack
 from index.spec import IndexSpec
 from index.store import VectorStore
 from index.versions import Versions
 from index.works import Works
 
-__all__ = ["FileState", "Library", "NewRecording"]
+__all__ = ["FileState", "Library", "NewRecording", "NewScore"]
 
 _SHARD_BYTES = 256 * 2**20
 
@@ -57,6 +58,15 @@ class NewRecording:
     title: str = ""
     artist: str = ""
     flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class NewScore:
+    """What is known of a score when it is taken in; `artist` is the composer."""
+
+    content_hash: str
+    sheet: KeptScore
+    artist: str = ""
 
 
 class Library:
@@ -111,17 +121,42 @@ class Library:
     # Reading
 
     def __len__(self) -> int:
-        return self._session.scalar(select(func.count(Recording.id))) or 0
+        return self.count("recording")
+
+    def count(self, kind: ItemKind) -> int:
+        """How many recordings or scores there are."""
+        return self._session.scalar(select(func.count()).where(Item.kind == kind)) or 0
+
+    def items(self) -> Sequence[Item]:
+        """All recordings and scores with their files, in the order in which they came."""
+        return self._session.scalars(select(Item).options(selectinload(Item.files)).order_by(Item.id)).all()
 
     def recordings(self) -> Sequence[Recording]:
         """All recordings with their files, in the order in which they came."""
         query = select(Recording).options(selectinload(Recording.files)).order_by(Recording.id)
         return self._session.scalars(query).all()
 
-    def recording(self, key: str) -> Recording | None:
-        """The recording of that key, or of that path, or None."""
-        found = self._session.scalar(select(Recording).where(Recording.key == key))
-        return found or self.recording_at(os.path.abspath(key))
+    def scores(self) -> Sequence[ScoreRow]:
+        """All scores with their files, in the order in which they came."""
+        query = select(ScoreRow).options(selectinload(ScoreRow.files)).order_by(ScoreRow.id)
+        return self._session.scalars(query).all()
+
+    def item(self, key: str) -> Item | None:
+        """The recording or score of that key, or of that path, or None."""
+        return self._session.scalar(select(Item).where(Item.key == key)) or self.item_at(os.path.abspath(key))
+
+    def items_by_id(self, ids: Iterable[int]) -> dict[int, Item]:
+        """The recordings and scores of these ids, with their files."""
+        query = select(Item).options(selectinload(Item.files)).where(Item.id.in_(list(ids)))
+        return {item.id: item for item in self._session.scalars(query)}
+
+    def item_at(self, path: str) -> Item | None:
+        """The recording or score whose file lies at an absolute path, or None."""
+        return self._session.scalar(select(Item).join(ItemFile).where(ItemFile.path == path))
+
+    def item_of(self, content_hash: str) -> Item | None:
+        """The recording or score of that content, or None."""
+        return self._session.scalar(select(Item).where(Item.content_hash == content_hash))
 
     def recordings_by_id(self, ids: Iterable[int]) -> dict[int, Recording]:
         """The recordings of these ids, with their files."""
@@ -130,39 +165,45 @@ class Library:
 
     def recording_at(self, path: str) -> Recording | None:
         """The recording whose file lies at an absolute path, or None."""
-        return self._session.scalar(select(Recording).join(RecordingFile).where(RecordingFile.path == path))
+        return self._session.scalar(select(Recording).join(ItemFile).where(ItemFile.path == path))
 
     def recording_of(self, content_hash: str) -> Recording | None:
         """The recording of that content, or None."""
         return self._session.scalar(select(Recording).where(Recording.content_hash == content_hash))
 
-    def files(self) -> dict[str, RecordingFile]:
-        """Every known file by its path."""
-        return {file.path: file for file in self._session.scalars(select(RecordingFile))}
+    def score_sheet(self, id: int) -> KeptScore | None:
+        """What is played of the score of that id; None of anything else."""
+        item, sheet = self._session.get(Item, id), self._session.get(SheetRow, id)
+        return None if item is None or sheet is None else unpack(sheet, item.title, item.duration)
 
-    def pending(self, models: Iterable[Model]) -> list[Recording]:
-        """Recordings that lack vectors of any of these models."""
-        lacking: dict[int, Recording] = {}
+    def files(self) -> dict[str, ItemFile]:
+        """Every known file by its path."""
+        return {file.path: file for file in self._session.scalars(select(ItemFile))}
+
+    def pending(self, models: Iterable[Model]) -> list[Item]:
+        """Recordings and scores that lack vectors of any of these models that makes vectors of their kind."""
+        lacking: dict[int, Item] = {}
         for model in models:
             row = self._model_row(model)
-            have = select(VectorRun.recording_id).where(VectorRun.model_id == (row.id if row else -1))
-            query = select(Recording).options(selectinload(Recording.files)).where(Recording.id.not_in(have))
-            lacking.update((recording.id, recording) for recording in self._session.scalars(query))
+            have = select(VectorRun.item_id).where(VectorRun.model_id == (row.id if row else -1))
+            query = select(Item).where(Item.kind == model.kind, Item.id.not_in(have))
+            found = self._session.scalars(query.options(selectinload(Item.files)))
+            lacking.update((item.id, item) for item in found)
         return [lacking[id] for id in sorted(lacking)]
 
     def runs(self, model: Model) -> Runs:
-        """Where the vectors of each recording lie.
+        """Where the vectors of each item lie.
 
         Raises:
-            ModelMissing: no recording has any.
+            ModelMissing: no item has any, though there are such of its kind.
         """
         row = self._model_row(model)
         found = self._session.execute(
-            select(VectorRun.recording_id, VectorRun.first, VectorRun.count, VectorRun.hop)
+            select(VectorRun.item_id, VectorRun.first, VectorRun.count, VectorRun.hop)
             .where(VectorRun.model_id == (row.id if row else -1), VectorRun.count > 0)
             .order_by(VectorRun.first)
         ).all()
-        if not found and len(self) and row is None:
+        if not found and row is None and self.count(model.kind):
             raise ModelMissing(
                 f"{self.folder}: was filled by an older {model.name} model; `incipit index` brings it up to date"
             )
@@ -198,26 +239,33 @@ class Library:
 
     # Writing
 
-    def add(self, recording: NewRecording, file: FileState, vectors: Sequence[Vectors]) -> Recording:
-        """Take in a recording with all its vectors, or fill in what a known one lacks, in one transaction."""
-        with transaction(self._session):
-            row = self.recording_of(recording.content_hash)
-            if row is None:
-                key = "r" + recording.content_hash[:12]
-                row = Recording(key=key, content_hash=recording.content_hash)
-                self._session.add(row)
-            row.title, row.artist = recording.title, recording.artist
-            row.duration, row.flags = recording.duration, list(recording.flags)
-            self._session.flush()
-            self._put_file(row, file)
-            appended = [self._append(row, part) for part in vectors]
-            row.versions_sought = row.versions_sought and not any(appended)
-        return row
+    def add(self, new: NewRecording | NewScore, file: FileState, vectors: Sequence[Vectors]) -> Item:
+        """Take in a recording or a score with all its vectors, or fill in what a known one lacks, in one transaction.
 
-    def put_file(self, recording: Recording, file: FileState) -> None:
-        """Note that a recording lies at a path, whatever lay there before."""
+        The sheet of a score takes the place of any that it has.
+        """
         with transaction(self._session):
-            self._put_file(recording, file)
+            item = self.item_of(new.content_hash) or _new_item(new)
+            item.artist = new.artist
+            self._session.add(item)
+            if isinstance(new, NewScore):
+                item.title, item.duration = new.sheet.title, new.sheet.duration
+            else:
+                item.title, item.duration, item.flags = new.title, new.duration, list(new.flags)
+            self._session.flush()
+            if isinstance(new, NewScore):
+                notes, beats = pack(new.sheet)
+                self._session.merge(SheetRow(item_id=item.id, notes=notes, beats=beats))
+            self._put_file(item, file)
+            appended = [self._append(item, part) for part in vectors]
+            if isinstance(item, Recording):
+                item.versions_sought = bool(item.versions_sought) and not any(appended)
+        return item
+
+    def put_file(self, item: Item, file: FileState) -> None:
+        """Note that an item lies at a path, whatever lay there before."""
+        with transaction(self._session):
+            self._put_file(item, file)
 
     def set_missing(self, paths: Iterable[str], missing: bool = True) -> None:
         """Mark files as gone, or as back."""
@@ -227,47 +275,47 @@ class Library:
                 known[path].missing = missing
 
     def drop_file(self, path: str) -> None:
-        """Forget a path; a recording that lies nowhere else is removed."""
+        """Forget a path; an item that lies nowhere else is removed."""
         with transaction(self._session):
             self._drop_file(path)
 
-    def remove(self, recording: Recording) -> None:
-        """Remove a recording; its vectors are no longer found, the files of the user are not touched."""
+    def remove(self, item: Item) -> None:
+        """Remove an item; its vectors are no longer found, the files of the user are not touched."""
         with transaction(self._session):
-            self._session.delete(recording)
+            self._session.delete(item)
             self.works.drop_empty()
 
     def refresh_store(self, model: Model) -> None:
         """Bring the search cache of a model up to what has been written."""
         self.store(model, self.runs(model))
 
-    def _put_file(self, recording: Recording, file: FileState) -> None:
-        known = self._session.scalar(select(RecordingFile).where(RecordingFile.path == file.path))
-        if known is not None and known.recording_id != recording.id:
-            _inherit(recording, known.recording)
+    def _put_file(self, item: Item, file: FileState) -> None:
+        known = self._session.scalar(select(ItemFile).where(ItemFile.path == file.path))
+        if known is not None and known.item_id != item.id:
+            _inherit(item, known.item)
             self._drop_file(file.path)
             known = None
         if known is None:
-            known = RecordingFile(path=file.path, recording=recording)
+            known = ItemFile(path=file.path, item=item)
             self._session.add(known)
         known.size, known.mtime_ns, known.missing = file.size, file.mtime_ns, False
         self._session.flush()
 
     def _drop_file(self, path: str) -> None:
-        file = self._session.scalar(select(RecordingFile).where(RecordingFile.path == path))
+        file = self._session.scalar(select(ItemFile).where(ItemFile.path == path))
         if file is None:
             return
-        recording = file.recording
-        recording.files.remove(file)
-        if not recording.files:
-            self._session.delete(recording)
+        item = file.item
+        item.files.remove(file)
+        if not item.files:
+            self._session.delete(item)
             self.works.drop_empty()
         self._session.flush()
 
-    def _append(self, recording: Recording, part: Vectors) -> bool:
-        """Write the vectors of a model that a recording lacks; whether it lacked them."""
+    def _append(self, item: Item, part: Vectors) -> bool:
+        """Write the vectors of a model that an item lacks; whether it lacked them."""
         row = self._model_row(part.model) or self._new_model(part.model)
-        if self._session.get(VectorRun, (recording.id, row.id)) is not None:
+        if self._session.get(VectorRun, (item.id, row.id)) is not None:
             return False
         stored = part.model.format.encode(part.values)
         shards = self._shards(row)
@@ -277,9 +325,7 @@ class Library:
         self._shard_file(row, shard).append(stored)
         first = shard.base + shard.rows
         shard.rows += len(stored)
-        self._session.add(
-            VectorRun(recording_id=recording.id, model_id=row.id, first=first, count=len(stored), hop=part.hop)
-        )
+        self._session.add(VectorRun(item_id=item.id, model_id=row.id, first=first, count=len(stored), hop=part.hop))
         self._session.flush()
         return True
 
@@ -317,10 +363,17 @@ class Library:
         return ShardFile(self.folder / "vectors" / shard.file, shard.base, shard.rows, format)
 
 
-def _inherit(recording: Recording, former: Recording) -> None:
-    """Put a recording to the work of the one whose file it takes, where it is the same sound with other tags."""
-    if recording.work is None and abs(recording.duration - former.duration) <= _SAME_DURATION_SECONDS:
-        recording.work, recording.work_confirmed = former.work, former.work_confirmed
+def _new_item(new: NewRecording | NewScore) -> Item:
+    """A row whose key comes from the content."""
+    letter, kind = ("s", ScoreRow) if isinstance(new, NewScore) else ("r", Recording)
+    return kind(key=letter + new.content_hash[:12], content_hash=new.content_hash)
+
+
+def _inherit(item: Item, former: Item) -> None:
+    """Put an item to the work of the one whose file it takes, where it is the same with other tags."""
+    alike = item.kind == former.kind and abs(item.duration - former.duration) <= _SAME_DURATION_SECONDS
+    if item.work is None and alike:
+        item.work, item.work_confirmed = former.work, former.work_confirmed
 
 
 def _make_writable(folder: Path, database: Path) -> None:

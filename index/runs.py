@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from index.shards import ShardFile, VectorFormat
 from index.store import VectorRows
 
-__all__ = ["Model", "Runs", "Vectors"]
+__all__ = ["ItemKind", "Model", "Runs", "Vectors"]
+
+ItemKind = Literal["recording", "score"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Model:
         format: how its vectors are stored.
         metric: how they are compared.
         parameters: of the features that it sees.
+        kind: of the items that it makes vectors of.
     """
 
     name: str
@@ -32,11 +35,12 @@ class Model:
     format: VectorFormat
     metric: str = "cosine"
     parameters: dict[str, float] = field(default_factory=dict)
+    kind: ItemKind = "recording"
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors of one recording, float32 `(count, dimensions)`, one every `hop` seconds from 0."""
+    """Vectors of one item, float32 `(count, dimensions)`, one every `hop` seconds from 0."""
 
     model: Model
     values: NDArray[np.float32]
@@ -48,13 +52,13 @@ class Runs:
     """All runs of one model, in the order of their vectors' numbers; arrays of shape `(runs,)`.
 
     Attributes:
-        recordings: ids of the recordings.
+        items: ids of the recordings or scores.
         first, count: number of the first vector, and how many there are.
         hop: seconds from vector to vector.
         shards: the model's files, in the order of their numbers.
     """
 
-    recordings: NDArray[np.int64]
+    items: NDArray[np.int64]
     first: NDArray[np.int64]
     count: NDArray[np.int64]
     hop: NDArray[np.float64]

@@ -1,13 +1,16 @@
 """Tables of the library. SQLite's `user_version` numbers this schema.
 
-    recording 1-n recording_file        one content, the paths at which it lies
-    recording 1-n vector_run n-1 model  the rows of a model's vector files that belong to a recording
+    item      1-n item_file             a recording or a score: one content, the paths at which it lies
+    score     1-1 score_sheet           what is played of a score
+    item      1-n vector_run n-1 model  the rows of a model's vector files that belong to an item
     model     1-n shard                 those files
-    work      1-n recording             what is played, where it is known that several recordings play the same
-    recording n-n recording             `version`: accepted as the same work; `alignment`: their corresponding times
+    work      1-n item                  what is played, where it is known that several items are of the same
+    recording n-n recording             `version`: accepted as the same work
+    item      n-n item                  `alignment`: their corresponding times
 
+Recordings and scores are rows of one table, told apart by `kind`; whoever selects `Recording` gets no scores.
 A vector's number counts through all shards of its model; a run is contiguous, so a number becomes
-(recording, time) by bisection over the runs.
+(item, time) by bisection over the runs.
 """
 
 from __future__ import annotations
@@ -24,16 +27,19 @@ __all__ = [
     "SCHEMA_VERSION",
     "AlignmentRow",
     "Base",
+    "Item",
+    "ItemFile",
     "ModelRow",
     "Recording",
-    "RecordingFile",
+    "ScoreRow",
     "Shard",
+    "SheetRow",
     "VectorRun",
     "VersionRow",
     "Work",
 ]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class FilePath(TypeDecorator[str]):
@@ -56,16 +62,26 @@ class Base(DeclarativeBase):
 
 
 class Work(Base):
-    """What several recordings play; `key` is the id that users see, `name` what a user called it, or empty."""
+    """What several items are of; `key` is the id that users see, `name` what a user called it, or empty."""
 
     __tablename__ = "work"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(32), unique=True)
     name: Mapped[str] = mapped_column(String, default="")
-    recordings: Mapped[list[Recording]] = relationship(back_populates="work", order_by="Recording.id")
+    items: Mapped[list[Item]] = relationship(back_populates="work", order_by="Item.id")
 
     __table_args__ = ({"sqlite_autoincrement": True},)
+
+    @property
+    def recordings(self) -> list[Recording]:
+        """Its recordings, the oldest first."""
+        return [item for item in self.items if isinstance(item, Recording)]
+
+    @property
+    def scores(self) -> list[ScoreRow]:
+        """Its scores, the oldest first."""
+        return [item for item in self.items if isinstance(item, ScoreRow)]
 
     @property
     def label(self) -> str:
@@ -74,20 +90,20 @@ class Work(Base):
 
     @property
     def confirmed(self) -> bool:
-        """Whether a user said of every recording that it belongs here."""
-        return all(recording.work_confirmed for recording in self.recordings)
+        """Whether a user said of every item that it belongs here."""
+        return all(item.work_confirmed for item in self.items)
 
 
-class Recording(Base):
-    """One recorded sound; `key` is the id that users see, made from the content hash.
+class Item(Base):
+    """A recording or a score; `key` is the id that users see, made from the content hash.
 
-    `work_confirmed`: a user said that it belongs to its work. `versions_sought`: its versions among the recordings
-    that were there have been sought with its present vectors.
+    `work_confirmed`: a user said that it belongs to its work.
     """
 
-    __tablename__ = "recording"
+    __tablename__ = "item"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), server_default="recording")
     key: Mapped[str] = mapped_column(String(32), unique=True)
     content_hash: Mapped[str] = mapped_column(String(64), unique=True)
     title: Mapped[str] = mapped_column(String, default="")
@@ -96,14 +112,14 @@ class Recording(Base):
     flags: Mapped[list[str]] = mapped_column(JSON, default=list)
     work_id: Mapped[int | None] = mapped_column(ForeignKey("work.id", ondelete="SET NULL"), index=True)
     work_confirmed: Mapped[bool] = mapped_column(default=False, server_default=text("0"))
-    versions_sought: Mapped[bool] = mapped_column(default=False, server_default=text("0"))
-    work: Mapped[Work | None] = relationship(back_populates="recordings", lazy="joined")
-    files: Mapped[list[RecordingFile]] = relationship(
-        back_populates="recording", cascade="all, delete-orphan", order_by="RecordingFile.id"
+    work: Mapped[Work | None] = relationship(back_populates="items", lazy="joined")
+    files: Mapped[list[ItemFile]] = relationship(
+        back_populates="item", cascade="all, delete-orphan", order_by="ItemFile.id"
     )
-    runs: Mapped[list[VectorRun]] = relationship(back_populates="recording", cascade="all, delete-orphan")
+    runs: Mapped[list[VectorRun]] = relationship(back_populates="item", cascade="all, delete-orphan")
 
-    __table_args__ = ({"sqlite_autoincrement": True},)  # ids of removed recordings are not used again
+    __table_args__ = ({"sqlite_autoincrement": True},)  # ids of removed items are not used again
+    __mapper_args__ = {"polymorphic_on": "kind"}  # noqa: RUF012  read once, by SQLAlchemy
 
     @property
     def path(self) -> str:
@@ -111,18 +127,45 @@ class Recording(Base):
         return next((file.path for file in self.files if not file.missing), self.files[0].path)
 
 
-class RecordingFile(Base):
-    """A path at which a recording lies, or lay (`missing`)."""
+class Recording(Item):
+    """One recorded sound.
 
-    __tablename__ = "recording_file"
+    `versions_sought`: its versions among the recordings that were there have been sought with its present vectors.
+    """
+
+    versions_sought: Mapped[bool] = mapped_column(default=False, server_default=text("0"))
+
+    __mapper_args__ = {"polymorphic_identity": "recording"}  # noqa: RUF012  read once, by SQLAlchemy
+
+
+class ScoreRow(Item):
+    """One score; its `artist` is the composer."""
+
+    __mapper_args__ = {"polymorphic_identity": "score"}  # noqa: RUF012  read once, by SQLAlchemy
+
+
+class ItemFile(Base):
+    """A path at which an item lies, or lay (`missing`)."""
+
+    __tablename__ = "item_file"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    recording_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), index=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), index=True)
     path: Mapped[str] = mapped_column(FilePath, unique=True)
     size: Mapped[int] = mapped_column(BigInteger)
     mtime_ns: Mapped[int] = mapped_column(BigInteger)
     missing: Mapped[bool] = mapped_column(default=False)
-    recording: Mapped[Recording] = relationship(back_populates="files")
+    item: Mapped[Item] = relationship(back_populates="files")
+
+
+class SheetRow(Base):
+    """Notes and beats of a score, as `index.sheets` packs them."""
+
+    __tablename__ = "score_sheet"
+
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
+    notes: Mapped[bytes] = mapped_column(LargeBinary)
+    beats: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class ModelRow(Base):
@@ -155,16 +198,16 @@ class Shard(Base):
 
 
 class VectorRun(Base):
-    """A recording's vectors of one model: `count` rows from number `first`, one every `hop` seconds."""
+    """An item's vectors of one model: `count` rows from number `first`, one every `hop` seconds."""
 
     __tablename__ = "vector_run"
 
-    recording_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True)
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
     model_id: Mapped[int] = mapped_column(ForeignKey("model.id"), primary_key=True)
     first: Mapped[int] = mapped_column(BigInteger)
     count: Mapped[int]
     hop: Mapped[float]
-    recording: Mapped[Recording] = relationship(back_populates="runs")
+    item: Mapped[Item] = relationship(back_populates="runs")
 
     __table_args__ = (Index("vector_run_by_number", "model_id", "first"),)
 
@@ -174,13 +217,13 @@ class VersionRow(Base):
 
     __tablename__ = "version"
 
-    recording_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True)
-    other_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True, index=True)
+    recording_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, index=True)
     probability: Mapped[float]
 
 
 class AlignmentRow(Base):
-    """How two recordings correspond, as one method found it.
+    """How two items correspond, as one method found it.
 
     `segments` lists `[kind, ref start, ref end, other start, other end, points]`, null on a side that has nothing;
     `points` are the rows of all of them, float32: seconds in both, confidence, interval.
@@ -188,8 +231,8 @@ class AlignmentRow(Base):
 
     __tablename__ = "alignment"
 
-    ref_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True)
-    other_id: Mapped[int] = mapped_column(ForeignKey("recording.id", ondelete="CASCADE"), primary_key=True, index=True)
+    ref_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
+    other_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True, index=True)
     method: Mapped[str] = mapped_column(String(64), primary_key=True)
     accepted: Mapped[bool]
     confidence: Mapped[float]

@@ -1,7 +1,7 @@
-"""Works: which recordings of a library play the same, as it was found out and as users said.
+"""Works: which recordings and scores of a library are of the same, as it was found out and as users said.
 
-What a user said of a recording is confirmed, and only a user changes it. To name, merge or split works is to say that
-all their recordings are where they belong; so what was split apart is confirmed on both sides and stays apart.
+What a user said of an item is confirmed, and only a user changes it. To name, merge or split works is to say that
+all their items are where they belong; so what was split apart is confirmed on both sides and stays apart.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session, selectinload
 
 from index.database import transaction
 from index.errors import WorkError
-from index.schema import Recording, Work
+from index.schema import Item, Recording, Work
 
 __all__ = ["Grouping", "Works"]
 
@@ -41,7 +41,7 @@ class Works:
         self._session = session
 
     def all(self) -> Sequence[Work]:
-        """All works with their recordings and these with their files, the oldest first."""
+        """All works with their items and these with their files, the oldest first."""
         return self._found(select(Work).order_by(Work.id))
 
     def find(self, name: str) -> Work:
@@ -62,44 +62,44 @@ class Works:
         """Call a work something, or nothing if the name is empty."""
         with transaction(self._session):
             work.name = name.strip()
-            _confirm(work.recordings)
+            _confirm(work.items)
 
     def confirm(self, work: Work) -> None:
-        """Note that a user finds all recordings of a work in the right place."""
+        """Note that a user finds all items of a work in the right place."""
         with transaction(self._session):
-            _confirm(work.recordings)
+            _confirm(work.items)
 
-    def merge(self, recordings: Sequence[Recording]) -> Work:
-        """Put recordings together in the work of the first that has one, or in a new one.
+    def merge(self, items: Sequence[Item]) -> Work:
+        """Put items together in the work of the first that has one, or in a new one.
 
         The work takes the name of the first of their works that has one.
         """
         with transaction(self._session):
-            former = [recording.work for recording in recordings if recording.work is not None]
-            work = former[0] if former else self._new_work(recordings)
+            former = [item.work for item in items if item.work is not None]
+            work = former[0] if former else self._new_work(items)
             work.name = next((other.name for other in former if other.name), "")
-            for recording in recordings:
-                recording.work = work
-            _confirm(work.recordings)
+            for item in items:
+                item.work = work
+            _confirm(work.items)
             self.drop_empty()
         return work
 
-    def split(self, work: Work, recordings: Sequence[Recording]) -> Work:
-        """Put some recordings of a work in a new one.
+    def split(self, work: Work, items: Sequence[Item]) -> Work:
+        """Put some items of a work in a new one.
 
         Raises:
             WorkError: one is not in the work, or none would be left in it.
         """
-        for recording in recordings:
-            if recording.work is not work:
-                raise WorkError(f"{recording.key}: is not in {work.label}")
-        if len({recording.id for recording in recordings}) == len(work.recordings):
-            raise WorkError(f"{work.label}: would have no recording left")
+        for item in items:
+            if item.work is not work:
+                raise WorkError(f"{item.key}: is not in {work.label}")
+        if len({item.id for item in items}) == len(work.items):
+            raise WorkError(f"{work.label}: would have nothing left")
         with transaction(self._session):
-            _confirm(work.recordings)
-            new = self._new_work(recordings)
-            for recording in recordings:
-                recording.work = new
+            _confirm(work.items)
+            new = self._new_work(items)
+            for item in items:
+                item.work = new
         return new
 
     def membership(self) -> dict[int, tuple[int, bool]]:
@@ -127,9 +127,9 @@ class Works:
         return len(recordings)
 
     def drop_empty(self) -> None:
-        """Forget works that have no recording any more; within a transaction of the caller's."""
+        """Forget works that have no item any more; within a transaction of the caller's."""
         self._session.flush()
-        self._session.execute(delete(Work).where(~select(Recording.id).where(Recording.work_id == Work.id).exists()))
+        self._session.execute(delete(Work).where(~select(Item.id).where(Item.work_id == Work.id).exists()))
 
     def _target(
         self, grouping: Grouping | None, recordings: dict[int, Recording], founded: dict[Grouping, Work]
@@ -142,9 +142,9 @@ class Works:
             founded[grouping] = self._new_work([recordings[id] for id in grouping.recordings if id in recordings])
         return founded[grouping]
 
-    def _new_work(self, recordings: Iterable[Recording]) -> Work:
-        """One whose key comes from the content of its first recording, so that it is the same when found again."""
-        first = min(recordings, key=lambda recording: recording.id).content_hash
+    def _new_work(self, items: Iterable[Item]) -> Work:
+        """One whose key comes from the content of its first item, so that it is the same when found again."""
+        first = min(items, key=lambda item: item.id).content_hash
         hashes = (hashlib.sha256(f"{first}{number}".encode()).hexdigest() for number in count())
         keys = ("w" + hash[:12] for hash in hashes)
         key = next(key for key in keys if not self._session.scalar(select(func.count()).where(Work.key == key)))
@@ -157,13 +157,13 @@ class Works:
         return {id: self._session.get_one(Recording, id) for id in ids}
 
     def _found(self, query: Select[Work]) -> Sequence[Work]:
-        loaded = query.options(selectinload(Work.recordings).selectinload(Recording.files))
+        loaded = query.options(selectinload(Work.items).selectinload(Item.files))
         return self._session.scalars(loaded.execution_options(populate_existing=True)).all()
 
 
-def _confirm(recordings: Iterable[Recording]) -> None:
-    for recording in recordings:
-        recording.work_confirmed = True
+def _confirm(items: Iterable[Item]) -> None:
+    for item in items:
+        item.work_confirmed = True
 
 
 def _work_of(id: int, wanted: dict[int, Grouping]) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from alignment.features import estimate_tuning
-from index.library import NewRecording
+from index.library import NewRecording, NewScore
 from index.runs import Vectors
 from retrieval.embedding.sonority import SONORITY, SONORITY_RATE, sonority
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS
@@ -29,11 +29,11 @@ _SHORT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Analysis:
-    """A recording as the library takes it, and what was wrong with its file."""
+    """A recording or a score as the library takes it, and what was wrong with its file."""
 
-    recording: NewRecording
+    item: NewRecording | NewScore
     vectors: tuple[Vectors, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def analyse(path: str, content_hash: str, encoders: Encoders) -> Analysis:

@@ -1,4 +1,4 @@
-"""Which files below the given paths are recordings."""
+"""Which files below the given paths are recordings or scores."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from alignment.audio import AUDIO_SUFFIXES
+from alignment.score import SCORE_SUFFIXES
 
 __all__ = ["Discovered", "discover"]
+
+_SUFFIXES = AUDIO_SUFFIXES | SCORE_SUFFIXES
 
 
 @dataclass
@@ -72,7 +75,7 @@ def _walk(root: str, patterns: tuple[str, ...], found: Discovered) -> Iterator[s
         folders[:] = sorted(name for name in folders if _wanted(name, folder, patterns) and not _leads_up(name, folder))
         for name in sorted(names):
             path = Path(folder, name)
-            if path.suffix.lower() in AUDIO_SUFFIXES and _wanted(name, folder, patterns):
+            if path.suffix.lower() in _SUFFIXES and _wanted(name, folder, patterns):
                 yield str(path)
             else:
                 found.skipped += 1

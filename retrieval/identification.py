@@ -80,7 +80,7 @@ class Identifier:
         self._runs: Runs = library.runs(encoder.model)
         self._store: VectorStore = library.store(encoder.model, self._runs)
         self._rises = _rises_runs(library)
-        self._rises_of = {int(recording): number for number, recording in enumerate(self._rises.recordings)}
+        self._rises_of = {int(recording): number for number, recording in enumerate(self._rises.items)}
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """As `identify`."""
@@ -138,7 +138,7 @@ class Identifier:
 
     def stored_rises(self, position: int) -> NDArray[np.uint8] | None:
         """The packed rises of a line's recording; None where there are none."""
-        number = self._rises_of.get(int(self._runs.recordings[position]))
+        number = self._rises_of.get(int(self._runs.items[position]))
         return None if number is None else self._rises.rows(number).stored
 
     @property
@@ -251,7 +251,7 @@ class Identifier:
 
     def recording(self, position: int) -> Recording | None:
         """The recording of a line's position; None if it was removed since the library was opened."""
-        number = int(self._runs.recordings[position])
+        number = int(self._runs.items[position])
         return self._library.recordings_by_id([number]).get(number)
 
     def hit(self, rank: int, recording: Recording, line: Line, places: tuple[Place, ...]) -> Hit:

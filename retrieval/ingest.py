@@ -1,4 +1,4 @@
-"""Taking recordings into a library: incremental, resumable, committed one by one.
+"""Taking recordings and scores into a library: incremental, resumable, committed one by one.
 
 Files whose size and time are known are left alone. The others are hashed, decoded and embedded by worker
 threads; this thread alone writes. A file that fails is noted and the run goes on; an interruption loses
@@ -18,11 +18,13 @@ from typing import Protocol
 
 from alignment.audio import require_file
 from alignment.errors import AlignmentError
-from index.library import FileState, Library
-from index.schema import RecordingFile
+from alignment.score import is_score
+from index.library import FileState, Library, NewRecording
+from index.schema import ItemFile
 from retrieval.analysis import KEPT, Analysis, analyse, hash_file
 from retrieval.discovery import Discovered, discover
 from retrieval.encoders import Encoders
+from retrieval.score_analysis import SCORE_MODELS, analyse_score
 
 __all__ = ["IngestReport", "Watcher", "ingest"]
 
@@ -32,14 +34,14 @@ class IngestReport:
     """What a run did; counts are of files.
 
     Attributes:
-        added: taken in as new recordings.
+        added: taken in as new recordings or scores.
         updated: their content had changed, or vectors of the current model were lacking.
         unchanged: known already, also when one content lies at a second path.
         moved: known content at a new path, its old one gone.
         missing: known files that are gone.
         skipped: files of no known kind, hidden or excluded.
         failed: path and cause of each file that could not be taken in.
-        audio_seconds: length of what was decoded.
+        audio_seconds: length of the recordings that were decoded.
         seconds: wall time.
     """
 
@@ -91,8 +93,13 @@ class _Worker:
         with self._lock:
             known = content_hash in self._claimed
             self._claimed.add(content_hash)
-        analysis = None if known else analyse(path, content_hash, self._encoders)
+        analysis = None if known else self._analysis(path, content_hash)
         return _Result(FileState(path, state.st_size, state.st_mtime_ns), content_hash, analysis)
+
+    def _analysis(self, path: str, content_hash: str) -> Analysis:
+        if is_score(path):
+            return analyse_score(path, content_hash)
+        return analyse(path, content_hash, self._encoders)
 
 
 def ingest(
@@ -105,7 +112,7 @@ def ingest(
     exclude: Sequence[str] = (),
     prune: bool = False,
 ) -> IngestReport:
-    """Take the recordings at and below some paths into a library, and bring pending ones up to date.
+    """Take the recordings and scores at and below some paths into a library, and bring pending ones up to date.
 
     Args:
         library: open for writing.
@@ -120,15 +127,14 @@ def ingest(
     found = discover(paths, exclude)
     report = IngestReport(skipped=found.skipped, failed=list(found.absent.items()))
     known = library.files()
-    models = (*encoders.models, *KEPT)
-    pending = library.pending(models)
-    lacking = {recording.content_hash for recording in pending}
-    stale = {path for recording in pending if (path := _present_path(recording.files))}
+    pending = library.pending((*encoders.models, *KEPT, *SCORE_MODELS))
+    lacking = {item.content_hash for item in pending}
+    stale = {path for item in pending if (path := _present_path(item.files))}
     todo = _changed(found.files, known, library, report, stale)
     watcher.planned(len(todo) + len(found.absent))
     for path, cause in found.absent.items():
         watcher.finished(path, cause, ())
-    complete = {recording.content_hash for recording in library.recordings()} - lacking
+    complete = {item.content_hash for item in library.items()} - lacking
     worker = _Worker(encoders, complete)
     later: list[_Result] = []
     for path, future in _run(worker, todo, jobs or os.cpu_count() or 1):
@@ -146,12 +152,12 @@ def ingest(
     return report
 
 
-def _present_path(files: Sequence[RecordingFile]) -> str | None:
+def _present_path(files: Sequence[ItemFile]) -> str | None:
     return next((file.path for file in files if Path(file.path).is_file()), None)
 
 
 def _changed(
-    files: Sequence[str], known: dict[str, RecordingFile], library: Library, report: IngestReport, stale: set[str]
+    files: Sequence[str], known: dict[str, ItemFile], library: Library, report: IngestReport, stale: set[str]
 ) -> list[str]:
     """Files to look into; those that are known and untouched are counted and left."""
     todo, back = [], []
@@ -199,7 +205,7 @@ def _settle(
     path: str,
     future: Future[_Result],
     report: IngestReport,
-    known: dict[str, RecordingFile],
+    known: dict[str, ItemFile],
     lacking: set[str],
 ) -> tuple[str | None, Sequence[str]] | _Result:
     """Write one result to the library; gives the error if it failed, and the warnings.
@@ -215,8 +221,10 @@ def _settle(
     if result.analysis is None:
         return result
     updated = result.content_hash in lacking or path in known
-    library.add(result.analysis.recording, result.file, result.analysis.vectors)
-    report.audio_seconds += result.analysis.recording.duration
+    item = result.analysis.item
+    library.add(item, result.file, result.analysis.vectors)
+    if isinstance(item, NewRecording):
+        report.audio_seconds += item.duration
     if updated:
         report.updated += 1
     else:
@@ -232,17 +240,17 @@ def _cause(error: Exception) -> str:
     return f"cannot be analysed ({type(error).__name__}: {error})"
 
 
-def _take_known(library: Library, result: _Result, report: IngestReport, known: dict[str, RecordingFile]) -> str | None:
+def _take_known(library: Library, result: _Result, report: IngestReport, known: dict[str, ItemFile]) -> str | None:
     """Note the path of content that is in the library; gives the error if it is not."""
-    recording = library.recording_of(result.content_hash)
+    item = library.item_of(result.content_hash)
     path = result.file.path
-    if recording is None:
+    if item is None:
         cause = "has the content of a file that failed"
         report.failed.append((path, cause))
         return cause
-    gone = [file.path for file in recording.files if file.path != path and not os.path.lexists(file.path)]
-    changed_content = path in known and known[path].recording_id != recording.id
-    library.put_file(recording, result.file)
+    gone = [file.path for file in item.files if file.path != path and not os.path.lexists(file.path)]
+    changed_content = path in known and known[path].item_id != item.id
+    library.put_file(item, result.file)
     for old in gone:
         library.drop_file(old)
     if changed_content:

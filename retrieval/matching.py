@@ -121,7 +121,7 @@ class Matcher:
         self._plausibility = plausibility
         self._runs = library.runs(SONORITY)
         self._positions = [
-            position for position, number in enumerate(self._runs.recordings.tolist()) if number not in without
+            position for position, number in enumerate(self._runs.items.tolist()) if number not in without
         ]
         counts, hops = self._runs.count[self._positions], self._runs.hop[self._positions]
         self.hours = float(np.sum(counts * hops)) / 3600.0
@@ -131,7 +131,7 @@ class Matcher:
         passage = Passage(clip, any_key=wanted.any_key)
         found = self.occurrences(passage, wanted.top)
         threshold = self._plausibility.threshold(wanted.max_false_accepts, self.hours * len(passage.keys))
-        numbers = {one.position: int(self._runs.recordings[one.position]) for one in found}
+        numbers = {one.position: int(self._runs.items[one.position]) for one in found}
         recordings = self._library.recordings_by_id(numbers.values())
         hits: list[Hit] = []
         for occurrence in found:
@@ -158,7 +158,7 @@ class Matcher:
 
     def recording(self, occurrence: Occurrence) -> Recording | None:
         """The recording that an occurrence lies in; None if it was removed since the library was opened."""
-        number = int(self._runs.recordings[occurrence.position])
+        number = int(self._runs.items[occurrence.position])
         return self._library.recordings_by_id([number]).get(number)
 
     def occurrences(self, passage: Passage, top: int) -> list[Occurrence]:

@@ -182,7 +182,7 @@ class VersionSearch:
         self._local: Runs = library.runs(encoder.local)
         self._segments: Runs = library.runs(encoder.segments)
         self._store: VectorStore = library.store(encoder.segments, self._segments)
-        self._position = {int(number): position for position, number in enumerate(self._local.recordings)}
+        self._position = {int(number): position for position, number in enumerate(self._local.items)}
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The recordings most likely of the same work, accepted or not; none for silence or less than 5 s.
@@ -204,7 +204,7 @@ class VersionSearch:
 
     def versions_of(self, recording: Recording, max_false_accepts: float) -> list[tuple[Recording, float]]:
         """Other recordings of the library accepted as versions of one, each with its probability, surest first."""
-        positions = np.flatnonzero(self._segments.recordings == recording.id)
+        positions = np.flatnonzero(self._segments.items == recording.id)
         if recording.id not in self._position or not len(positions):
             return []
         query = VersionQuery(self._vectors(recording.id), self._segments.vectors(int(positions[0])))
@@ -262,7 +262,7 @@ class VersionSearch:
         cells, inverse = np.unique(positions[nearest] * 12 + rows[nearest] // len(query.segments), return_inverse=True)
         keys: dict[int, list[tuple[float, int]]] = {}
         for cell, total in zip(cells, np.bincount(inverse, votes[nearest]), strict=True):
-            number = int(self._segments.recordings[cell // 12])
+            number = int(self._segments.items[cell // 12])
             if number != other_than:
                 keys.setdefault(number, []).append((float(total), int(cell % 12)))
         ranked = sorted(keys, key=lambda number: -max(keys[number])[0])

@@ -14,7 +14,7 @@ from alignment.audio import read_audio
 from alignment.errors import AlignmentError
 from alignment.synchronise import synchronise
 from index.library import Library
-from index.schema import Recording, RecordingFile
+from index.schema import ItemFile, Recording
 from retrieval.kept_alignment import alignment_method, to_kept
 from retrieval.works import group_works
 
@@ -144,7 +144,7 @@ def _unchanged_path(recording: Recording) -> str | None:
     return next((file.path for file in recording.files if is_unchanged(file)), None)
 
 
-def is_unchanged(file: RecordingFile) -> bool:
+def is_unchanged(file: ItemFile) -> bool:
     """Whether a file is there as it was when the library took it in."""
     try:
         state = Path(file.path).stat()

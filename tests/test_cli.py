@@ -120,7 +120,7 @@ def test_an_absent_path_and_an_empty_folder(tmp_path):
     (tmp_path / "empty").mkdir()
     done = incipit("index", "empty", "--library", "lib", cwd=tmp_path)
     assert done.returncode == 0
-    assert "no recordings found in empty" in done.stderr
+    assert "no recordings or scores found in empty" in done.stderr
     done = incipit("index", "absent", "--library", "lib", "--json", cwd=tmp_path)
     assert done.returncode == 1
     assert documents(done)[0]["failed"] == [{"path": str(tmp_path / "absent"), "error": "no such file or folder"}]

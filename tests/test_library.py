@@ -30,7 +30,7 @@ def add(library, number, count=5, model=MODEL, path=None):
 
 def stored(library, model=MODEL):
     runs = library.runs(model)
-    return {int(runs.recordings[i]): runs.vectors(i) for i in range(len(runs))}
+    return {int(runs.items[i]): runs.vectors(i) for i in range(len(runs))}
 
 
 def test_what_is_added_is_there_after_reopening(tmp_path):
@@ -50,7 +50,7 @@ def test_vector_numbers_become_recordings_and_seconds(tmp_path):
         ids = [add(library, number, count).id for number, count in enumerate((3, 0, 4))]
         runs = library.runs(MODEL)
         position, seconds = runs.locate(np.array([0, 2, 3, 6]))
-        assert runs.recordings[position].tolist() == [ids[0], ids[0], ids[2], ids[2]]
+        assert runs.items[position].tolist() == [ids[0], ids[0], ids[2], ids[2]]
         assert seconds.tolist() == [0.0, 1.0, 0.0, 1.5]
 
 
@@ -195,7 +195,7 @@ def test_what_a_writer_killed_in_mid_commit_left_is_rolled_back_by_the_next_read
         add(library, 0)
     script = (
         "import os, sqlite3, sys; db = sqlite3.connect(sys.argv[1]); db.execute('PRAGMA cache_size = 1')\n"
-        "db.execute('BEGIN'); db.execute('UPDATE recording SET title = hex(zeroblob(90000))')\n"
+        "db.execute('BEGIN'); db.execute('UPDATE item SET title = hex(zeroblob(90000))')\n"
         "db.execute('CREATE TABLE spilled AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9999)"
         " SELECT i, hex(zeroblob(200)) FROM n'); os._exit(9)"
     )

@@ -103,6 +103,7 @@ def _library(folder: Path, models: Sequence[Model]) -> tuple[dict[str, Any], lis
     from index.errors import ModelMissing
     from index.library import Library
     from retrieval.analysis import KEPT
+    from retrieval.score_analysis import SCORE_MODELS
 
     with Library(folder) as opened:
         files = opened.files().values()
@@ -111,10 +112,11 @@ def _library(folder: Path, models: Sequence[Model]) -> tuple[dict[str, Any], lis
         except ModelMissing:
             vectors = 0
         state = {
-            "recordings": len(opened),
+            "recordings": opened.count("recording"),
+            "scores": opened.count("score"),
             "files": len(files),
             "missing": sum(file.missing for file in files),
-            "pending": len(opened.pending((*models, *KEPT))),
+            "pending": len(opened.pending((*models, *KEPT, *SCORE_MODELS))),
             "vectors": vectors,
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }

@@ -1,4 +1,4 @@
-"""`incipit index`: take recordings into the library."""
+"""`incipit index`: take recordings and scores into the library."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = ["index"]
 
 
 def index(
-    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Recordings, and folders of them.")],
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Recordings and scores, and folders of them.")],
     library: LibraryFolder = None,
     jobs: Annotated[
         int | None, typer.Option("--jobs", "-j", min=1, help="Files at once; all cores if not given.")
@@ -43,7 +43,7 @@ def index(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Take recordings into the library.
+    """Take recordings and scores into the library.
 
     Only what is new or changed is decoded; interrupt it at any time and run it again to go on. New recordings that
     are versions of others are put to their work and aligned with it, see `incipit works`.
@@ -65,7 +65,7 @@ def index(
         return _interrupted()
     looked_at = report.added + report.updated + report.unchanged + report.moved + len(report.failed)
     if not looked_at:
-        explain(f"incipit: no recordings found in {', '.join(paths)}", quiet)
+        explain(f"incipit: no recordings or scores found in {', '.join(paths)}", quiet)
     if json:
         document = asdict(report) | {"library": str(collection.folder.absolute())}
         document["failed"] = [{"path": absolute(path), "error": error} for path, error in report.failed]

@@ -11,44 +11,48 @@ from retrieval.cli.options import Json, LibraryFolder, Quiet
 
 if TYPE_CHECKING:
     from index.library import Library
-    from index.schema import Recording
+    from index.schema import Item
 
-__all__ = ["find_recordings", "list_recordings", "remove", "show"]
+__all__ = ["find_items", "list_items", "remove", "show"]
 
 Keys = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as `incipit list` prints them, or paths.")]
 
 
-def list_recordings(library: LibraryFolder = None, json: Json = False) -> int:
-    """List the recordings of the library, a line each, by path.
+def list_items(library: LibraryFolder = None, json: Json = False) -> int:
+    """List the recordings and scores of the library, a line each, by path.
 
     Example: incipit list --json | jq -r .path
     """
     from index.library import Library
 
     with Library(library_folder(library)) as opened:
-        for recording in sorted(opened.recordings(), key=lambda recording: recording.path):
-            document = _document(recording)
+        for item in sorted(opened.items(), key=lambda item: item.path):
+            document = _document(item)
             if json:
                 json_line(document)
             else:
-                title = " - ".join(part for part in (recording.artist, recording.title) if part) or "-"
-                line(recording.key, clock(recording.duration), title, document["path"], " ".join(document["flags"]))
+                title = " - ".join(part for part in (item.artist, item.title) if part) or "-"
+                line(item.key, clock(item.duration), title, document["path"], " ".join(document["flags"]))
     return 0
 
 
 def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
-    """Show all that the library knows of some recordings.
+    """Show all that the library knows of some recordings and scores.
 
     Example: incipit show r0123456789ab
     """
     from index.library import Library
 
     with Library(library_folder(library)) as opened:
-        found, failed = find_recordings(opened, keys)
-        for recording in found:
-            paths = [{"path": file.path, "missing": file.missing} for file in recording.files]
-            document = _document(recording) | {"paths": paths, "content_hash": recording.content_hash}
-            document["vectors"] = sum(run.count for run in recording.runs)
+        found, failed = find_items(opened, keys)
+        for item in found:
+            paths = [{"path": file.path, "missing": file.missing} for file in item.files]
+            document = _document(item) | {"paths": paths, "content_hash": item.content_hash}
+            document["vectors"] = sum(run.count for run in item.runs)
+            sheet = opened.score_sheet(item.id)
+            if sheet is not None:
+                document["notes"] = len(sheet.notes)
+                document["measures"] = [sheet.beats[0][1], sheet.beats[-1][1]] if sheet.beats else None
             if json:
                 json_line(document)
             else:
@@ -58,7 +62,7 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
 
 
 def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> int:
-    """Remove recordings from the library; the files themselves are not touched.
+    """Remove recordings and scores from the library; the files themselves are not touched.
 
     Example: incipit remove r0123456789ab
     """
@@ -67,39 +71,39 @@ def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> i
     folder = library_folder(library)
     Library(folder).close()  # a library that is not there is not made
     with Library(folder, write=True) as opened:
-        found, failed = find_recordings(opened, keys)
-        for recording in found:
-            path = recording.path
-            opened.remove(recording)
+        found, failed = find_items(opened, keys)
+        for item in found:
+            path = item.path
+            opened.remove(item)
             if not quiet:
-                line("removed", recording.key, path)
+                line("removed", item.key, path)
     return 1 if failed else 0
 
 
-def find_recordings(library: Library, keys: list[str]) -> tuple[list[Recording], bool]:
-    """The recordings of these ids or paths, each once, and whether one is not there, which is told."""
-    found: dict[int, Recording] = {}
+def find_items(library: Library, keys: list[str]) -> tuple[list[Item], bool]:
+    """The recordings and scores of these ids or paths, each once, and whether one is not there, which is told."""
+    found: dict[int, Item] = {}
     failed = False
     for key in keys:
-        recording = library.recording(key)
-        if recording is None:
+        item = library.item(key)
+        if item is None:
             failed = True
             warn(f"{key}: is not in the library")
         else:
-            found[recording.id] = recording
+            found[item.id] = item
     return list(found.values()), failed
 
 
-def _document(recording: Recording) -> dict[str, Any]:
-    """A recording as `incipit list --json` prints it."""
-    missing = all(file.missing for file in recording.files)
+def _document(item: Item) -> dict[str, Any]:
+    """A recording or a score as `incipit list --json` prints it."""
+    missing = all(file.missing for file in item.files)
     return {
-        "id": recording.key,
-        "kind": "recording",
-        "path": recording.path,
-        "title": recording.title or None,
-        "artist": recording.artist or None,
-        "work": recording.work.label if recording.work else None,
-        "duration": round(recording.duration, 3),
-        "flags": [*recording.flags, *(["missing"] if missing else [])],
+        "id": item.key,
+        "kind": item.kind,
+        "path": item.path,
+        "title": item.title or None,
+        "artist": item.artist or None,
+        "work": item.work.label if item.work else None,
+        "duration": round(item.duration, 3),
+        "flags": [*item.flags, *(["missing"] if missing else [])],
     }

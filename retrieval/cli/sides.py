@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from alignment.score import Score
     from alignment.segments import Synchronisation
     from index.library import Library
+    from index.schema import Item
 
 __all__ = ["Other", "Side", "kept_alignment", "read_side", "resolve", "score_among"]
 
@@ -74,7 +75,7 @@ def read_side(path: str) -> tuple[Side, Audio]:
 
 
 def kept_alignment(ref: str, other: str, library: Path | None) -> tuple[Side, Other] | None:
-    """Two recordings and how they correspond, if the library knows it and their files have not changed."""
+    """Two items and how they correspond, if the library knows it and their files have not changed."""
     from index.errors import LibraryError
     from index.library import Library
 
@@ -102,14 +103,21 @@ def _kept_alignment(library: Library, ref: str, other: str) -> tuple[Side, Other
     from retrieval.kept_alignment import alignment_method, from_kept
     from retrieval.work_upkeep import is_unchanged
 
-    one, two = library.recording_at(ref), library.recording_at(other)
-    files = {file.path: file for recording in (one, two) if recording for file in recording.files}
+    one, two = library.item_at(ref), library.item_at(other)
+    files = {file.path: file for item in (one, two) if item for file in item.files}
     if one is None or two is None or not (is_unchanged(files[ref]) and is_unchanged(files[other])):
         return None
     kept = library.alignments.get(one, two, alignment_method())
     if kept is None:
         return None
-    return Side(ref, one.duration), Other(other, Side(other, two.duration), from_kept(kept))
+    return _kept_side(library, one, ref), Other(other, _kept_side(library, two, other), from_kept(kept))
+
+
+def _kept_side(library: Library, item: Item, path: str) -> Side:
+    from retrieval.kept_score import from_kept
+
+    sheet = library.score_sheet(item.id)
+    return Side(path, item.duration, None if sheet is None else from_kept(sheet, path))
 
 
 def _path_of(key: str, folder: Path) -> str | None:
@@ -118,7 +126,7 @@ def _path_of(key: str, folder: Path) -> str | None:
     if not (folder / "library.sqlite").is_file():
         return None
     with Library(folder) as library:
-        recording = library.recording(key)
-        if recording is None:
+        item = library.item(key)
+        if item is None:
             return None
-        return next((file.path for file in recording.files if os.path.lexists(file.path)), recording.path)
+        return next((file.path for file in item.files if os.path.lexists(file.path)), item.path)

@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from index.library import Library
-    from index.schema import Recording, Work
+    from index.schema import Item, Work
 
 __all__ = ["app"]
 
 app = typer.Typer()
 
 WorkName = Annotated[str, typer.Argument(metavar="WORK", help="A work's id, or its name.")]
-Recordings = Annotated[list[str], typer.Argument(metavar="RECORDING...", help="Ids of recordings, or paths.")]
+Items = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of recordings and scores, or paths.")]
 
 
 @app.callback(invoke_without_command=True)
 def works(context: typer.Context, library: LibraryFolder = None, json: Json = False, quiet: Quiet = False) -> int:
     """Show which recordings play the same work: versions, covers, other performances.
 
-    `incipit index` groups new recordings by itself. Prints a line a recording: its work, a star if you confirmed it,
-    length, id, title, path. What you name, confirm, merge or split stays as you left it, whatever is indexed later.
-    Exit code 3 where there are none.
+    `incipit index` groups new recordings by itself. Prints a line a recording or score: its work, a star if you
+    confirmed it, length, id, title, path. What you name, confirm, merge or split stays as you left it,
+    whatever is indexed later. Exit code 3 where there are none.
 
     Example: incipit works --json | jq '.recordings[].path'
     """
@@ -104,14 +104,14 @@ def confirm(work: WorkName, library: LibraryFolder = None, json: Json = False) -
 def merge(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="WORK...", help="Ids or names; or recordings, by id or path."),
+        typer.Argument(metavar="WORK...", help="Ids or names; or recordings and scores, by id or path."),
     ],
     library: LibraryFolder = None,
     json: Json = False,
 ) -> int:
     """Make one work of several, the first, and confirm it.
 
-    A recording stands for its work, or for itself where it has none.
+    A recording or score stands for its work, or for itself where it has none.
 
     Example: incipit works merge 'Moonlight Sonata' w0123456789ab
     """
@@ -119,24 +119,24 @@ def merge(
         raise typer.BadParameter("give at least two", param_hint="WORK...")
     with _opened(library) as opened:
         members = [_members(opened, name) for name in names]
-        merged = opened.works.merge([recording for group in members for recording in group])
+        merged = opened.works.merge([item for group in members for item in group])
         return _show([opened.works.find(merged.key)], json)
 
 
 @app.command("split")
-def split(work: WorkName, keys: Recordings, library: LibraryFolder = None, json: Json = False) -> int:
-    """Make a work of its own of some recordings of a work, and confirm both: they stay apart from then on.
+def split(work: WorkName, keys: Items, library: LibraryFolder = None, json: Json = False) -> int:
+    """Make a work of its own of some recordings or scores of a work, and confirm both: they stay apart from then on.
 
     Example: incipit works split 'Moonlight Sonata' r0123456789ab
     """
-    from retrieval.cli.listing import find_recordings
+    from retrieval.cli.listing import find_items
 
     with _opened(library) as opened:
         found = opened.works.find(work)
-        recordings, failed = find_recordings(opened, keys)
+        items, failed = find_items(opened, keys)
         if failed:
             return 1
-        new = opened.works.split(found, recordings)
+        new = opened.works.split(found, items)
         return _show([opened.works.find(key) for key in (found.key, new.key)], json)
 
 
@@ -155,12 +155,12 @@ def _opened(library: Path | None) -> Library:
     return Library(_existing(library), write=True)
 
 
-def _members(opened: Library, name: str) -> Sequence[Recording]:
-    """The recordings of a work, or of the work of a recording, or a recording that is in none."""
-    recording = opened.recording(name)
-    if recording is None:
-        return opened.works.find(name).recordings
-    return recording.work.recordings if recording.work else [recording]
+def _members(opened: Library, name: str) -> Sequence[Item]:
+    """What is in a work, or in the work of a recording or score, or that alone if it is in none."""
+    item = opened.item(name)
+    if item is None:
+        return opened.works.find(name).items
+    return item.work.items if item.work else [item]
 
 
 def _show_all(opened: Library, json: bool, quiet: bool) -> int:
@@ -176,9 +176,9 @@ def _show(works: Sequence[Work], json: bool) -> int:
         if json:
             json_line(_document(work))
             continue
-        for recording in work.recordings:
-            star = "*" if recording.work_confirmed else "-"
-            line(work.label, star, clock(recording.duration), recording.key, recording.title or "-", recording.path)
+        for item in work.items:
+            star = "*" if item.work_confirmed else "-"
+            line(work.label, star, clock(item.duration), item.key, item.title or "-", item.path)
     return 0
 
 
@@ -187,14 +187,16 @@ def _document(work: Work) -> dict[str, Any]:
         "id": work.key,
         "name": work.name or None,
         "confirmed": work.confirmed,
-        "recordings": [
-            {
-                "id": recording.key,
-                "path": recording.path,
-                "title": recording.title or None,
-                "duration": round(recording.duration, 3),
-                "confirmed": recording.work_confirmed,
-            }
-            for recording in work.recordings
-        ],
+        "recordings": [_member(recording) for recording in work.recordings],
+        "scores": [_member(score) for score in work.scores],
+    }
+
+
+def _member(item: Item) -> dict[str, Any]:
+    return {
+        "id": item.key,
+        "path": item.path,
+        "title": item.title or None,
+        "duration": round(item.duration, 3),
+        "confirmed": item.work_confirmed,
     }

@@ -1,0 +1,23 @@
+"""Scores as the library keeps them, and back."""
+
+from __future__ import annotations
+
+from alignment.score import Beat, Score
+from index.sheets import KeptScore
+
+__all__ = ["from_kept", "to_kept"]
+
+
+def to_kept(score: Score) -> KeptScore:
+    """A score as the library keeps it."""
+    return KeptScore(
+        score.title or "",
+        score.duration,
+        score.notes,
+        tuple((beat.seconds, beat.measure, beat.beat) for beat in score.beats),
+    )
+
+
+def from_kept(kept: KeptScore, path: str) -> Score:
+    """The score that was kept; its times are exact to 10 µs."""
+    return Score(path, kept.title or None, kept.notes, tuple(Beat(*beat) for beat in kept.beats), kept.duration)
