@@ -163,6 +163,11 @@ class Library:
         query = select(Recording).options(selectinload(Recording.files)).where(Recording.id.in_(list(ids)))
         return {recording.id: recording for recording in self._session.scalars(query)}
 
+    def scores_by_id(self, ids: Iterable[int]) -> dict[int, ScoreRow]:
+        """The scores of these ids, with their files."""
+        query = select(ScoreRow).options(selectinload(ScoreRow.files)).where(ScoreRow.id.in_(list(ids)))
+        return {score.id: score for score in self._session.scalars(query)}
+
     def recording_at(self, path: str) -> Recording | None:
         """The recording whose file lies at an absolute path, or None."""
         return self._session.scalar(select(Recording).join(ItemFile).where(ItemFile.path == path))

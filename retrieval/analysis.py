@@ -12,7 +12,7 @@ from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from alignment.features import estimate_tuning
 from index.library import NewRecording, NewScore
 from index.runs import Vectors
-from retrieval.embedding.sonority import SONORITY, SONORITY_RATE, sonority
+from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY, SONORITY_RATE, sonority
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS
 from retrieval.embedding.version_patches import version_spectrogram
 from retrieval.encoders import Encoders
@@ -21,7 +21,7 @@ from retrieval.rises import RISES, RISES_HOP, packed_rises, rises
 
 __all__ = ["KEPT", "Analysis", "analyse", "hash_file"]
 
-KEPT = (SONORITY, RISES)
+KEPT = (SONORITY, RISES, SCORE_SONORITY)
 """What is kept beside the vectors of trained models."""
 
 _SHORT_SECONDS = 1.0

@@ -24,7 +24,7 @@ from index.schema import ItemFile
 from retrieval.analysis import KEPT, Analysis, analyse, hash_file
 from retrieval.discovery import Discovered, discover
 from retrieval.encoders import Encoders
-from retrieval.score_analysis import SCORE_MODELS, analyse_score
+from retrieval.score_analysis import analyse_score
 
 __all__ = ["IngestReport", "Watcher", "ingest"]
 
@@ -98,7 +98,7 @@ class _Worker:
 
     def _analysis(self, path: str, content_hash: str) -> Analysis:
         if is_score(path):
-            return analyse_score(path, content_hash)
+            return analyse_score(path, content_hash, self._encoders.scores)
         return analyse(path, content_hash, self._encoders)
 
 
@@ -127,7 +127,7 @@ def ingest(
     found = discover(paths, exclude)
     report = IngestReport(skipped=found.skipped, failed=list(found.absent.items()))
     known = library.files()
-    pending = library.pending((*encoders.models, *KEPT, *SCORE_MODELS))
+    pending = library.pending((*encoders.models, *KEPT))
     lacking = {item.content_hash for item in pending}
     stale = {path for item in pending if (path := _present_path(item.files))}
     todo = _changed(found.files, known, library, report, stale)

@@ -19,24 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import Audio
-from alignment.features import estimate_tuning
 from index.library import Library
 from index.schema import Recording
-from retrieval.embedding.sonority import SONORITY, SONORITY_RATE, sonority
+from retrieval.embedding.sonority import SONORITY, SONORITY_RATE
 from retrieval.hits import Hit, Place, Wanted
+from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
-from retrieval.subsequences import overlap, subsequences
+from retrieval.subsequences import halved, overlap, subsequences, unit_rows
 
-__all__ = ["SHORTEST_SECONDS", "Matcher", "Occurrence", "Passage"]
-
-SHORTEST_SECONDS = 3.0
-"""Sound that a passage must have to be looked for."""
-
-LONGEST_SECONDS = 120.0
-"""Of a longer passage, what comes later is left out."""
+__all__ = ["Matcher", "Occurrence"]
 
 _COARSE_RATE = SONORITY_RATE / 2.0
-_ANY_KEY = range(-6, 6)
 _MARGIN_SECONDS = 1.5
 _FEWEST_CANDIDATES = 40
 _CANDIDATES_A_HIT = 3
@@ -72,38 +65,6 @@ class Occurrence:
     likeness: Likeness
 
 
-class Passage:
-    """A clip, ready to be laid along recordings.
-
-    Args:
-        clip: at the analysis rate.
-        any_key: also as it would sound up to six semitones higher and lower.
-    """
-
-    def __init__(self, clip: Audio, *, any_key: bool = False) -> None:
-        samples = clip.samples[: int(LONGEST_SECONDS * clip.rate)]
-        tuning = estimate_tuning(samples, clip.rate) if len(samples) else 0.0
-        self.keys = {0: sonority(samples, clip.rate, tuning)} if len(samples) else {}
-        if self.usable and any_key:
-            for key in _ANY_KEY:
-                if key:
-                    self.keys[key] = sonority(samples, clip.rate, tuning + 100.0 * key)
-        self.seconds = len(samples) / clip.rate
-
-    @property
-    def usable(self) -> bool:
-        """Whether enough of it sounds."""
-        if not self.keys:
-            return False
-        return int(np.count_nonzero(self.keys[0].any(axis=1))) >= SHORTEST_SECONDS * SONORITY_RATE
-
-    @property
-    def variety(self) -> float:
-        """How unlike its moments are to each other, from 0 (one chord held) to about 1."""
-        vectors = self.keys[0]
-        return 1.0 - float(np.square(vectors.mean(axis=0)).sum())
-
-
 class Matcher:
     """Finds passages in a snapshot of a library.
 
@@ -128,7 +89,7 @@ class Matcher:
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The likeliest places, at most `wanted.top`, accepted or not; none where less than three seconds sound."""
-        passage = Passage(clip, any_key=wanted.any_key)
+        passage = passage_of(clip, any_key=wanted.any_key)
         found = self.occurrences(passage, wanted.top)
         threshold = self._plausibility.threshold(wanted.max_false_accepts, self.hours * len(passage.keys))
         numbers = {one.position: int(self._runs.items[one.position]) for one in found}
@@ -176,11 +137,11 @@ class Matcher:
 
     def _survey(self, passage: Passage, count: int) -> tuple[list[_Found], float]:
         """The best places at 5 Hz, and a low quantile of the costs at all places."""
-        queries = {key: _halved(vectors) for key, vectors in passage.keys.items()}
+        queries = {key: halved(vectors) for key, vectors in passage.keys.items()}
         minima: list[_Found] = []
         anywhere: list[NDArray[np.float32]] = []
         for position in self._positions:
-            recording = _halved(self._runs.vectors(position))
+            recording = halved(self._runs.vectors(position))
             for key, query in queries.items():
                 found = subsequences(query, recording)
                 anywhere.append(found.costs[::_SAMPLED_EVERY])
@@ -200,24 +161,13 @@ class Matcher:
         vectors = self._runs.vectors(rough.position)
         first = max(0, round((rough.start - _MARGIN_SECONDS) * SONORITY_RATE))
         last = round((rough.end + _MARGIN_SECONDS) * SONORITY_RATE)
-        found = subsequences(passage.keys[rough.transposition], _unit(vectors[first:last]))
+        found = subsequences(passage.keys[rough.transposition], unit_rows(vectors[first:last]))
         end = int(np.argmin(found.costs))
         cost = float(found.costs[end])
         if not np.isfinite(cost):
             return rough
         start, end = first + int(found.starts[end]), first + end + 1
         return rough._replace(cost=cost, start=start / SONORITY_RATE, end=end / SONORITY_RATE)
-
-
-def _halved(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Every second vector, smoothed with its neighbours."""
-    padded = np.pad(vectors, ((1, 1), (0, 0)))
-    return _unit(padded[:-2:2] + 2.0 * padded[1:-1:2] + padded[2::2])
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)
 
 
 def _distinct(found: list[_Found], count: int) -> list[_Found]:

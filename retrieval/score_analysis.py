@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-
 from alignment.score import Score, read_score
 from alignment.score_sound import score_sound
 from index.library import NewScore
-from index.runs import Model, Vectors
+from index.runs import Vectors
 from retrieval.analysis import Analysis
-from retrieval.embedding.sonority import SONORITY, SONORITY_RATE, sonority
+from retrieval.embedding.score_encoder import WINDOW_HOP_SECONDS, ScoreEncoder
+from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE, sonority
 from retrieval.kept_score import to_kept
 
-__all__ = ["SCORE_MODELS", "SCORE_SONORITY", "analyse_score"]
-
-_VERSION = 1
-"""Counted up whenever scores come to be read or to sound otherwise."""
-
-SCORE_SONORITY = Model(
-    name="score-sonority",
-    hash=hashlib.sha256(f"{SONORITY.hash} {_VERSION}".encode()).hexdigest(),
-    format=SONORITY.format,
-    parameters=SONORITY.parameters,
-    kind="score",
-)
-"""Sonority of a score as it is made to sound; kept apart from that of recordings."""
-
-SCORE_MODELS = (SCORE_SONORITY,)
-"""Whose vectors a library keeps of every score."""
+__all__ = ["analyse_score", "score_vectors"]
 
 
-def analyse_score(path: str, content_hash: str) -> Analysis:
+def analyse_score(path: str, content_hash: str, encoder: ScoreEncoder) -> Analysis:
     """Read a score and compute all that the library keeps of it.
 
     Raises:
         ScoreError: it cannot be read.
     """
     score = read_score(path)
-    return Analysis(NewScore(content_hash, to_kept(score), score.composer or ""), _vectors(score))
+    return Analysis(NewScore(content_hash, to_kept(score), score.composer or ""), score_vectors(score, encoder))
 
 
-def _vectors(score: Score) -> tuple[Vectors, ...]:
-    """Of each model in `SCORE_MODELS`."""
+def score_vectors(score: Score, encoder: ScoreEncoder) -> tuple[Vectors, ...]:
+    """The sonority of a score, and its windows embedded."""
     sound = score_sound(score)
-    return (Vectors(SCORE_SONORITY, sonority(sound.samples, sound.rate, 0.0), 1.0 / SONORITY_RATE),)
+    frames = sonority(sound.samples, sound.rate, 0.0)
+    return (
+        Vectors(SCORE_SONORITY, frames, 1.0 / SONORITY_RATE),
+        Vectors(encoder.model, encoder.encode_score(frames), WINDOW_HOP_SECONDS),
+    )

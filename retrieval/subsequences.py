@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from retrieval._matching_kernels import sweep
 
-__all__ = ["OVERLAP", "Subsequences", "overlap", "subsequences"]
+__all__ = ["OVERLAP", "Subsequences", "halved", "overlap", "stretched", "subsequences", "unit_rows"]
 
 OVERLAP = 0.3
 """Share of the shorter of two places that they may have in common and still be two."""
@@ -59,3 +59,24 @@ def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
     """Whether two stretches, given by start and end, are the same place."""
     common = min(one[1], other[1]) - max(one[0], other[0])
     return common > OVERLAP * min(one[1] - one[0], other[1] - other[0])
+
+
+def halved(features: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every second frame, smoothed with its neighbours."""
+    padded = np.pad(features, ((1, 1), (0, 0)))
+    return unit_rows(padded[:-2:2] + 2.0 * padded[1:-1:2] + padded[2::2])
+
+
+def stretched(features: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """The frames of the same music so many times as long; interpolated linearly."""
+    places = np.minimum(np.arange(max(round(len(features) * factor), 1)) / factor, len(features) - 1)
+    before = places.astype(np.int64)
+    share = (places - before).astype(np.float32)[:, None]
+    after = np.minimum(before + 1, len(features) - 1)
+    return unit_rows((1.0 - share) * features[before] + share * features[after])
+
+
+def unit_rows(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Vectors of unit length, or zero."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))[:, None]
+    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 1e-6)

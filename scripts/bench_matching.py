@@ -88,7 +88,7 @@ def main() -> None:
     hours = sum(track["seconds"] for track in tracks) / 3600
     lengths = [clip.duration for clip in clips]
     packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "librosa"))
-    print(f"{_processor()}, Python {platform.python_version()}, {packages}")
+    print(f"{processor()}, Python {platform.python_version()}, {packages}")
     works = len({query["work"] for query in queries})
     print(f"{works} works, {len(tracks)} recordings of {hours:.2f} h, {len(queries)} passages of", end=" ")
     print(f"{min(lengths):.0f} to {max(lengths):.0f} s, median {np.median(lengths):.0f} s; times are CPU of one thread")
@@ -269,7 +269,8 @@ def _print_outsiders(
     print(f"  a third of the works left out: {100 * accepted / len(queries):.1f} % of their passages accepted")
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The name of this machine's processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))

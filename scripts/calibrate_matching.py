@@ -16,10 +16,10 @@ import argparse
 import json
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from bench_matching import fill
@@ -31,7 +31,8 @@ from scipy.optimize import minimize
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from index.library import Library
 from retrieval.logistic import TAIL
-from retrieval.matching import Matcher, Occurrence, Passage
+from retrieval.matching import Matcher, Occurrence
+from retrieval.passages import passage_of
 from retrieval.plausibility import PLAUSIBILITY_PATH, Likeness, Plausibility
 
 _LENGTHS = (3, 5, 8, 13, 21, 34, 55)
@@ -52,6 +53,15 @@ class Sample(NamedTuple):
     passage: str
     source: str
 
+    @classmethod
+    def load(cls, row: list[Any]) -> Sample:
+        """From what `row` gives."""
+        return cls(Likeness(**row[0]), *row[1:])
+
+    def row(self) -> list[Any]:
+        """As JSON has it."""
+        return [asdict(self.likeness), *self[1:]]
+
 
 def main() -> None:
     """Measure, fit, judge, write."""
@@ -63,17 +73,16 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.samples and arguments.samples.exists():
         hours, rows = json.loads(arguments.samples.read_text("utf-8"))
-        samples = [Sample(Likeness(**row[0]), *row[1:]) for row in rows]
+        samples = [Sample.load(row) for row in rows]
     else:
         samples, hours = _measured(arguments)
         if arguments.samples:
-            rows = [[asdict(sample.likeness), *sample[1:]] for sample in samples]
-            arguments.samples.write_text(json.dumps([hours, rows]), "utf-8")
+            arguments.samples.write_text(json.dumps([hours, [sample.row() for sample in samples]]), "utf-8")
     halves = [[sample for sample in samples if zlib.crc32(sample.source.encode()) % 2 == half] for half in (0, 1)]
     for fitted, judged in (halves, halves[::-1]):
-        _judge(fit(fitted, hours), judged)
+        judge(fit(fitted, hours), judged, _LENGTHS)
     plausibility = fit(samples, hours)
-    _judge(plausibility, samples)
+    judge(plausibility, samples, _LENGTHS)
     PLAUSIBILITY_PATH.write_text(json.dumps(asdict(plausibility), indent=1) + "\n", "utf-8")
     print(plausibility)
 
@@ -114,7 +123,7 @@ def _of_song(library: Library, song: Song) -> Iterator[Sample]:
                 for other in others
                 if alike >= _ALIKE
             ]
-            for occurrence in matcher.occurrences(Passage(_cut(audio, first, last)), _PLACES):
+            for occurrence in matcher.occurrences(passage_of(_cut(audio, first, last)), _PLACES):
                 recording = matcher.recording(occurrence)
                 found = recording.path if recording is not None else ""
                 right = _right(found, occurrence, places)
@@ -152,7 +161,7 @@ def _of_stranger(matcher: Matcher, path: Path, source: str) -> Iterator[Sample]:
     for seconds in _LENGTHS_OF_STRANGERS:
         if audio.duration > seconds:
             first = float(rng.uniform(0, audio.duration - seconds))
-            for occurrence in matcher.occurrences(Passage(_cut(audio, first, first + seconds)), 3):
+            for occurrence in matcher.occurrences(passage_of(_cut(audio, first, first + seconds)), 3):
                 yield Sample(occurrence.likeness, False, False, f"{path.name} {seconds}", source)
 
 
@@ -200,11 +209,11 @@ def _best(plausibility: Plausibility, samples: list[Sample]) -> NDArray[np.float
     return np.array(list(best.values()))
 
 
-def _judge(plausibility: Plausibility, samples: list[Sample]) -> None:
+def judge(plausibility: Plausibility, samples: list[Sample], lengths: Sequence[int]) -> None:
     """Print what is found and falsely accepted, by the length of the passage, and how well probabilities hold."""
     threshold = plausibility.threshold(_RATE, plausibility.hours)
     print("length  right accepted %  outsiders accepted %")
-    for seconds in _LENGTHS:
+    for seconds in lengths:
         chosen = [sample for sample in samples if sample.passage.split()[-1] == str(seconds)]
         right = [plausibility.logit(sample.likeness) >= threshold for sample in chosen if sample.right]
         outside = _best(plausibility, [sample for sample in chosen if not sample.inside]) >= threshold

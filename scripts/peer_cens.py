@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from alignment.audio import Audio
 from alignment.features.chroma import cens
+from alignment.score import Score
 
 _RATE = 5.0
 _MOST = 40
@@ -40,6 +41,35 @@ class CensMatcher:
                 found.append((cost / len(query), name, start / _RATE, end / _RATE))
                 costs[(ends > start) & (starts < end)] = np.inf
         return [(name, start, end) for _, name, start, end in sorted(found)]
+
+
+class CensScores:
+    """Finds clips in scores, given by name."""
+
+    def __init__(self, scores: Mapping[str, Score]) -> None:
+        self._features = {name: _score_features(score) for name, score in scores.items()}
+
+    def match(self, clip: Audio) -> list[tuple[str, float, float]]:
+        """Name of each score, and start and end of its best place, best first."""
+        query, found = _features(clip), []
+        for name, features in self._features.items():
+            if 2 * len(features) > len(query):
+                costs, starts = _subsequences(1.0 - query @ features.T)
+                last = int(np.argmin(costs))
+                found.append((float(costs[last]), name, int(starts[last]) / _RATE, (last + 1) / _RATE))
+        return [(name, start, end) for _, name, start, end in sorted(found)]
+
+
+def _score_features(score: Score) -> NDArray[np.float32]:
+    """CENS of a piano roll whose notes decay, with their third and fifth partials."""
+    rolled = np.zeros((12, int(np.ceil(score.duration * 2 * _RATE)) + 1), np.float32)
+    for onset, offset, pitch, _ in score.notes:
+        first = int(onset * 2 * _RATE)
+        decay = np.exp(-np.arange(max(int(offset * 2 * _RATE) - first, 1)) / (2 * _RATE))
+        for interval, strength in ((0, 1.0), (7, 0.25), (4, 0.08)):
+            row = rolled[int(pitch + interval) % 12, first:]
+            row[: len(decay)] += strength * decay[: len(row)]
+    return np.ascontiguousarray(cens(rolled, 11, 2).T)
 
 
 def _features(audio: Audio) -> NDArray[np.float32]:

@@ -20,13 +20,23 @@ from train_sync import planned, sound_fonts
 
 from alignment.audio import ANALYSIS_RATE
 from alignment.errors import ScoreError
-from retrieval.embedding.renders import additive_sound, degraded, fluidsynth_sound, played, score_notes, wandering_steps
+from retrieval.embedding.renders import (
+    additive_sound,
+    degraded,
+    fluidsynth_sound,
+    play_together,
+    played,
+    score_notes,
+    wandering_steps,
+)
 
 PERFORMANCES = 2
 _LONGEST_SECONDS = 150.0
 _FEWEST_NOTES = 200
 _STEP = 0.5
 _GRID = 12
+_VOICES = (52, 53, 54)
+_PIANO = 0
 
 
 @dataclass(frozen=True)
@@ -34,12 +44,14 @@ class Song:
     """A song and where its performances lie.
 
     Attributes:
+        score: name of its file, without the ending.
         paths: of the performances.
         quarters: places in the score, ascending.
         seconds: of those places in each performance, shape `(performances, quarters)`.
         content: float64, shape `(n, 2)`: onset in quarters and MIDI pitch of each note.
     """
 
+    score: str
     paths: tuple[Path, ...]
     quarters: NDArray[np.float64]
     seconds: NDArray[np.float64]
@@ -50,7 +62,7 @@ class Song:
         """Read what `perform` wrote."""
         with np.load(place) as stored:
             paths = tuple(place.with_name(f"{place.stem}-{number}.flac") for number in range(PERFORMANCES))
-            return cls(paths, stored["quarters"], stored["seconds"], stored["content"])
+            return cls(str(stored["score"]), paths, stored["quarters"], stored["seconds"], stored["content"])
 
     def places(self, start: int, quarters: int) -> list[tuple[int, float]]:
         """Every quarter at which so long a passage lies inside, and how much its notes are those from `start` on.
@@ -73,18 +85,29 @@ class Song:
         return {(round(_GRID * (onset - start)), int(pitch)) for onset, pitch in self.content[first:last]}
 
 
-def perform(folder: Path, count: int, jobs: int, scores: Sequence[Path]) -> list[Song]:
-    """Render so many songs; what is in the folder already is kept."""
+def perform(
+    folder: Path, count: int, jobs: int, scores: Sequence[Path], fonts: Sequence[Path] = (), *, sung: bool = False
+) -> list[Song]:
+    """Render so many songs; what is in the folder already is kept.
+
+    Args:
+        folder: where they go.
+        count: how many.
+        jobs: processes.
+        scores: what is performed.
+        fonts: sound fonts, those of training if none are given.
+        sung: by voices and a piano, as they are written; else by any instruments.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    fonts, plan = sound_fonts([]), planned(scores, count)
+    plan = planned(scores, count)
     places = [folder / f"{seed:05d}.npz" for seed in range(count)]
     missing = [(plan[seed], seed, place) for seed, place in enumerate(places) if not place.exists()]
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(partial(_perform, fonts), missing))
+        list(pool.map(partial(_perform, sound_fonts(fonts), sung), missing))
     return [Song.load(place) for place in places if place.exists()]
 
 
-def _perform(fonts: Sequence[Path], what: tuple[Path, int, Path]) -> None:
+def _perform(fonts: Sequence[Path], sung: bool, what: tuple[Path, int, Path]) -> None:
     score, seed, place = what
     rng = np.random.default_rng(seed)
     try:
@@ -102,15 +125,31 @@ def _perform(fonts: Sequence[Path], what: tuple[Path, int, Path]) -> None:
     for number, times in enumerate(seconds):
         on, off = np.interp(kept[:, 0], quarters, times), np.interp(kept[:, :2].sum(axis=1), quarters, times)
         performance = played(np.column_stack([on, off, kept[:, 2:]]), rng)
-        additive = rng.random() < 0.15
-        sound = additive_sound(performance, rng)[0] if additive else fluidsynth_sound(performance, rng, fonts)[0]
+        if sung:
+            sound = _sung(performance, rng, fonts)
+        elif rng.random() < 0.15:
+            sound = additive_sound(performance, rng)[0]
+        else:
+            sound = fluidsynth_sound(performance, rng, fonts)[0]
         sound = degraded(sound, rng)
         path = place.with_name(f"{place.stem}-{number}.flac")
         soundfile.write(path, 0.5 * sound / (np.abs(sound).max() + 1e-9), ANALYSIS_RATE, format="FLAC")
     inside = quarters <= kept[:, 0].max()
     unfinished = place.with_suffix(".part.npz")
-    np.savez(unfinished, quarters=quarters[inside], seconds=seconds[:, inside], content=kept[:, [0, 2]])
+    np.savez(
+        unfinished, score=score.stem, quarters=quarters[inside], seconds=seconds[:, inside], content=kept[:, [0, 2]]
+    )
     unfinished.replace(place)
+
+
+def _sung(performance: NDArray[np.float64], rng: Generator, fonts: Sequence[Path]) -> NDArray[np.float32]:
+    """The first part by a voice, the others by a piano."""
+    voice = performance[:, 3] == performance[:, 3].min()
+    columns = [0, 1, 2, 4]
+    singer = int(rng.choice(_VOICES))
+    return play_together(
+        [(singer, performance[voice][:, columns], False), (_PIANO, performance[~voice][:, columns], False)], rng, fonts
+    )
 
 
 def _clock(steps: int, tempo: float, rng: Generator) -> NDArray[np.float64]:

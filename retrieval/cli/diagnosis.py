@@ -103,7 +103,6 @@ def _library(folder: Path, models: Sequence[Model]) -> tuple[dict[str, Any], lis
     from index.errors import ModelMissing
     from index.library import Library
     from retrieval.analysis import KEPT
-    from retrieval.score_analysis import SCORE_MODELS
 
     with Library(folder) as opened:
         files = opened.files().values()
@@ -116,7 +115,7 @@ def _library(folder: Path, models: Sequence[Model]) -> tuple[dict[str, Any], lis
             "scores": opened.count("score"),
             "files": len(files),
             "missing": sum(file.missing for file in files),
-            "pending": len(opened.pending((*models, *KEPT, *SCORE_MODELS))),
+            "pending": len(opened.pending((*models, *KEPT))),
             "vectors": vectors,
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }

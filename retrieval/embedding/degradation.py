@@ -41,6 +41,7 @@ CODECS = (
 )
 """Container, codec, and the sample rates at which it is used; libsndfile brings the encoders."""
 
+_WRITTEN_AT_ONCE = 2**16
 _SPEED_OF_SOUND = 343.0
 _MOST_DELAY = 0.2
 _MOST_COMPRESSION = 0.99
@@ -141,7 +142,9 @@ def coded(samples: Samples, container: str, codec: str, rate: int, compression: 
     options: dict[str, Any] = {"compression_level": min(compression, _MOST_COMPRESSION)}
     if container == "MP3":
         options["bitrate_mode"] = "CONSTANT"
-    soundfile.write(buffer, lower, rate, codec, format=container, **options)
+    with soundfile.SoundFile(buffer, "w", rate, 1, codec, format=container, **options) as file:
+        for start in range(0, len(lower), _WRITTEN_AT_ONCE):  # libsndfile puts what it is given on the stack
+            file.write(lower[start : start + _WRITTEN_AT_ONCE])
     buffer.seek(0)
     decoded = soundfile.read(buffer, dtype="float32")[0]
     back = soxr.resample(decoded, rate, ANALYSIS_RATE) * level

@@ -48,9 +48,7 @@ class _Block(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = _layer(channels, channels, 5, 1)
-        self.second = nn.Sequential(
-            nn.Conv1d(channels, channels, 5, padding=2, bias=False), nn.BatchNorm1d(channels)
-        )
+        self.second = nn.Sequential(nn.Conv1d(channels, channels, 5, padding=2, bias=False), nn.BatchNorm1d(channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(x + self.second(self.first(x)))

@@ -123,7 +123,7 @@ def train_scores(
     threads: int = 1,
     device: str = "cpu",
 ) -> ScoreNetwork:
-    """Train the embedding on performances that are made, those of one work given together; else as `train_on_scores`."""
+    """Train the embedding on performances, those of one work given together; else as `train_on_scores`."""
     torch.set_num_threads(threads)
     torch.manual_seed(recipe.seed)
     network = ScoreNetwork().to(device).train()

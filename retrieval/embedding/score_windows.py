@@ -1,4 +1,4 @@
-"""Windows of sonority: five seconds of a score, and of a performance as many as a tempo makes five seconds of the score.
+"""Windows of sonority: five seconds of a score, and what a performance plays in five seconds at a score's tempo.
 
 Both are what the embedding of scores sees: 50 frames of 32 components, zero where there is no music.
 """

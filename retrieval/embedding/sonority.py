@@ -22,7 +22,7 @@ from alignment.features.frames import FEATURE_RATE, HOP
 from index.runs import Model
 from index.shards import VectorFormat
 
-__all__ = ["SONORITY", "SONORITY_RATE", "smoothed_embedding", "sonority"]
+__all__ = ["SCORE_SONORITY", "SONORITY", "SONORITY_RATE", "smoothed_embedding", "sonority"]
 
 SONORITY_RATE = 10.0
 """Vectors a second."""
@@ -87,3 +87,15 @@ SONORITY = Model(
     parameters={"hop": HOP * _DOWNSAMPLING},
 )
 """Kept of every recording, so that passages can be sought without decoding it again."""
+
+_SCORE_VERSION = 1
+"""Counted up whenever scores come to be read or to sound otherwise."""
+
+SCORE_SONORITY = Model(
+    name="score-sonority",
+    hash=hashlib.sha256(f"{SONORITY.hash} {_SCORE_VERSION}".encode()).hexdigest(),
+    format=SONORITY.format,
+    parameters=SONORITY.parameters,
+    kind="score",
+)
+"""Sonority of a score as it is made to sound; kept apart from that of recordings."""
