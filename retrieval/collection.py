@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from alignment.audio import Audio, read_audio
+from alignment.segments import Synchronisation
+from index.errors import LibraryLocked, LibraryReadOnly
 from index.library import Library
 from index.schema import Recording
 from retrieval.analysis import hash_file
@@ -17,8 +19,11 @@ from retrieval.errors import QueryError
 from retrieval.hits import Hit, Wanted
 from retrieval.identification import Identifier
 from retrieval.ingest import IngestReport, Watcher, ingest
+from retrieval.kept_alignment import alignment_method, to_kept
 from retrieval.matching import Matcher
+from retrieval.movement_search import MovementSearch
 from retrieval.plausibility import Plausibility
+from retrieval.score_search import SCORE_PLAUSIBILITY_PATH, ScoreSearch
 from retrieval.timing import TimingTest
 from retrieval.version_calibration import VersionCalibration
 from retrieval.version_search import VersionSearch
@@ -141,14 +146,14 @@ class Collection:
         max_false_accepts: float = 0.01,
         any_key: bool = False,
     ) -> list[Hit]:
-        """Find what a clip is (`identify`), where it is played (`match`), or other recordings of the work (`versions`).
+        """Find what a clip is, where it is played, other recordings of it, or its score.
 
         Args:
             clip: an audio file.
-            task: one of `TASKS`.
+            task: one of `TASKS`: `identify`, `match`, `versions` and `scores`.
             top: at most so many hits.
             max_false_accepts: share of clips that are not in the library of which any hit may be accepted.
-            any_key: look for the clip in other keys, too; `match` only.
+            any_key: look for the clip in other keys, too; `match` and `scores` only.
 
         Raises:
             AudioError: the clip cannot be decoded.
@@ -204,6 +209,25 @@ class Collection:
             lambda: VersionSearch(Library(self.folder), self.encoders.versions, VersionCalibration.load()),
         )
 
+    def movement_search(self) -> MovementSearch:
+        """The search for scores in the library as it is; made anew when the library has been written."""
+
+        def make() -> MovementSearch:
+            library = Library(self.folder)
+            plausibility = Plausibility.load(SCORE_PLAUSIBILITY_PATH)
+            return MovementSearch(library, ScoreSearch(library, self.encoders.scores, plausibility), self._keep)
+
+        return self._current(MovementSearch, make)
+
+    def _keep(self, score: int, recording: int, alignment: Synchronisation) -> None:
+        """Keep how a recording follows a score, if the library can be written now."""
+        try:
+            with Library(self.folder, write=True) as library:
+                items = library.items_by_id([score, recording])
+                library.alignments.put(items[score], items[recording], alignment_method(), to_kept(alignment))
+        except (LibraryLocked, LibraryReadOnly, KeyError):
+            return  # it is found anew the next time
+
     def _current(self, kind: type[_Kind], make: Callable[[], _Kind]) -> _Kind:
         database = self.folder / "library.sqlite"
         state = (database.stat().st_mtime_ns, database.stat().st_size) if database.is_file() else None
@@ -219,8 +243,9 @@ TASKS: dict[str, Callable[[Collection], Searcher]] = {
     "identify": Collection.identifier,
     "match": Collection.matcher,
     "versions": Collection.version_search,
+    "scores": Collection.movement_search,
 }
 """What can be asked of a clip, and what answers it."""
 
-TASKS_IN_ANY_KEY = ("match",)
+TASKS_IN_ANY_KEY = ("match", "scores")
 """Those that can look for it in other keys."""

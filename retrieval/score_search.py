@@ -90,6 +90,10 @@ class ScorePlace:
     transposition: int
     likeness: Likeness
 
+    def answers(self, seconds: float) -> tuple[Place, ...]:
+        """The places as those of a query of so many seconds."""
+        return tuple(Place(start, end, 0.0, seconds) for start, end in self.places)
+
 
 class ScoreSearch:
     """Finds the scores of clips in a snapshot of a library.
@@ -121,39 +125,58 @@ class ScoreSearch:
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The likeliest scores, at most `wanted.top`, accepted or not; none where less than three seconds sound."""
         passage = passage_of(clip, any_key=wanted.any_key)
-        found = self.places(passage, wanted.top)
-        threshold = self._plausibility.threshold(wanted.max_false_accepts, self.hours * len(passage.keys))
+        threshold = self.threshold(wanted.max_false_accepts, len(passage.keys))
         hits: list[Hit] = []
-        for place in found:
-            row, score = self._score(place)
-            if row is None or score is None:  # removed since the library was opened
-                continue
-            start, end = place.places[0]
-            measure, beat = score.position(start)
-            hits.append(
-                Hit(
-                    rank=len(hits) + 1,
-                    id=row.key,
-                    path=row.path,
-                    title=row.title or None,
-                    work=row.work.label if row.work else None,
-                    score=self._plausibility.probability(place.likeness),
-                    accepted=self._plausibility.logit(place.likeness) >= threshold,
-                    places=tuple(Place(*one, 0.0, passage.seconds) for one in place.places),
-                    transposition=place.transposition,
-                    tempo_ratio=round((end - start) / passage.seconds, 4),
-                    measure=measure or None,
-                    beat=round(beat, 3),
-                )
-            )
+        for place in self.places(passage, wanted.top):
+            accepted = self.logit(place) >= threshold
+            hit = self.hit(len(hits) + 1, place, place.answers(passage.seconds), accepted=accepted)
+            hits += [hit] if hit else []
         return hits
+
+    def logit(self, place: ScorePlace) -> float:
+        """Log odds that a passage is played there."""
+        return self._plausibility.logit(place.likeness)
+
+    def threshold(self, max_false_accepts: float, keys: int) -> float:
+        """The log odds from which on places are accepted, of passages that are sought in so many keys."""
+        return self._plausibility.threshold(max_false_accepts, self.hours * keys)
+
+    def hit(
+        self,
+        rank: int,
+        place: ScorePlace,
+        places: tuple[Place, ...],
+        *,
+        accepted: bool,
+        transposition: int | None = None,
+    ) -> Hit | None:
+        """A score as a hit, played at some places; None if it was removed since the library was opened."""
+        row, score = self.score(self.number(place))
+        if row is None or score is None:
+            return None
+        first = places[0]
+        measure, beat = score.position(first.start)
+        return Hit(
+            rank=rank,
+            id=row.key,
+            path=row.path,
+            title=row.title or None,
+            work=row.work.label if row.work else None,
+            score=self._plausibility.probability(place.likeness),
+            accepted=accepted,
+            places=places,
+            transposition=place.transposition if transposition is None else transposition,
+            tempo_ratio=round((first.end - first.start) / (first.query_end - first.query_start), 4),
+            measure=measure or None,
+            beat=round(beat, 3),
+        )
 
     def number(self, place: ScorePlace) -> int:
         """Id of the score of a place in the library."""
         return int(self._frames.items[place.position])
 
-    def _score(self, place: ScorePlace) -> tuple[ScoreRow | None, Score | None]:
-        number = self.number(place)
+    def score(self, number: int) -> tuple[ScoreRow | None, Score | None]:
+        """The score of that id; None if it was removed since the library was opened."""
         row, sheet = self._library.scores_by_id([number]).get(number), self._library.score_sheet(number)
         return row, from_kept(sheet, row.path) if row is not None and sheet is not None else None
 

@@ -1,0 +1,143 @@
+"""Movements: the score that a whole recording plays, and which of its moments are which of the score's.
+
+Passages from all over the recording are searched for (`retrieval.score_search`); the score that they speak for most is
+aligned with the recording from beginning to end, which decides. A clip that is short is one passage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from alignment.audio import Audio
+from alignment.score_sound import score_sound
+from alignment.segments import Synchronisation
+from alignment.synchronise import synchronise
+from index.library import Library
+from retrieval.hits import Hit, Place, Wanted
+from retrieval.kept_alignment import alignment_method, from_kept
+from retrieval.passages import passage_of
+from retrieval.score_search import ScorePlace, ScoreSearch
+
+__all__ = ["LONGEST_PASSAGE_SECONDS", "MovementSearch"]
+
+LONGEST_PASSAGE_SECONDS = 60.0
+"""What is longer is taken for a movement, or a good part of one."""
+
+_EXCERPT_SECONDS = 20.0
+_EXCERPT_EVERY_SECONDS = 30.0
+_FEWEST_EXCERPTS, _MOST_EXCERPTS = 3, 8
+_CANDIDATES = 2
+_NOT_PROPOSED = -6.0
+"""Log odds of a score for an excerpt that it is not even proposed for."""
+
+
+class _Found(NamedTuple):
+    """Where an excerpt fits a score: log odds, and seconds of the recording at which the excerpt begins."""
+
+    logit: float
+    start: float
+    place: ScorePlace
+
+
+class MovementSearch:
+    """Finds the scores of clips and of whole recordings in a snapshot of a library.
+
+    Args:
+        library: an open library.
+        passages: over that library.
+        keep: is given the ids of a score and of a recording of the library that were aligned, and how.
+    """
+
+    def __init__(
+        self, library: Library, passages: ScoreSearch, keep: Callable[[int, int, Synchronisation], None]
+    ) -> None:
+        self._library = library
+        self._passages = passages
+        self._keep = keep
+
+    def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
+        """The likeliest scores, at most `wanted.top`, accepted or not; none where nothing sounds.
+
+        Of a whole recording the one that is accepted has a place for each stretch that the recording plays, the longest
+        first. How it is aligned is kept where the recording is one of the library, which `wanted` says by its content.
+        """
+        if clip.duration <= LONGEST_PASSAGE_SECONDS:
+            return self._passages.search(clip, wanted)
+        excerpts = list(_excerpts(clip))
+        found: dict[int, list[_Found]] = {}
+        keys = 1
+        for start, excerpt in excerpts:
+            passage = passage_of(excerpt, any_key=wanted.any_key)
+            keys = max(keys, len(passage.keys))
+            for place in self._passages.places(passage, wanted.top):
+                one = _Found(self._passages.logit(place), start, place)
+                found.setdefault(self._passages.number(place), []).append(one)
+        ranked = sorted(found, key=lambda number: -_mean_logit(found[number], len(excerpts)))[: wanted.top]
+        threshold = self._passages.threshold(wanted.max_false_accepts / max(len(excerpts), 1), keys)
+        for number in ranked[:_CANDIDATES]:
+            alignment = None
+            if max(one.logit for one in found[number]) >= threshold:
+                alignment = self._aligned(number, clip, wanted.content_hash)
+            if alignment is not None and alignment.accepted:
+                ranked = [number, *(other for other in ranked if other != number)]
+                return self._hits(ranked, found, alignment)
+        return self._hits(ranked, found, None)
+
+    def _hits(self, ranked: list[int], found: dict[int, list[_Found]], alignment: Synchronisation | None) -> list[Hit]:
+        """The first by its alignment, if there is one, the others by the excerpt that fits best."""
+        hits: list[Hit] = []
+        for number in ranked:
+            best = max(found[number], key=lambda one: one.logit)
+            places = tuple(_later(place, best.start) for place in best.place.answers(_EXCERPT_SECONDS))
+            first = alignment if not hits else None
+            hit = self._passages.hit(
+                len(hits) + 1,
+                best.place,
+                places if first is None else _matches(first),
+                accepted=first is not None,
+                transposition=best.place.transposition if first is None else -first.transposition,
+            )
+            hits += [hit] if hit else []
+        return hits
+
+    def _aligned(self, number: int, clip: Audio, content_hash: str) -> Synchronisation | None:
+        """How a score is aligned with a recording: as the library knows it, or anew."""
+        row, score = self._passages.score(number)
+        recording = self._library.recording_of(content_hash) if content_hash else None
+        if row is None or score is None:
+            return None
+        kept = self._library.alignments.get(row, recording, alignment_method()) if recording is not None else None
+        if kept is not None:
+            return from_kept(kept)
+        alignment = synchronise(score_sound(score), clip)
+        if recording is not None and alignment.accepted:
+            self._keep(row.id, recording.id, alignment)
+        return alignment
+
+
+def _excerpts(clip: Audio) -> Iterator[tuple[float, Audio]]:
+    """Where excerpts begin, spread evenly over a recording, and how they sound."""
+    count = int(np.clip(clip.duration / _EXCERPT_EVERY_SECONDS, _FEWEST_EXCERPTS, _MOST_EXCERPTS))
+    length = round(_EXCERPT_SECONDS * clip.rate)
+    for start in np.linspace(0, len(clip.samples) - length, count + 2)[1:-1].astype(int).tolist():
+        yield start / clip.rate, Audio(clip.samples[start : start + length].copy(), clip.rate)
+
+
+def _mean_logit(found: list[_Found], excerpts: int) -> float:
+    """Over all excerpts, also those that the score is not proposed for."""
+    return (sum(one.logit for one in found) + _NOT_PROPOSED * (excerpts - len(found))) / excerpts
+
+
+def _matches(alignment: Synchronisation) -> tuple[Place, ...]:
+    """What is played of the score, and when, the longest first."""
+    places = [Place(*part.ref, *part.other) for part in alignment.segments if part.ref and part.other]
+    return tuple(sorted(places, key=lambda place: place.start - place.end))
+
+
+def _later(place: Place, seconds: float) -> Place:
+    """A place that a query reaches so much later."""
+    return replace(place, query_start=place.query_start + seconds, query_end=place.query_end + seconds)
