@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Protocol, TypeVar, cast
 
 from alignment.audio import Audio, read_audio
+from alignment.score import Score, is_score, read_score
+from alignment.score_sound import score_sound
 from alignment.segments import Synchronisation
 from index.errors import LibraryLocked, LibraryReadOnly
 from index.library import Library
@@ -22,6 +24,7 @@ from retrieval.ingest import IngestReport, Watcher, ingest
 from retrieval.kept_alignment import alignment_method, to_kept
 from retrieval.matching import Matcher
 from retrieval.movement_search import MovementSearch
+from retrieval.pattern_search import PatternSearch
 from retrieval.plausibility import Plausibility
 from retrieval.score_search import SCORE_PLAUSIBILITY_PATH, ScoreSearch
 from retrieval.timing import TimingTest
@@ -145,34 +148,45 @@ class Collection:
         top: int = 10,
         max_false_accepts: float = 0.01,
         any_key: bool = False,
+        any_rhythm: bool = False,
     ) -> list[Hit]:
         """Find what a clip is, where it is played, other recordings of it, or its score.
 
         Args:
-            clip: an audio file.
+            clip: an audio file, or a score: then `scores` looks for its notes in scores, and `match` and `versions` for
+                recordings in which it is played.
             task: one of `TASKS`: `identify`, `match`, `versions` and `scores`.
             top: at most so many hits.
             max_false_accepts: share of clips that are not in the library of which any hit may be accepted.
             any_key: look for the clip in other keys, too; `match` and `scores` only.
+            any_rhythm: look for the notes of a score in other rhythms, too; `scores` only.
 
         Raises:
-            AudioError: the clip cannot be decoded.
+            AudioError, ScoreError: the clip cannot be read.
             LibraryMissing, LibraryDamaged, ModelMissing: the library cannot be searched.
-            QueryError: there is no such task, or it knows no other keys.
+            QueryError: there is no such task, or it cannot do what is wanted.
         """
-        wanted = Wanted(top, max_false_accepts, any_key, hash_file(os.fspath(clip)))
-        return self.ask(read_audio(clip), task, wanted)
+        wanted = Wanted(top, max_false_accepts, any_key, any_rhythm, hash_file(os.fspath(clip)))
+        return self.ask(read_score(clip) if is_score(clip) else read_audio(clip), task, wanted)
 
-    def ask(self, clip: Audio, task: str, wanted: Wanted) -> list[Hit]:
-        """As `query`, of sound that has been read.
+    def ask(self, clip: Audio | Score, task: str, wanted: Wanted) -> list[Hit]:
+        """As `query`, of sound or a score that has been read.
 
         Raises:
             LibraryMissing, LibraryDamaged, ModelMissing: the library cannot be searched.
-            QueryError: there is no such task, or it knows no other keys.
+            QueryError: there is no such task, or it cannot do what is wanted.
         """
         if wanted.any_key and task not in TASKS_IN_ANY_KEY:
             raise QueryError(f"Other keys are tried by the tasks {', '.join(TASKS_IN_ANY_KEY)} only. Got {task!r}.")
-        return self.searcher(task).search(clip, wanted)
+        if wanted.any_rhythm and not (task == "scores" and isinstance(clip, Score)):
+            raise QueryError("Other rhythms are tried for scores that are sought in scores only.")
+        if isinstance(clip, Audio):
+            return self.searcher(task).search(clip, wanted)
+        if task == "scores":
+            return self.pattern_search().search(clip, wanted)
+        if task == "identify":
+            raise QueryError("A score is not from any recording. Ask for the task versions, match or scores.")
+        return self.searcher(task).search(score_sound(clip), wanted)
 
     def searcher(self, task: str) -> Searcher:
         """What answers the queries of a task over the library as it is; made anew when the library has been written.
@@ -218,6 +232,10 @@ class Collection:
             return MovementSearch(library, ScoreSearch(library, self.encoders.scores, plausibility), self._keep)
 
         return self._current(MovementSearch, make)
+
+    def pattern_search(self) -> PatternSearch:
+        """The search for notes in the library's scores as they are; made anew when the library has been written."""
+        return self._current(PatternSearch, lambda: PatternSearch(Library(self.folder)))
 
     def _keep(self, score: int, recording: int, alignment: Synchronisation) -> None:
         """Keep how a recording follows a score, if the library can be written now."""

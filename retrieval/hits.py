@@ -36,12 +36,14 @@ class Wanted:
         top: at most so many hits.
         max_false_accepts: share of clips that are not in the library of which any hit may be accepted.
         any_key: look for the clip in other keys, too, where the task can.
+        any_rhythm: look for the notes of a score in other rhythms, too.
         content_hash: of the file asked for, if it is one; a recording is no version of itself.
     """
 
     top: int = 10
     max_false_accepts: float = 0.01
     any_key: bool = False
+    any_rhythm: bool = False
     content_hash: str = ""
 
 

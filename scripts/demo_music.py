@@ -26,6 +26,7 @@ MOST_JITTER = 0.02
 PHRASE_BEATS = 16.0
 PART_GAINS = (1.0, 0.55, 0.7)
 _BLOCK = 512
+_TICKS_A_BEAT = 480
 _CURVE_STEPS = 32
 
 
@@ -318,6 +319,34 @@ def write_collection(folder: Path, pieces: Sequence[Piece] = PIECES, rate: int =
                 file.write(rendering.samples)
             written.append(Recorded(path, piece.name, performance, rendering.beats, rendering.seconds))
     return written
+
+
+def write_scores(folder: Path, pieces: Sequence[Piece] = PIECES) -> list[Path]:
+    """Write the pieces as MIDI files, a track each part; measures are 4/4, so that beats are counted by fours."""
+    import mido
+
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for piece in pieces:
+        file = mido.MidiFile(ticks_per_beat=_TICKS_A_BEAT)
+        tempo = mido.MetaMessage("set_tempo", tempo=round(60e6 / piece.tempo))
+        file.tracks.append(mido.MidiTrack([mido.MetaMessage("track_name", name=piece.title), tempo]))
+        for part in sorted({note.part for note in piece.notes}):
+            events = [
+                (round(when * _TICKS_A_BEAT), kind, note.pitch)
+                for note in piece.notes
+                if note.part == part
+                for when, kind in ((note.onset + note.duration, "note_off"), (note.onset, "note_on"))
+            ]
+            events.sort(key=lambda event: (event[0], event[1] == "note_on"))
+            track, before = mido.MidiTrack(), 0
+            for tick, kind, pitch in events:
+                track.append(mido.Message(kind, note=pitch, velocity=80, channel=part, time=tick - before))
+                before = tick
+            file.tracks.append(track)
+        paths.append(folder / f"{piece.name}.mid")
+        file.save(paths[-1])
+    return paths
 
 
 def _main(arguments: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""`incipit query`: what is this clip, where is it from, and where is it played."""
+"""`incipit query`: what is this clip, where is it from, where is it played, and what is its score."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from retrieval.cli.options import Json, LibraryFolder, Quiet
 
 if TYPE_CHECKING:
     from alignment.audio import Audio
+    from alignment.score import Score
     from retrieval.collection import Collection
     from retrieval.hits import Hit, Wanted
 
@@ -31,16 +32,17 @@ class Task(StrEnum):
     identify = "identify"
     match = "match"
     versions = "versions"
+    scores = "scores"
 
 
 def query(
-    clips: Annotated[list[str] | None, typer.Argument(metavar="CLIP...", help="Audio files.")] = None,
+    clips: Annotated[list[str] | None, typer.Argument(metavar="CLIP...", help="Audio files, or scores.")] = None,
     library: LibraryFolder = None,
     task: Annotated[
         Task,
         typer.Option(
             help="identify: which recording is it from. match: where is it played, by anybody. "
-            "versions: which recordings are of the same work."
+            "versions: which recordings are of the same work. scores: which score is it, and where in it."
         ),
     ] = Task.identify,
     top: Annotated[int, typer.Option("--top", min=1, help="Show at most so many hits.")] = 10,
@@ -48,7 +50,10 @@ def query(
         float,
         typer.Option(metavar="P", min=1e-6, max=0.5, help="Accept at most this share of clips that are not in it."),
     ] = 0.01,
-    any_key: Annotated[bool, typer.Option("--any-key", help="match: look for it in other keys, too.")] = False,
+    any_key: Annotated[bool, typer.Option("--any-key", help="match, scores: look for it in other keys, too.")] = False,
+    any_rhythm: Annotated[
+        bool, typer.Option("--any-rhythm", help="scores, of a score: look for its notes in other rhythms, too.")
+    ] = False,
     monitored: Annotated[
         str | None,
         typer.Option(
@@ -60,13 +65,19 @@ def query(
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
-    """Find which recording of the library a clip is from; or where it is played; or other versions of the work.
+    """Find which recording of the library a clip is from; or where it is played; or other versions of it; or its score.
+
+    A score as CLIP is sought by its notes with --task scores, and as it would sound with --task match and versions.
 
     Example: incipit query clip.wav --json | jq .hits[0].path
 
     Example: incipit query passage.wav --task match --any-key --top 20
 
     Example: incipit query cover.mp3 --task versions
+
+    Example: incipit query performance.mp3 --task scores
+
+    Example: incipit query theme.mid --task scores --any-key --any-rhythm
 
     Example: incipit query --monitor radio.flac
 
@@ -76,17 +87,22 @@ def query(
         raise typer.BadParameter("give clips, or one file (or -) to --monitor", param_hint="CLIP...")
     if monitored is not None and task.value not in MONITORED_TASKS:
         raise typer.BadParameter(f"--monitor knows {' and '.join(MONITORED_TASKS)} only", param_hint="--task")
-    if any_key and task is not Task.match:
-        raise typer.BadParameter("only --task match looks for other keys", param_hint="--any-key")
-    from retrieval.collection import Collection
+    from retrieval.collection import TASKS_IN_ANY_KEY, Collection
     from retrieval.hits import Wanted
+
+    if any_key and task.value not in TASKS_IN_ANY_KEY:
+        raise typer.BadParameter(f"only {' and '.join(TASKS_IN_ANY_KEY)} look for other keys", param_hint="--any-key")
+    if any_rhythm and task is not Task.scores:
+        raise typer.BadParameter("only --task scores looks for other rhythms", param_hint="--any-rhythm")
 
     hush_decoders()
     collection = Collection(library_folder(library))
     collection.searcher(task.value)
     if monitored is not None:
         return monitor(collection, monitored, task.value, Pcm(rate, channels), max_false_accepts, json=json)
-    return _query(collection, clips or [], task, Wanted(top, max_false_accepts, any_key), json=json, quiet=quiet)
+    return _query(
+        collection, clips or [], task, Wanted(top, max_false_accepts, any_key, any_rhythm), json=json, quiet=quiet
+    )
 
 
 def _query(
@@ -99,35 +115,40 @@ def _query(
     quiet: bool,
 ) -> int:
     from alignment.errors import AlignmentError
+    from retrieval.errors import QueryError
 
     failed = found = False
     for clip in clips:
         started = time.monotonic()
         try:
-            hits, audio = _ask(collection, clip, task, wanted)
-        except AlignmentError as error:
+            hits, read = _ask(collection, clip, task, wanted)
+        except (AlignmentError, QueryError) as error:
             failed = True
             cause = getattr(error, "cause", str(error))
-            warn(str(error))
+            warn(str(error) if isinstance(error, AlignmentError) else f"{clip}: {error}")
             if json:
                 json_line({"query": absolute(clip), "task": task.value, "error": cause, "hits": []})
             continue
         found = found or any(hit.accepted for hit in hits)
         seconds = time.monotonic() - started
         if json:
-            json_line(_document(clip, task.value, audio.duration, seconds, hits))
+            json_line(_document(clip, task.value, read.duration, seconds, hits))
         else:
             accepted = [hit for hit in hits if hit.accepted]
-            _print(clip, audio, accepted, several=len(clips) > 1, quiet=quiet, ends=task is not Task.identify)
+            _print(clip, read, accepted, several=len(clips) > 1, quiet=quiet, ends=task is not Task.identify)
     if failed:
         return 1
     return 0 if found else 3
 
 
-def _ask(collection: Collection, clip: str, task: Task, wanted: Wanted) -> tuple[list[Hit], Audio]:
+def _ask(collection: Collection, clip: str, task: Task, wanted: Wanted) -> tuple[list[Hit], Audio | Score]:
     from alignment.audio import read_audio
+    from alignment.score import is_score, read_score
     from retrieval.analysis import hash_file
 
+    if is_score(clip):
+        score = read_score(clip)
+        return collection.ask(score, task.value, wanted), score
     audio = read_audio(clip)
     for text in audio.warnings:
         warn(f"{clip}: warning: {text}")
@@ -144,20 +165,22 @@ def _document(clip: str, task: str, duration: float, seconds: float, hits: list[
     }
 
 
-def _print(clip: str, audio: Audio, hits: list[Hit], *, several: bool, quiet: bool, ends: bool) -> None:
-    """One line a hit: score, place, title, path, and speed and key if they differ; of several clips the clip first."""
+def _print(clip: str, read: Audio | Score, hits: list[Hit], *, several: bool, quiet: bool, ends: bool) -> None:
+    """One line a hit: score, place, title, path, speed and key if they differ; of several clips the clip first."""
     if not hits:
-        explain(f"{clip}: no match{_why(audio)}", quiet)
+        explain(f"{clip}: no match{_why(read)}", quiet)
     for hit in hits:
         place = clock(hit.places[0].start) + (f"-{clock(hit.places[0].end)}" if ends else "")
+        place += f" m. {hit.measure} beat {hit.beat:.2f}" if hit.measure and hit.beat else ""
         cells = [f"{hit.score:.3f}", place, hit.title or "-", hit.path, *_played(hit)]
         line(*([clip] if several else []), *cells)
 
 
-def _why(audio: Audio) -> str:
-    if audio.duration < _SHORTEST_SECONDS:
+def _why(read: Audio | Score) -> str:
+    if read.duration < _SHORTEST_SECONDS:
         return ": shorter than a second"
-    return "" if audio.samples.any() else ": silence"
+    sounds = read.samples.any() if hasattr(read, "samples") else True
+    return "" if sounds else ": silence"
 
 
 def _played(hit: Hit) -> list[str]:

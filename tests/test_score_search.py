@@ -1,0 +1,140 @@
+"""A clip is found in the score that it is played from, at its measure and beat, whoever plays it, and in no other."""
+
+import numpy as np
+import pytest
+from demo_music import Performance, perform, write_scores
+from demo_pieces import PIECES
+from program import documents, incipit
+
+from alignment import Audio, read_audio
+from alignment.score import read_score
+from index.library import Library
+from retrieval import Collection
+from retrieval.embedding.score_windows import windows
+from retrieval.hits import Wanted
+from retrieval.kept_alignment import alignment_method, from_kept
+from retrieval.subsequences import stretched
+
+RATE = 22050
+BEATS_A_MEASURE = 4
+
+
+@pytest.fixture(scope="module")
+def scores(tmp_path_factory):
+    """A library of the scores of all pieces."""
+    folder = tmp_path_factory.mktemp("scores")
+    collection = Collection(folder / "lib")
+    assert collection.add(*write_scores(folder)).added == len(PIECES)
+    return collection
+
+
+def clip_of(rendering, first_beat, seconds):
+    """Sound from a beat on."""
+    start = float(np.interp(first_beat, rendering.beats, rendering.seconds))
+    return Audio(rendering.samples[round(start * RATE) : round((start + seconds) * RATE)].copy())
+
+
+def beat_of(hit):
+    """Beats from the beginning of the score."""
+    return (int(hit.measure) - 1) * BEATS_A_MEASURE + hit.beat - 1
+
+
+@pytest.mark.parametrize("number", [0, 3, 4, 7, 9])
+def test_a_clip_is_found_at_its_measure_and_beat(scores, number):
+    piece = PIECES[number]
+    timbre = ("strings", "flute", "guitar")[number % 3]
+    rendering = perform(piece, Performance(number, timbre, tempo_scale=0.85))
+    for share in (0.2, 0.5):
+        beat = round(piece.beats * share)
+        hits = scores.ask(clip_of(rendering, beat, 8.0), "scores", Wanted(top=3))
+        assert hits[0].accepted
+        assert hits[0].title == piece.title
+        # The same notes may come several times: they must be those of the place, if it is not the place itself.
+        places = [place.start for place in hits[0].places]
+        score = read_score(hits[0].path)
+        found = [score.position(start) for start in places]
+        beats = [(int(measure) - 1) * BEATS_A_MEASURE + place - 1 for measure, place in found]
+        assert min(abs(one - beat) for one in beats) < 0.75
+
+
+def test_a_performance_in_another_key_is_found_when_asked_for(scores):
+    piece = PIECES[3]
+    clip = clip_of(perform(piece, Performance(2, "guitar", transposition=3)), 8, 12.0)
+    assert not any(hit.accepted and hit.title == piece.title for hit in scores.ask(clip, "scores", Wanted()))
+    best = scores.ask(clip, "scores", Wanted(any_key=True))[0]
+    assert (best.title, best.transposition, best.accepted) == (piece.title, 3, True)
+
+
+def test_a_performance_of_half_the_tempo_is_found(scores):
+    piece = PIECES[4]
+    rendering = perform(piece, Performance(1, "piano", tempo_scale=0.52))
+    best = scores.ask(clip_of(rendering, 16, 12.0), "scores", Wanted())[0]
+    assert best.title == piece.title
+    assert best.tempo_ratio == pytest.approx(0.5, rel=0.25)
+
+
+def test_what_is_not_among_the_scores_is_not_accepted(tmp_path):
+    collection = Collection(tmp_path / "lib")
+    collection.add(*write_scores(tmp_path, PIECES[:6]))
+    for piece in PIECES[6:]:
+        clip = clip_of(perform(piece, Performance(3, "piano")), 8, 10.0)
+        assert not any(hit.accepted for hit in collection.ask(clip, "scores", Wanted()))
+
+
+def test_a_whole_recording_is_found_and_its_measures_are_kept(tmp_path, music):
+    collection = Collection(tmp_path / "lib")
+    recorded, _ = music.pair(PIECES[1].name)
+    assert read_audio(recorded.path).duration > 60
+    collection.add(*write_scores(tmp_path, PIECES[:6]), recorded.path, works=False)
+    best = collection.query(recorded.path, "scores")[0]
+    assert best.accepted
+    assert best.title == PIECES[1].title
+    with Library(collection.folder) as library:
+        (score,) = (row for row in library.scores() if row.key == best.id)
+        recording = library.recordings()[0]
+        kept = library.alignments.get(score, recording, alignment_method())
+    path = from_kept(kept).path
+    beats = np.interp(recorded.seconds, path.other, path.ref) * PIECES[1].tempo / 60
+    assert np.quantile(np.abs(beats - recorded.beats), 0.9) < 0.25
+
+
+def test_silence_and_clips_without_enough_sound_have_no_score(scores):
+    assert scores.ask(Audio(np.zeros(10 * RATE, np.float32)), "scores", Wanted()) == []
+    short = clip_of(perform(PIECES[0], Performance(0, "piano")), 0, 1.5)
+    assert scores.ask(short, "scores", Wanted()) == []
+
+
+def test_windows_of_a_slower_performance_are_those_of_the_score():
+    rng = np.random.default_rng(0)
+    frames = np.repeat(rng.normal(size=(40, 32)), 8, axis=0).astype(np.float32)
+    frames /= np.linalg.norm(frames, axis=1, keepdims=True)
+    slower = stretched(frames, 1.6)
+    plain = windows(frames, np.array([10.0, 15.0]))
+    heard = windows(slower, np.array([16.0, 24.0]), 1 / 1.6)
+    alike = np.sum(plain * heard, axis=2).mean()
+    other = np.sum(plain * heard[::-1], axis=2).mean()
+    assert alike > 0.9
+    assert abs(other) < 0.3
+
+
+def test_windows_are_empty_where_there_is_no_music():
+    frames = np.ones((20, 32), np.float32)
+    cut = windows(frames, np.array([1.0]))[0]
+    assert np.allclose(cut[16:34], 1.0)
+    assert not cut[:14].any()
+    assert not cut[36:].any()
+
+
+def test_the_program_names_measure_and_beat(scores, tmp_path):
+    import soundfile
+
+    piece = PIECES[0]
+    soundfile.write(tmp_path / "clip.wav", clip_of(perform(piece, Performance(5, "piano")), 8, 8.0).samples, RATE)
+    done = incipit("query", tmp_path / "clip.wav", "--task", "scores", "--library", scores.folder, "--json")
+    assert done.returncode == 0
+    hit = documents(done)[0]["hits"][0]
+    assert hit["title"] == piece.title
+    assert isinstance(hit["measure"], str)
+    assert 1 <= hit["beat"] < 5
+    told = incipit("query", tmp_path / "clip.wav", "--task", "scores", "--library", scores.folder)
+    assert f"m. {hit['measure']}" in told.stdout
