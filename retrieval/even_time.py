@@ -29,7 +29,8 @@ def even_time(seconds: NDArray[np.float64], beats: Sequence[Beat]) -> NDArray[np
         seconds: any shape.
         beats: of the score; with fewer than three the seconds are given back.
     """
-    times, first = [], []
+    times: list[float] = []
+    first: list[float] = []
     for beat in beats:
         if not times or beat.seconds > times[-1]:
             times.append(beat.seconds)

@@ -8,10 +8,9 @@ written, and as played by hand in another key: onsets off by 20 ms (standard dev
 tempo, one note wrong in the longer two (a chord's notes
 8 ms from each other). In any rhythm, the durations between onsets are drawn anew.
 
-Prints, for each kind: patterns whose first place is theirs or one where all is the same, with share 1 (of those by
-hand: where no fewer notes are the same); those of which it is also accepted (at most 0.01 places expected by chance);
-the share of which a place is accepted when the pattern's work, and all others of its composer's folder, are left out;
-milliseconds of one thread for a thousand scores.
+Prints, for each kind: patterns whose own place, or one where all is the same, is among those with the greatest share;
+the same among accepted places (at most 0.01 expected by chance in the library); patterns of which a place is accepted
+outside the folder of their score's group of works; milliseconds of one thread for a thousand scores.
 """
 
 from __future__ import annotations
@@ -109,7 +108,7 @@ def _measure(
 def _own(found: list[tuple[PatternPlace, int]], number: int, begun: float) -> bool:
     """Whether the first place, or one with as great a share, is where the pattern is from."""
     return any(
-        owner == number and abs(place.start - begun) < _NEAR or place.share == 1.0
+        (owner == number and abs(place.start - begun) < _NEAR) or place.share == 1.0
         for place, owner in found
         if place.share >= found[0][0].share
     )
