@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from fractions import Fraction
 
 import numpy as np
 
@@ -75,3 +77,34 @@ def subsequence_costs(costs):
             if ways:
                 total[i][j], begun[i][j] = min(ways)
     return np.array(total[-1]) / n, np.array(begun[-1])
+
+
+def pattern_occurrences(pattern, notes, shifts, slowest):
+    """Most notes of a pattern that are in a score at one shift and tempo, from all pairs of notes, in exact fractions.
+
+    Both are lists of (onset, pitch), onsets whole numbers.
+    """
+    there = {(Fraction(onset), pitch) for onset, pitch in notes}
+    best = 0
+    for shift in shifts:
+        for (x1, p1), (x2, p2) in itertools.permutations(pattern, 2):
+            for (y1, q1), (y2, q2) in itertools.permutations(notes, 2):
+                if x2 <= x1 or y2 <= y1 or q1 != p1 + shift or q2 != p2 + shift:
+                    continue
+                ratio = Fraction(y2 - y1, x2 - x1)
+                if 1 / slowest <= ratio <= slowest:
+                    laid = {(y1 + ratio * (x - x1), p + shift) for x, p in pattern}
+                    best = max(best, len(laid & there))
+    return best
+
+
+def ordered_occurrences(melody, chords, shifts, between):
+    """Whether a melody occurs in order in a list of sets of pitches, with at most so many others between two notes."""
+
+    def goes_on(i, j, shift):
+        if melody[i] + shift not in chords[j]:
+            return False
+        after = range(j + 1, min(j + between + 2, len(chords)))
+        return i + 1 == len(melody) or any(goes_on(i + 1, later, shift) for later in after)
+
+    return any(goes_on(0, j, shift) for shift in shifts for j in range(len(chords)))
