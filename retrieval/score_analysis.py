@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.audio import Audio
 from alignment.score import Score, read_score
 from alignment.score_sound import score_sound
 from index.library import NewScore
@@ -29,6 +33,9 @@ SCORE_SONORITY = Model(
 SCORE_MODELS = (SCORE_SONORITY,)
 """Whose vectors a library keeps of every score."""
 
+_STRETCH = 6000
+_MARGIN = 50
+
 
 def analyse_score(path: str, content_hash: str) -> Analysis:
     """Read a score and compute all that the library keeps of it.
@@ -42,5 +49,15 @@ def analyse_score(path: str, content_hash: str) -> Analysis:
 
 def _vectors(score: Score) -> tuple[Vectors, ...]:
     """Of each model in `SCORE_MODELS`."""
-    sound = score_sound(score)
-    return (Vectors(SCORE_SONORITY, sonority(sound.samples, sound.rate, 0.0), 1.0 / SONORITY_RATE),)
+    return (Vectors(SCORE_SONORITY, _sonority(score_sound(score)), 1.0 / SONORITY_RATE),)
+
+
+def _sonority(sound: Audio) -> NDArray[np.float32]:
+    """In stretches, so that hours take little more memory than their sound."""
+    hop = round(sound.rate / SONORITY_RATE)
+    parts = []
+    for first in range(0, max(len(sound.samples) // hop, 1), _STRETCH):
+        before = max(first - _MARGIN, 0)
+        samples = sound.samples[before * hop : (first + _STRETCH + _MARGIN) * hop]
+        parts.append(sonority(samples, sound.rate, 0.0)[first - before :][:_STRETCH])
+    return np.concatenate(parts)
