@@ -12,10 +12,10 @@ cadenzas are written with them. Ornaments, arpeggios and dynamics are not played
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 import re
+import threading
 import warnings
 import zipfile
 from collections import defaultdict
@@ -36,6 +36,8 @@ _MOST_BYTES = 2**26
 _MOST_NOTES = 200_000
 """As written: a long symphony has half of them. Reading so many takes minutes and a gigabyte."""
 _ENCRYPTED = 1
+_ONE_AT_A_TIME = threading.Lock()
+"""What is ignored of warnings is the whole process's, and partitura is Python throughout: threads gain nothing."""
 _UNITS = {"long": 16.0, "breve": 8.0, "whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25}
 _WHOLE_NUMBERS = ("alter", "duration", "divisions")
 _UNHEARD = ("notations", "lyric", "beam", "harmony", "figured-bass", "direction", "sound", "barline", "print")
@@ -140,7 +142,6 @@ def _number(text: str | None) -> float:
 
 def _notes(root: Any, starts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Notes of all parts in quarters, where measures begin at `starts`, by way of partitura."""
-    import partitura
     from lxml import etree
 
     channels: dict[str, set[str]] = {
@@ -148,8 +149,10 @@ def _notes(root: Any, starts: NDArray[np.float64]) -> NDArray[np.float64]:
         for part in root.iterfind("part-list/score-part")
     }
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(None), contextlib.redirect_stderr(None):
+        with _ONE_AT_A_TIME, warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            import partitura
+
             score = partitura.load_musicxml(io.BytesIO(etree.tostring(root)))
             parts = [part for part in score.parts if channels.get(part.id) != {_PERCUSSION}]
             return np.concatenate([*(_part_notes(part, starts) for part in parts), as_notes([])])
