@@ -23,6 +23,9 @@ _PERCUSSION = 9
 _SUSTAIN_PEDAL = 64
 _PEDAL_DOWN = 64
 _MOST_MEASURES = 100_000
+_MOST_BYTES = 2**23
+"""Two million messages, a gigabyte while they are read; a symphony has a tenth of that."""
+_MOST_RIFF_BYTES = 64
 
 
 class _Event(NamedTuple):
@@ -43,6 +46,10 @@ def read_midi(data: bytes) -> Sheet:
     """
     import mido
 
+    if len(data) > _MOST_BYTES:
+        raise ReadError("is too large for a MIDI file (over 8 MB)")
+    if data.startswith(b"RIFF"):
+        data = data[max(data.find(b"MThd", 0, _MOST_RIFF_BYTES), 0) :]
     try:
         file = mido.MidiFile(file=io.BytesIO(data), clip=True)
     except Exception as error:  # mido raises whatever its parsing runs into

@@ -113,7 +113,7 @@ def _repeats(measures: Sequence[WrittenMeasure]) -> list[_Repeat]:
 def _passes(measures: Sequence[WrittenMeasure]) -> tuple[int, ...]:
     """Numbers of the passes through a repeat: those of its voltas, and further ones if it is played more often."""
     numbers = sorted({1}.union(*(measure.voltas for measure in measures)))
-    missing = max(2, *(measure.backward for measure in measures)) - len(numbers)
+    missing = min(max(2, *(measure.backward for measure in measures)), _MOST_PASSES) - len(numbers)
     return (*numbers, *range(numbers[-1] + 1, numbers[-1] + 1 + missing))[:_MOST_PASSES]
 
 

@@ -160,12 +160,14 @@ def _read(name: str) -> bytes:
 
 def _sheet(data: bytes, suffix: str) -> Sheet:
     """Choose the reader by what the data begin with, and by the name only where that says nothing."""
+    beginning = data[:100_000]
+    if b"**kern" in beginning or b"<mei" in beginning:
+        return read_encoded(data)
+    if data.startswith(b"PK") or b"<score-" in beginning:
+        return read_musicxml(data)
     if data.startswith(b"MThd") or suffix in (".mid", ".midi"):
         return read_midi(data)
-    beginning = data[:100_000]
-    if b"**kern" in beginning or b"<mei" in beginning or suffix in (".mei", ".krn"):
-        return read_encoded(data)
-    return read_musicxml(data)
+    return read_encoded(data) if suffix in (".mei", ".krn") else read_musicxml(data)
 
 
 def _timed(name: str, sheet: Sheet) -> Score:

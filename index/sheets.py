@@ -19,7 +19,7 @@ __all__ = ["KeptScore", "pack", "unpack"]
 _TICKS = 100_000
 """A second."""
 _VELOCITIES = 127
-_COLUMNS = (np.dtype("<i4"), np.dtype("<u4"), np.dtype("u1"), np.dtype("u1"))
+_COLUMNS = (np.dtype("<i8"), np.dtype("<i8"), np.dtype("u1"), np.dtype("u1"))
 """Onset after that of the note before, length, pitch, velocity."""
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.audio import Audio
 from alignment.score import Score, read_score
 from alignment.score_sound import score_sound
 from index.library import NewScore
@@ -12,6 +16,9 @@ from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE, sonority
 from retrieval.kept_score import to_kept
 
 __all__ = ["analyse_score", "score_vectors"]
+
+_STRETCH = 6000
+_MARGIN = 50
 
 
 def analyse_score(path: str, content_hash: str, encoder: ScoreEncoder) -> Analysis:
@@ -26,9 +33,19 @@ def analyse_score(path: str, content_hash: str, encoder: ScoreEncoder) -> Analys
 
 def score_vectors(score: Score, encoder: ScoreEncoder) -> tuple[Vectors, ...]:
     """The sonority of a score, and its windows embedded."""
-    sound = score_sound(score)
-    frames = sonority(sound.samples, sound.rate, 0.0)
+    frames = _sonority(score_sound(score))
     return (
         Vectors(SCORE_SONORITY, frames, 1.0 / SONORITY_RATE),
         Vectors(encoder.model, encoder.encode_score(frames), WINDOW_HOP_SECONDS),
     )
+
+
+def _sonority(sound: Audio) -> NDArray[np.float32]:
+    """In stretches, so that hours take little more memory than their sound."""
+    hop = round(sound.rate / SONORITY_RATE)
+    parts = []
+    for first in range(0, max(len(sound.samples) // hop, 1), _STRETCH):
+        before = max(first - _MARGIN, 0)
+        samples = sound.samples[before * hop : (first + _STRETCH + _MARGIN) * hop]
+        parts.append(sonority(samples, sound.rate, 0.0)[first - before :][:_STRETCH])
+    return np.concatenate(parts)

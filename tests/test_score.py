@@ -276,6 +276,85 @@ def test_compressed_and_plain_are_the_same(tmp_path):
     assert plain.beats == compressed.beats
 
 
+def packed(name, content, size=1, encrypted=False):
+    """A zip file with one member, `content` repeated `size` times."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(name, "w") as member:
+        for _ in range(size):
+            member.write(content)
+    data = bytearray(made.getvalue())
+    if encrypted:
+        data[6] |= 1
+        data[data.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(data)
+
+
+SMALL = document(measure(1, note(60, 4), attributes=attributes()))
+
+
+@pytest.mark.parametrize("suffix", sorted(SCORE_SUFFIXES))
+@pytest.mark.parametrize("data", [SMALL.encode(), packed("a.xml", SMALL.encode())], ids=["plain", "compressed"])
+def test_the_content_decides_under_whatever_name(tmp_path, suffix, data):
+    path = tmp_path / f"score{suffix}"
+    path.write_bytes(data)
+    assert pitches(read_score(path)) == [60]
+
+
+def entities(declared, used):
+    named = SMALL[21:].replace("<part-name/>", f"<part-name>{used}</part-name>")
+    return f'<?xml version="1.0"?><!DOCTYPE l [{declared}]>{named}'
+
+
+LAUGHS = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 10))
+MEGABYTE = bytes(2**20)
+
+
+@pytest.mark.parametrize(
+    ("data", "cause"),
+    [
+        (entities('<!ENTITY a0 "lol">' + LAUGHS, "&a9;").encode(), "not well-formed|cannot be understood"),
+        (entities(f'<!ENTITY a "{"x" * 100_000}">', "&a;" * 100_000).encode(), "not well-formed|cannot be understood"),
+        (("<score-partwise>" + "<a>" * 100_000).encode(), "not well-formed"),
+        (packed("a.xml", MEGABYTE, 65), "too large"),
+        (packed("META-INF/container.xml", MEGABYTE, 65), "too large"),
+        (packed("a.xml", SMALL.encode(), encrypted=True), "encrypted"),
+        (b"MThd" + bytes(2**23), "too large"),
+    ],
+    ids=["billion laughs", "quadratic", "deep", "zip bomb", "container bomb", "encrypted", "midi"],
+)
+def test_bombs_are_refused_by_what_they_are(tmp_path, data, cause):
+    path = tmp_path / "bomb.mxl"
+    path.write_bytes(data)
+    with pytest.raises(ScoreError, match=cause):
+        read_score(path)
+
+
+def test_a_repeat_without_end_is_played_some_times(musicxml):
+    endless = '<barline location="right"><repeat direction="backward" times="999999999"/></barline>'
+    assert len(musicxml(measure(1, note(60, 4), endless, attributes=attributes())).measures) == 32
+
+
+def test_forty_staves_sound_together(tmp_path):
+    path = tmp_path / "tutti.musicxml"
+    path.write_text(document(*(measure(1, note(40 + part, 4), attributes=attributes()) for part in range(40))))
+    score = read_score(path)
+    assert sorted(pitches(score)) == list(range(40, 80))
+    assert not score.notes[:, 0].any()
+
+
+def test_hours_are_exact_to_the_end(midi):
+    score = midi([message for _ in range(3 * 1200) for message in midi_note(60, 6 * 480)])
+    assert score.duration == pytest.approx(3 * 3600.0, abs=1e-6)
+    assert score.measures[-1].seconds == pytest.approx(3 * 3600.0 - 2.0, abs=1e-6)
+
+
+def test_the_composer_is_told_where_the_file_states_one(tmp_path):
+    path = tmp_path / "composed.musicxml"
+    stated = '<identification><creator type="composer">Anon\n Y.</creator></identification><part-list>'
+    path.write_text(SMALL.replace("<part-list>", stated))
+    assert read_score(path).composer == "Anon Y."
+
+
 def test_midi_follows_its_tempi_in_any_track(midi):
     score = midi(
         [mido.MetaMessage("set_tempo", tempo=500_000), mido.MetaMessage("set_tempo", tempo=1_000_000, time=960)],

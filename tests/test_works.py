@@ -352,15 +352,51 @@ PRAGMA user_version = 1;
 """
 
 
-@pytest.fixture
-def old(tmp_path):
-    folder = tmp_path / "old"
+SECOND_SCHEMA = (
+    FIRST_SCHEMA
+    + """
+CREATE TABLE work (id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "key" VARCHAR(32) NOT NULL, name VARCHAR NOT NULL,
+    UNIQUE ("key"));
+ALTER TABLE recording ADD COLUMN work_id INTEGER REFERENCES work (id) ON DELETE SET NULL;
+ALTER TABLE recording ADD COLUMN work_confirmed BOOLEAN DEFAULT 0 NOT NULL;
+ALTER TABLE recording ADD COLUMN versions_sought BOOLEAN DEFAULT 0 NOT NULL;
+CREATE INDEX ix_recording_work_id ON recording (work_id);
+CREATE TABLE version (recording_id INTEGER NOT NULL, other_id INTEGER NOT NULL, probability DOUBLE NOT NULL,
+    PRIMARY KEY (recording_id, other_id), FOREIGN KEY(recording_id) REFERENCES recording (id) ON DELETE CASCADE,
+    FOREIGN KEY(other_id) REFERENCES recording (id) ON DELETE CASCADE);
+CREATE INDEX ix_version_other_id ON version (other_id);
+CREATE TABLE alignment (ref_id INTEGER NOT NULL, other_id INTEGER NOT NULL, method VARCHAR(64) NOT NULL,
+    accepted BOOLEAN NOT NULL, confidence DOUBLE NOT NULL, transposition INTEGER NOT NULL, tuning_cents DOUBLE NOT NULL,
+    segments JSON NOT NULL, points BLOB NOT NULL, PRIMARY KEY (ref_id, other_id, method),
+    FOREIGN KEY(ref_id) REFERENCES recording (id) ON DELETE CASCADE,
+    FOREIGN KEY(other_id) REFERENCES recording (id) ON DELETE CASCADE);
+CREATE INDEX ix_alignment_other_id ON alignment (other_id);
+INSERT INTO work VALUES (7, 'w0', 'Moonlight');
+UPDATE recording SET work_id = 7, work_confirmed = 1, versions_sought = id = 3;
+INSERT INTO version VALUES (3, 4, 0.75);
+INSERT INTO alignment VALUES (3, 4, 'method', 1, 0.5, 2, 1.5, '[]', x'');
+PRAGMA user_version = 2;
+"""
+)
+
+
+def library_of(schema, folder):
     (folder / "vectors").mkdir(parents=True)
     (folder / "vectors" / "test.vectors").write_bytes(bytes(range(16)))
     connection = sqlite3.connect(folder / "library.sqlite")
-    connection.executescript(FIRST_SCHEMA)
+    connection.executescript(schema)
     connection.close()
     return folder
+
+
+@pytest.fixture
+def old(tmp_path):
+    return library_of(FIRST_SCHEMA, tmp_path / "old")
+
+
+@pytest.fixture
+def second(tmp_path):
+    return library_of(SECOND_SCHEMA, tmp_path / "second")
 
 
 def version(folder):
@@ -418,10 +454,39 @@ def tables(folder):
         connection.close()
 
 
-def test_a_library_brought_up_to_date_is_like_a_new_one(old, tmp_path):
+@pytest.mark.parametrize("schema", [FIRST_SCHEMA, SECOND_SCHEMA], ids=["first", "second"])
+def test_a_library_brought_up_to_date_is_like_a_new_one(schema, tmp_path):
+    old = library_of(schema, tmp_path / "old")
     Library(old, write=True).close()
     Library(tmp_path / "new", write=True).close()
     assert tables(old) == tables(tmp_path / "new")
+
+
+def told_of_works(library):
+    one, other = library.recordings()
+    kept = library.alignments.get(one, other, "method")
+    return (
+        [(work.key, work.name, [item.id for item in work.recordings], work.confirmed) for work in library.works.all()],
+        [recording.id for recording in library.versions.unsought()],
+        library.versions.pairs(),
+        (kept.accepted, kept.confidence, kept.transposition, kept.tuning_cents),
+    )
+
+
+def test_a_library_of_the_second_schema_keeps_its_works_versions_and_alignments(second):
+    content = (second / "library.sqlite").read_bytes()
+    with Library(second) as library:
+        before = told(library)[:3], told_of_works(library)
+    assert (second / "library.sqlite").read_bytes() == content
+    assert before[1] == ([("w0", "Moonlight", [3, 4], True)], [4], [(3, 4, 0.75)], (True, 0.5, 2, 1.5))
+    with Library(second, write=True) as library:
+        assert (told(library)[:3], told_of_works(library)) == before
+        assert [item.kind for item in library.items()] == ["recording", "recording"]
+        add(library, 5)
+        library.remove(library.recordings()[0])
+        assert library.versions.pairs() == []
+        assert library.alignments.pairs("method") == set()
+    assert version(second) == 3
 
 
 def test_a_migration_that_fails_leaves_the_library_as_it_was(old, monkeypatch):

@@ -177,10 +177,11 @@ def _print(clip: str, read: Audio | Score, hits: list[Hit], *, several: bool, qu
 
 
 def _why(read: Audio | Score) -> str:
+    from alignment.audio import Audio
+
     if read.duration < _SHORTEST_SECONDS:
         return ": shorter than a second"
-    sounds = read.samples.any() if hasattr(read, "samples") else True
-    return "" if sounds else ": silence"
+    return ": silence" if isinstance(read, Audio) and not read.samples.any() else ""
 
 
 def _played(hit: Hit) -> list[str]:
