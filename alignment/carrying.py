@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from alignment.path import WarpingPath
 from alignment.segments import Segment, Synchronisation
 
-__all__ = ["carry_span", "carry_times", "inverted", "place_in_other"]
+__all__ = ["carry_span", "carry_spans", "carry_times", "inverted", "place_in_other"]
 
 _SLIVER = 0.1
 _ROUNDING = 1e-6
@@ -58,6 +58,22 @@ def carry_span(start: float, end: float, alignment: Synchronisation) -> list[tup
         else:
             spans.append((begin, stop))
     return spans
+
+
+def carry_spans(starts: ArrayLike, ends: ArrayLike, alignment: Synchronisation) -> NDArray[np.float64]:
+    """Where each of many spans of the reference begins and ends in the other recording, shape `(n, 2)`.
+
+    A span belongs to the match in which it begins, as `carry_times` says, and is cut off at its end; NaN where
+    it begins in none.
+    """
+    begins, stops = np.asarray(starts, np.float64), np.asarray(ends, np.float64)
+    carried = np.column_stack([carry_times(begins, alignment), np.full(begins.shape, np.nan)])
+    for path in _paths(alignment):
+        here = (begins >= path.ref[0] - _SLIVER) & (begins <= path.ref[-1] + _SLIVER)
+        here &= np.interp(begins, path.ref, path.other) == carried[:, 0]
+        carried[here, 1] = np.interp(stops[here], path.ref, path.other)
+    carried[:, 1] = np.maximum(carried[:, 1], carried[:, 0])
+    return carried
 
 
 def place_in_other(segment: Segment, alignment: Synchronisation) -> float:
