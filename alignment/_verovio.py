@@ -116,7 +116,7 @@ def ask_verovio(task: str, text: str, kind: str) -> dict[str, Any]:
 
 
 def encoded_kind(data: bytes) -> str:
-    """"kern" or "MEI"."""
+    """ "kern" or "MEI"."""
     return "kern" if b"**kern" in data[:100_000] else "MEI"
 
 

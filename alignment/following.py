@@ -20,7 +20,15 @@ from alignment.errors import ScoreError
 from alignment.score import Score
 from alignment.segments import Synchronisation
 
-__all__ = ["FollowedMeasure", "FollowedNote", "Following", "follow", "following_document", "matched_share", "recording_rows"]
+__all__ = [
+    "FollowedMeasure",
+    "FollowedNote",
+    "Following",
+    "follow",
+    "following_document",
+    "matched_share",
+    "recording_rows",
+]
 
 _DECIMALS = 3
 _LEAST_SECONDS = 0.05

@@ -27,7 +27,17 @@ from alignment._sheet import DEFAULT_TEMPO, Measure, ReadError, Sheet
 from alignment._verovio import read_encoded
 from alignment.errors import ScoreError
 
-__all__ = ["SCORE_SUFFIXES", "Beat", "Clock", "PlayedMeasure", "Score", "is_score", "read_score", "score_data", "score_format"]
+__all__ = [
+    "SCORE_SUFFIXES",
+    "Beat",
+    "Clock",
+    "PlayedMeasure",
+    "Score",
+    "is_score",
+    "read_score",
+    "score_data",
+    "score_format",
+]
 
 SCORE_SUFFIXES = frozenset({".mid", ".midi", ".musicxml", ".xml", ".mxl", ".mei", ".krn"})
 """Endings (lower case) of files that are taken for scores."""
@@ -190,7 +200,7 @@ def score_data(name: str) -> bytes:
 
 
 def score_format(data: bytes, suffix: str) -> str:
-    """"midi", "encoded" (MEI or kern) or "musicxml", by what the data begin with, else by the name's ending."""
+    """ "midi", "encoded" (MEI or kern) or "musicxml", by what the data begin with, else by the name's ending."""
     if data.startswith(b"MThd") or suffix in (".mid", ".midi"):
         return "midi"
     beginning = data[:100_000]
