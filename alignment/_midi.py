@@ -150,7 +150,8 @@ def _measures(signatures: Sequence[tuple[float, Metre]], end: float) -> list[Mea
         while place < min(until, end) - 1e-9:
             if len(measures) >= _MOST_MEASURES:
                 raise ReadError(f"has more than {_MOST_MEASURES} measures: its times are broken")
-            measures.append(Measure(str(len(measures) + 1), place, min(place + metre.length, until), metre.beat, 1.0))
+            index, end_of_it = len(measures), min(place + metre.length, until)
+            measures.append(Measure(str(index + 1), place, end_of_it, metre.beat, 1.0, index))
             place = measures[-1].end
     return measures
 

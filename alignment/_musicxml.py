@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment._sheet import COMMON_TIME, PLAIN_VELOCITY, Metre, ReadError, Sheet, as_notes
-from alignment._unfolding import WrittenMeasure, perform
+from alignment._musicxml_heads import heads, mark, measure_id
+from alignment._sheet import COMMON_TIME, GRACE_QUARTERS, PLAIN_VELOCITY, Head, Metre, ReadError, Sheet, as_notes
+from alignment._unfolding import WrittenMeasure, headings, perform
 
-__all__ = ["read_musicxml"]
+__all__ = ["marked_musicxml", "read_musicxml"]
 
-_GRACE = 0.125
 _LONGEST_GRACE_RUN = 16
 _MOST_BYTES = 2**26
 _MOST_NOTES = 200_000
@@ -60,6 +60,22 @@ def read_musicxml(data: bytes) -> Sheet:
     _strip(root)
     starts = np.concatenate([[0.0], np.cumsum([measure.length for measure in measures])])
     return perform(_title(root), measures, _notes(root, starts), tempi)._replace(composer=_composer(root))
+
+
+def marked_musicxml(data: bytes) -> tuple[str, list[tuple[str, str]], list[Head]]:
+    """A score in MusicXML for an engraver: its document with ids, id and label of each measure, and all heads.
+
+    Raises:
+        ReadError: it is not such a file, or is damaged.
+    """
+    from lxml import etree
+
+    root = _parse(_unzipped(data))
+    mark(root)
+    document = etree.tostring(root, encoding="unicode")
+    _tidy(root)
+    labels = [label for label, _ in headings(_written(root)[0])]
+    return document, [(measure_id(index), label) for index, label in enumerate(labels)], heads(root)
 
 
 def _unzipped(data: bytes) -> bytes:
@@ -188,8 +204,8 @@ def _part_notes(part: Any, starts: NDArray[np.float64]) -> NDArray[np.float64]:
     rows[:, 3] = PLAIN_VELOCITY
     for row, note in zip(rows, notes, strict=True):
         if isinstance(note, GraceNote):
-            row[0] = max(row[0] - _GRACE * _graces_left(note, GraceNote), 0.0)
-            row[1] = row[0] + _GRACE
+            row[0] = max(row[0] - GRACE_QUARTERS * _graces_left(note, GraceNote), 0.0)
+            row[1] = row[0] + GRACE_QUARTERS
     inside = rows[:, 0] <= starts[np.minimum(measure + 1, len(starts) - 1)]
     return rows[inside & (rows[:, 2] >= 0) & (rows[:, 2] <= 127) & (rows[:, 1] > rows[:, 0])]
 

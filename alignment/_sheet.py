@@ -12,10 +12,24 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["COMMON_TIME", "DEFAULT_TEMPO", "PLAIN_VELOCITY", "Measure", "Metre", "ReadError", "Sheet", "as_notes"]
+__all__ = [
+    "COMMON_TIME",
+    "DEFAULT_TEMPO",
+    "GRACE_QUARTERS",
+    "PLAIN_VELOCITY",
+    "Head",
+    "Measure",
+    "Metre",
+    "ReadError",
+    "Sheet",
+    "as_notes",
+]
 
 DEFAULT_TEMPO = 120.0
 """Quarters a minute where a score names no tempo."""
+
+GRACE_QUARTERS = 0.125
+"""How long a grace note of MusicXML sounds, before its main note."""
 
 PLAIN_VELOCITY = 80 / 127
 """Velocity of notes whose format has none."""
@@ -46,13 +60,35 @@ COMMON_TIME = Metre(4, 4)
 
 
 class Measure(NamedTuple):
-    """A measure as played: label, start and end in quarters, quarters in a beat, and the beat at its start."""
+    """A measure as played: label, start and end in quarters, quarters in a beat, and the beat at its start.
+
+    `written` counts the measures as printed, from 0, in the order of the document.
+    """
 
     label: str
     start: float
     end: float
     beat: float
     first: float
+    written: int
+
+
+class Head(NamedTuple):
+    """A note head as printed.
+
+    Attributes:
+        id: of its element in the engraving.
+        measure: counts the measures as printed, from 0.
+        onset: quarters after the start of the measure; negative where a grace note sounds before it.
+        duration: quarters of this head alone, without those tied to it.
+        pitch: MIDI pitch as it sounds; None where it has none.
+    """
+
+    id: str
+    measure: int
+    onset: float
+    duration: float
+    pitch: int | None
 
 
 class Sheet(NamedTuple):

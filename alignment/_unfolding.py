@@ -149,9 +149,8 @@ def perform(
         for index in range(first, last + 1):
             label, beat = named[index]
             shift = now - begin
-            played.append(
-                Measure(label, starts[index] + shift, starts[index + 1] + shift, measures[index].metre.beat, beat)
-            )
+            here, following = float(starts[index] + shift), float(starts[index + 1] + shift)
+            played.append(Measure(label, here, following, measures[index].metre.beat, beat, index))
         now += end - begin
     return Sheet(title, np.concatenate([*copies, np.zeros((0, 4))]), played, marks)
 

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from alignment._midi import read_midi
-from alignment._sheet import COMMON_TIME, Measure, Metre, ReadError, Sheet
+from alignment._sheet import COMMON_TIME, Head, Measure, Metre, ReadError, Sheet
 from alignment._unfolding import WrittenMeasure, headings
 
-__all__ = ["read_encoded"]
+__all__ = ["ask_verovio", "decoded", "encoded_kind", "printed_encoded", "read_encoded"]
 
 _PATIENCE_SECONDS = 120
 _NOT_INSTALLED = 3
+_STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
+_ACCIDENTALS = {"s": 1, "ss": 2, "x": 2, "xs": 3, "sx": 3, "ts": 3, "f": -1, "ff": -2, "tf": -3, "ns": 1, "nf": -1}
 _XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 
 
@@ -31,9 +33,8 @@ def read_encoded(data: bytes) -> Sheet:
     Raises:
         ReadError: it is neither, or is damaged.
     """
-    kern = b"**kern" in data[:100_000]
-    kind = "kern" if kern else "MEI"
-    answer = _ask_verovio(_text(data), kind)
+    kind = encoded_kind(data)
+    answer = ask_verovio("play", decoded(data), kind)
     events = [(event["measureOn"], float(event["qstamp"])) for event in answer["times"] if "measureOn" in event]
     if not events:
         raise ReadError(f"is {kind} without measures, or is damaged")
@@ -41,12 +42,68 @@ def read_encoded(data: bytes) -> Sheet:
     root = _document(answer["mei"])
     end = max(float(answer["times"][-1]["qstamp"]), events[-1][1])
     # verovio invents a tempo for kern that names none.
-    tempi = [] if kern and b"*MM" not in data else sounding.tempi
-    return Sheet(_stated(root, "title"), sounding.notes, _measures(root, events, end), tempi, _stated(root, "composer"))
+    tempi = [] if kind == "kern" and b"*MM" not in data else sounding.tempi
+    measures = _measures(root, events, end, answer["measures"])
+    return Sheet(_stated(root, "title"), sounding.notes, measures, tempi, _stated(root, "composer"))
 
 
-def _ask_verovio(text: str, kind: str) -> dict[str, Any]:
-    command = [sys.executable, "-P", str(Path(__file__).with_name("_verovio_process.py"))]
+def printed_encoded(answer: dict[str, Any]) -> tuple[list[tuple[str, str]], list[Head]]:
+    """Id and label of each measure, and all heads, of MEI or kern that verovio has engraved.
+
+    Raises:
+        ReadError: it is damaged.
+    """
+    root = _document(answer["mei"])
+    written = _written(root)
+    measures = [_numbered(element, metre, index) for index, (_, element, metre) in enumerate(written)]
+    named = [(name, label) for (name, _, _), (label, _) in zip(written, headings(measures), strict=True)]
+    return named, _heads(root, answer["times"])
+
+
+def _heads(root: Any, times: list[dict[str, Any]]) -> list[Head]:
+    """Heads at the times that verovio gives them, in quarters."""
+    starts = {name: float(event["qstamp"]) for event in times for name in event.get("on", ())}
+    ends = {name: float(event["qstamp"]) for event in times for name in event.get("off", ())}
+    begins = {event["measureOn"]: float(event["qstamp"]) for event in times if "measureOn" in event}
+    found: list[Head] = []
+    transposed: dict[str, int] = {}
+    index, begin, staff = -1, 0.0, ""
+    for element in root.iter("{*}staffDef", "{*}measure", "{*}staff", "{*}note"):
+        name, tag = element.get(_XML_ID, ""), str(element.tag).rpartition("}")[2]
+        if tag == "staffDef":
+            transposed[element.get("n", "")] = int(element.get("trans.semi") or transposed.get(element.get("n", ""), 0))
+        elif tag == "staff":
+            staff = element.get("n", "")
+        elif tag == "measure":
+            index, begin = index + 1, begins.get(name, 0.0)
+        elif name in starts and index >= 0:
+            pitch = _pitch(element)
+            sounding = None if pitch is None else pitch + transposed.get(staff, 0)
+            duration = ends.get(name, starts[name]) - starts[name]
+            found.append(Head(name, index, starts[name] - begin, duration, sounding))
+    return found
+
+
+def _pitch(note: Any) -> int | None:
+    """MIDI pitch as written: the accidental that sounds, be it printed or not."""
+    if (exact := note.get("pnum", "")).isdigit():
+        return int(exact)
+    step, octave = _STEPS.get(note.get("pname", "")), note.get("oct.ges") or note.get("oct", "")
+    if step is None or not octave.lstrip("-").isdigit():
+        return None
+    signs = [note, *note.iterfind("{*}accid")]
+    sounding = [sign.get(key) for key in ("accid.ges", "accid") for sign in signs if sign.get(key)]
+    return 12 * (int(octave) + 1) + step + (_ACCIDENTALS.get(sounding[0], 0) if sounding else 0)
+
+
+def ask_verovio(task: str, text: str, kind: str) -> dict[str, Any]:
+    """What verovio answers about a score in a process of its own; see `_verovio_process`.
+
+    Raises:
+        ReadError: it cannot read the score, ends over it, or takes too long; names the kind of file.
+        ImportError: verovio is not installed.
+    """
+    command = [sys.executable, "-P", str(Path(__file__).with_name("_verovio_process.py")), task]
     try:
         done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_PATIENCE_SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
@@ -59,6 +116,11 @@ def _ask_verovio(text: str, kind: str) -> dict[str, Any]:
     return answer
 
 
+def encoded_kind(data: bytes) -> str:
+    """ "kern" or "MEI"."""
+    return "kern" if b"**kern" in data[:100_000] else "MEI"
+
+
 def _document(mei: str) -> Any:
     from lxml import etree
 
@@ -68,15 +130,21 @@ def _document(mei: str) -> Any:
         raise ReadError("is damaged") from error
 
 
-def _text(data: bytes) -> str:
+def decoded(data: bytes) -> str:
+    """A text in UTF-8, or in what old programs wrote."""
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         return data.decode("latin-1")
 
 
-def _measures(root: Any, events: list[tuple[str, float]], end: float) -> list[Measure]:
-    """Measures as played, from `(id, start)`; a repeated one has its written id with a suffix."""
+def _measures(root: Any, events: list[tuple[str, float]], end: float, printed: list[str]) -> list[Measure]:
+    """Measures as played, from `(id, start)`; a repeated one has its written id with a suffix.
+
+    Args:
+        printed: ids in the order of the document.
+    """
+    places = {name: index for index, name in enumerate(printed)}
     spans: dict[str, list[tuple[float, float]]] = {}
     order = []
     for (name, start), (_, until) in itertools.pairwise([*events, ("", end)]):
@@ -89,9 +157,9 @@ def _measures(root: Any, events: list[tuple[str, float]], end: float) -> list[Me
         measure.length = until - start
     named = dict(zip(sheet, headings(list(sheet.values())), strict=True))
     return [
-        Measure(named[name][0], start, until, sheet[name].metre.beat, named[name][1])
+        Measure(named[name][0], start, until, sheet[name].metre.beat, named[name][1], places[name])
         for name, start, until in order
-        if name in named and until > start
+        if name in named and name in places and until > start
     ]
 
 

@@ -14,9 +14,12 @@ from numpy.typing import ArrayLike, NDArray
 from alignment.path import WarpingPath
 from alignment.segments import Segment, Synchronisation
 
-__all__ = ["carry_span", "carry_times", "inverted", "place_in_other"]
+__all__ = ["carry_span", "carry_spans", "carry_times", "inverted", "place_in_other"]
 
 _SLIVER = 0.1
+_CUT = 0.05
+"""Seconds: cuts are not placed more finely."""
+
 _ROUNDING = 1e-6
 _KINDS = {"match": "match", "only_ref": "only_other", "only_other": "only_ref"}
 
@@ -58,6 +61,24 @@ def carry_span(start: float, end: float, alignment: Synchronisation) -> list[tup
         else:
             spans.append((begin, stop))
     return spans
+
+
+def carry_spans(starts: ArrayLike, ends: ArrayLike, alignment: Synchronisation) -> NDArray[np.float64]:
+    """Where each of many spans of the reference begins and ends in the other recording, shape `(n, 2)`.
+
+    A span belongs to the match in which it begins, as `carry_times` says, and is cut off at its end. NaN where it
+    begins in none, or so shortly before the end of one that it is taken for what comes after the cut.
+    """
+    begins, stops = np.asarray(starts, np.float64), np.asarray(ends, np.float64)
+    carried = np.full((len(begins), 2), np.nan)
+    first = carry_times(begins, alignment)
+    for path in _paths(alignment):
+        here = (begins >= path.ref[0] - _SLIVER) & (begins <= path.ref[-1] + _SLIVER)
+        here &= np.interp(begins, path.ref, path.other) == first
+        here &= (stops <= path.ref[-1]) | (begins <= path.ref[-1] - _CUT)
+        carried[here, 0] = first[here]
+        carried[here, 1] = np.maximum(np.interp(stops[here], path.ref, path.other), first[here])
+    return carried
 
 
 def place_in_other(segment: Segment, alignment: Synchronisation) -> float:

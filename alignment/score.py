@@ -14,7 +14,7 @@ import math
 import os
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -28,7 +28,17 @@ from alignment._sheet import DEFAULT_TEMPO, Measure, ReadError, Sheet
 from alignment._verovio import read_encoded
 from alignment.errors import ScoreError
 
-__all__ = ["SCORE_SUFFIXES", "Beat", "Score", "is_score", "read_score"]
+__all__ = [
+    "SCORE_SUFFIXES",
+    "Beat",
+    "Clock",
+    "PlayedMeasure",
+    "Score",
+    "is_score",
+    "read_score",
+    "score_data",
+    "score_format",
+]
 
 SCORE_SUFFIXES = frozenset({".mid", ".midi", ".musicxml", ".xml", ".mxl", ".mei", ".krn"})
 """Endings (lower case) of files that are taken for scores."""
@@ -60,6 +70,44 @@ class Beat(NamedTuple):
     beat: float
 
 
+class PlayedMeasure(NamedTuple):
+    """A measure of a score as it is played; a repeated one occurs again.
+
+    Attributes:
+        written: which of the measures as printed it is, counted from 0 in the order of the document.
+        label: as printed.
+        quarters: where it begins.
+        start, end: in seconds.
+    """
+
+    written: int
+    label: str
+    quarters: float
+    start: float
+    end: float
+
+
+class Clock:
+    """From quarters of a score as played to seconds, through all changes of tempo."""
+
+    def __init__(self, tempi: Sequence[tuple[float, float]] = ()) -> None:
+        kept = {0.0: DEFAULT_TEMPO}
+        kept.update({when: tempo for when, tempo in tempi if _SLOWEST <= tempo <= _FASTEST})
+        self._from = np.array(sorted(kept))
+        self._quarter = np.array([60.0 / kept[when] for when in self._from.tolist()])
+        self._seconds = np.concatenate([[0.0], np.cumsum(np.diff(self._from) * self._quarter[:-1])])
+
+    def __call__(self, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Seconds at quarters from the beginning."""
+        section = np.maximum(np.searchsorted(self._from, quarters, "right") - 1, 0)
+        return np.asarray(self._seconds[section] + (quarters - self._from[section]) * self._quarter[section])
+
+    def quarters(self, seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Quarters from the beginning at seconds."""
+        section = np.maximum(np.searchsorted(self._seconds, seconds, "right") - 1, 0)
+        return np.asarray(self._from[section] + (seconds - self._seconds[section]) / self._quarter[section])
+
+
 @dataclass(frozen=True)
 class Score:
     """A score, unfolded and timed.
@@ -72,6 +120,9 @@ class Score:
         beats: every beat in time order; each measure's first entry is its start.
         duration: seconds to the end of the last measure or note.
         composer: as the file states it, or None.
+        played: every measure, also one that goes on counting the beats of the one before it, which `measures`
+            takes for one with that.
+        clock: from quarters to seconds.
     """
 
     path: str
@@ -80,6 +131,8 @@ class Score:
     beats: tuple[Beat, ...]
     duration: float
     composer: str | None = None
+    played: tuple[PlayedMeasure, ...] = ()
+    clock: Clock = field(default_factory=Clock)
 
     @cached_property
     def _seconds(self) -> list[float]:
@@ -129,7 +182,7 @@ def read_score(path: str | os.PathLike[str]) -> Score:
             impossible length, or the `score` extra is missing; names the file and the cause.
     """
     name = os.fspath(path)
-    data = _read(name)
+    data = score_data(name)
     try:
         sheet = _sheet(data, Path(name).suffix.lower())
     except ReadError as error:
@@ -139,7 +192,8 @@ def read_score(path: str | os.PathLike[str]) -> Score:
     return _timed(name, sheet)
 
 
-def _read(name: str) -> bytes:
+def score_data(name: str) -> bytes:
+    """What a file that should be a score holds; raises ScoreError."""
     file = Path(name)
     try:
         if file.is_dir():
@@ -158,23 +212,28 @@ def _read(name: str) -> bytes:
     return data
 
 
-def _sheet(data: bytes, suffix: str) -> Sheet:
-    """Choose the reader by what the data begin with, and by the name only where that says nothing."""
+def score_format(data: bytes, suffix: str) -> str:
+    """ "midi", "encoded" (MEI or kern) or "musicxml", by what the data begin with, else by the name's ending."""
     beginning = data[:100_000]
     if b"**kern" in beginning or b"<mei" in beginning:
-        return read_encoded(data)
+        return "encoded"
     if data.startswith(b"PK") or b"<score-" in beginning:
-        return read_musicxml(data)
+        return "musicxml"
     if data.startswith(b"MThd") or suffix in (".mid", ".midi"):
-        return read_midi(data)
-    return read_encoded(data) if suffix in (".mei", ".krn") else read_musicxml(data)
+        return "midi"
+    return "encoded" if suffix in (".mei", ".krn") else "musicxml"
+
+
+def _sheet(data: bytes, suffix: str) -> Sheet:
+    readers = {"midi": read_midi, "encoded": read_encoded, "musicxml": read_musicxml}
+    return readers[score_format(data, suffix)](data)
 
 
 def _timed(name: str, sheet: Sheet) -> Score:
     """Seconds for quarters."""
     if not len(sheet.notes):
         raise ScoreError(name, "has no notes with a pitch")
-    clock = _Clock(sheet.tempi)
+    clock = Clock(sheet.tempi)
     notes = sheet.notes.copy()
     notes[:, :2] = clock(notes[:, :2])
     ends = sheet.measures[-1].end if sheet.measures else 0.0
@@ -184,25 +243,20 @@ def _timed(name: str, sheet: Sheet) -> Score:
     if not duration <= _LONGEST_SECONDS:
         raise ScoreError(name, f"would last {duration / 3600:.0f} hours: its times or tempi are broken")
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0]))]
-    return Score(name, sheet.title or None, notes, _beats(sheet.measures, clock), duration, sheet.composer or None)
+    beats, played = _beats(sheet.measures, clock), _played(sheet.measures, clock)
+    return Score(name, sheet.title or None, notes, beats, duration, sheet.composer or None, played, clock)
 
 
-class _Clock:
-    """From quarters to seconds, through all changes of tempo."""
-
-    def __init__(self, tempi: Sequence[tuple[float, float]]) -> None:
-        kept = {0.0: DEFAULT_TEMPO}
-        kept.update({when: tempo for when, tempo in tempi if _SLOWEST <= tempo <= _FASTEST})
-        self._from = np.array(sorted(kept))
-        self._quarter = np.array([60.0 / kept[when] for when in self._from.tolist()])
-        self._seconds = np.concatenate([[0.0], np.cumsum(np.diff(self._from) * self._quarter[:-1])])
-
-    def __call__(self, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
-        section = np.maximum(np.searchsorted(self._from, quarters, "right") - 1, 0)
-        return np.asarray(self._seconds[section] + (quarters - self._from[section]) * self._quarter[section])
+def _played(measures: Sequence[Measure], clock: Clock) -> tuple[PlayedMeasure, ...]:
+    starts = clock(np.array([measure.start for measure in measures], np.float64)).tolist()
+    ends = clock(np.array([measure.end for measure in measures], np.float64)).tolist()
+    return tuple(
+        PlayedMeasure(measure.written, measure.label, measure.start, start, end)
+        for measure, start, end in zip(measures, starts, ends, strict=True)
+    )
 
 
-def _beats(measures: Sequence[Measure], clock: _Clock) -> tuple[Beat, ...]:
+def _beats(measures: Sequence[Measure], clock: Clock) -> tuple[Beat, ...]:
     """Each measure's start, and the whole beats within it."""
     quarters: list[float] = []
     names: list[tuple[str, float]] = []

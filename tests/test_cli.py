@@ -229,7 +229,9 @@ def test_a_closed_pipe_is_no_error(collection):
     assert len(done.stdout.splitlines()) == 1
 
 
-@pytest.mark.parametrize("verb", ["index", "query", "align", "compare", "list", "show", "works", "remove", "doctor"])
+@pytest.mark.parametrize(
+    "verb", ["index", "query", "align", "follow", "compare", "list", "show", "works", "remove", "doctor"]
+)
 def test_help_of_every_verb_has_an_example_and_loads_nothing_heavy(verb):
     script = (
         "import sys; from retrieval.cli import app\n"

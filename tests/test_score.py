@@ -9,6 +9,7 @@ import zipfile
 import mido
 import numpy as np
 import pytest
+from written import BEGIN, KERN, MEI, REPEAT, attributes, document, jump, measure, midi_note, note, tempo, volta
 
 from alignment.errors import ScoreError
 from alignment.features.frames import FEATURE_RATE
@@ -17,54 +18,6 @@ from alignment.score import SCORE_SUFFIXES, Score, is_score, read_score
 from alignment.score_sound import score_sound
 
 pytest.importorskip("partitura", reason="wants the score extra")
-
-DIVISIONS = 4
-REPEAT = '<barline location="right"><repeat direction="backward"/></barline>'
-BEGIN = '<barline location="left"><repeat direction="forward"/></barline>'
-
-
-def note(pitch, quarters, extra="", before=""):
-    names = ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"]
-    name = names[pitch % 12]
-    alter = "<alter>1</alter>" if "#" in name else ""
-    duration = f"<duration>{round(quarters * DIVISIONS)}</duration>" if quarters else ""
-    return (
-        f"<note>{before}<pitch><step>{name[0]}</step>{alter}<octave>{pitch // 12 - 1}</octave></pitch>"
-        f"{duration}{extra}<voice>1</voice></note>"
-    )
-
-
-def measure(number, *content, attributes="", implicit=False):
-    hidden = ' implicit="yes"' if implicit else ""
-    return f'<measure number="{number}"{hidden}>{attributes}{"".join(content)}</measure>'
-
-
-def attributes(beats=4, beat_type=4, transpose=""):
-    return (
-        f"<attributes><divisions>{DIVISIONS}</divisions><time><beats>{beats}</beats>"
-        f"<beat-type>{beat_type}</beat-type></time>{transpose}</attributes>"
-    )
-
-
-def volta(number, kind, place):
-    repeat = '<repeat direction="backward"/>' if kind == "stop" else ""
-    return f'<barline location="{place}"><ending number="{number}" type="{kind}"/>{repeat}</barline>'
-
-
-def tempo(quarters):
-    return f'<direction><direction-type><words/></direction-type><sound tempo="{quarters}"/></direction>'
-
-
-def jump(**signs):
-    text = " ".join(f'{name}="{value}"' for name, value in signs.items())
-    return f"<direction><direction-type><words/></direction-type><sound {text}/></direction>"
-
-
-def document(*parts, title=""):
-    listed = "".join(f'<score-part id="P{i}"><part-name/></score-part>' for i, _ in enumerate(parts))
-    music = "".join(f'<part id="P{i}">{part}</part>' for i, part in enumerate(parts))
-    name = f"<movement-title>{title}</movement-title>" if title else ""
-    return f'<?xml version="1.0"?><score-partwise>{name}<part-list>{listed}</part-list>{music}</score-partwise>'
 
 
 @pytest.fixture
@@ -90,13 +43,6 @@ def midi(tmp_path):
         return read_score(path)
 
     return read
-
-
-def midi_note(pitch, ticks, wait=0, velocity=64, channel=0):
-    return (
-        mido.Message("note_on", note=pitch, velocity=velocity, time=wait, channel=channel),
-        mido.Message("note_off", note=pitch, time=ticks, channel=channel),
-    )
 
 
 def order(score):
@@ -403,33 +349,6 @@ def test_midi_title_and_parts_of_a_second(midi, tmp_path):
     data[12:14] = bytes([256 - 25, 40])  # 25 frames of 40 ticks: a tick is a millisecond
     path.write_bytes(data)
     np.testing.assert_allclose(read_score(path).notes[:, :2], [[0, 0.48]])
-
-
-KERN = """!!!OTL: Small
-**kern\t**kern
-*M4/4\t*M4/4
-=1-\t=1-
-4C\t4c
-4D\t4d
-2E\t2e 2g
-=2:|!|:\t=2:|!|:
-1F\t[1f
-=3\t=3
-1G\t1f]
-=:|!\t=:|!
-*-\t*-
-"""
-
-MEI = """<?xml version="1.0"?><mei xmlns="http://www.music-encoding.org/ns/mei"><meiHead><fileDesc><titleStmt>
-<title>Little</title></titleStmt><pubStmt/></fileDesc></meiHead><music><body><mdiv><score>
-<scoreDef><staffGrp><staffDef n="1" lines="5" clef.shape="G" clef.line="2" meter.count="4" meter.unit="4"
- trans.semi="-2" trans.diat="-1"/></staffGrp></scoreDef>
-<section><measure n="0" metcon="false">
-<staff n="1"><layer n="1"><note dur="4" pname="c" oct="4"/></layer></staff></measure>
-<measure n="1" right="rptend"><staff n="1"><layer n="1"><note dur="1" pname="d" oct="4"/></layer></staff>
-<tempo tstamp="1" midi.bpm="60">Slow</tempo></measure>
-<measure n="2"><staff n="1"><layer n="1"><note dur="1" pname="e" oct="4"/></layer></staff></measure>
-</section></score></mdiv></body></music></mei>"""
 
 
 def test_kern_is_unfolded(tmp_path):

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from alignment.annotations import Annotations
     from alignment.ensemble import Ensemble
 
-__all__ = ["align"]
+__all__ = ["align", "align_with"]
 
 _TOLD = 3
 """So many stretches that stand alone are told of on each side."""
@@ -213,11 +213,20 @@ def _aligned(
     paths: list[str], others: list[str], options: dict[str, Any], library: Path | None, quiet: bool
 ) -> tuple[Side, list[Other]]:
     """The reference and what came of the others; what the library keeps of a pair is not computed again."""
-    from alignment.ensemble import Ensemble
-
     if len(others) == 1 and not options and (kept := kept_alignment(paths[0], paths[1], library)):
         _summarise(others[0], kept[1], quiet)
         return kept[0], [kept[1]]
+    return align_with(paths, others, options, quiet)
+
+
+def align_with(paths: list[str], others: list[str], options: dict[str, Any], quiet: bool) -> tuple[Side, list[Other]]:
+    """Read the first of the paths, align the others with it, and tell what came of each under its name.
+
+    Raises:
+        AlignmentError: the first cannot be read; what befalls another is told in its place.
+    """
+    from alignment.ensemble import Ensemble
+
     reference, sound = read_side(paths[0])
     ensemble = Ensemble(sound)
     del sound

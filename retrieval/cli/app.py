@@ -18,6 +18,7 @@ from retrieval.cli import (
     comparing,
     diagnosis,
     duplicates,
+    following,
     indexing,
     listing,
     querying,
@@ -41,6 +42,7 @@ app = typer.Typer(
 app.command("index")(indexing.index)
 app.command("query")(querying.query)
 app.command("align")(aligning.align)
+app.command("follow")(following.follow)
 app.command("tempo")(tempo.tempo)
 app.command("compare")(comparing.compare)
 app.command("list")(listing.list_items)
