@@ -1,10 +1,10 @@
 """Set the scale of the score search's probability and its threshold, on music that may be trained on.
 
-    INCIPIT_DATA=DATA python scripts/calibrate_scores.py FOLDER [--songs 200] [--jobs 2] [--samples FILE.json]
+    INCIPIT_DATA=DATA python scripts/calibrate_scores.py FOLDER [--songs 150] [--jobs 2] [--samples FILE.json]
 
 Lieder that no model was trained on are performed (into FOLDER, see `retrieval.embedding.score_performances`), and what
-is played of them goes into a library as scores, with as many lieder that were trained on beside them. Clips of 3 to
-110 s of each performance are asked for, with its score in the library and without; so are passages of the recordings
+is played of them goes into a library as scores, with as many whole lieder that were trained on beside them. Clips of 3
+to 110 s of each performance are asked for, with its score in the library and without; so are passages of the recordings
 of `recordings/train`, and noise. The numbers are fitted to one half of the songs and sources and judged on the other,
 then fitted to all and written beside the model. SAMPLES keeps what was measured, and where it is there nothing is
 measured again. Wants the `train` extra and the program `fluidsynth`.
@@ -23,13 +23,14 @@ from pathlib import Path
 
 import numpy as np
 from calibrate_matching import Sample, fit, judge
-from rich.progress import Progress
+from rich.progress import Progress, track
 from train_sync import held_out_lieder, lieder, sound_fonts
 
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from index.library import FileState, Library, NewScore
 from index.runs import Vectors
 from index.sheets import KeptScore
+from retrieval.collection import Collection
 from retrieval.embedding.score_encoder import WINDOW_HOP_SECONDS, ScoreEncoder
 from retrieval.embedding.score_performances import ScorePerformance, perform_scores
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE
@@ -53,7 +54,7 @@ def main() -> None:
     """Measure, fit, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--songs", type=int, default=200)
+    parser.add_argument("--songs", type=int, default=150)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--samples", type=Path)
     arguments = parser.parse_args()
@@ -80,7 +81,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
     with Progress() as progress:
         bar = progress.add_task("performances")
         files, failures = perform_scores(
-            [*asked, *lieder(None)[: len(asked)]],
+            asked,
             arguments.folder / "performances",
             sound_fonts([]),
             lambda _, done, total: progress.update(bar, completed=done, total=total),
@@ -90,11 +91,13 @@ def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
     print(*failures, sep="\n")
     performances = {paths[0].stem: ScorePerformance.load(paths[0]) for paths in files}
     encoder = ScoreEncoder()
+    collection = Collection(arguments.folder / "library")
+    collection.add(*lieder(None)[: len(asked)], jobs=arguments.jobs, works=False)
     ids = _fill(arguments.folder / "library", encoder, performances)
     with Library(arguments.folder / "library") as library:
         samples = []
-        for name in list(performances)[: len(asked)]:
-            samples += _of_performance(library, encoder, name, performances[name], ids)
+        for name, performance in track(performances.items(), "clips"):
+            samples += _of_performance(library, encoder, name, performance, ids)
         search = ScoreSearch(library, encoder, _START)
         for path in sorted((data / "recordings" / "train").iterdir()):
             samples += _of_stranger(search, path, path.name.split("__")[0])
@@ -104,7 +107,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
 
 
 def _fill(folder: Path, encoder: ScoreEncoder, performances: dict[str, ScorePerformance]) -> dict[str, int]:
-    """Take in what is played of each score, if it is not there; gives its id in the library."""
+    """Take in what is played of each score, if it is not there; gives the ids in the library."""
     with Library(folder, write=True) as library:
         pending = {item.path for item in library.pending((encoder.model,))}
         known = {row.path: row.id for row in library.scores() if row.path not in pending}
