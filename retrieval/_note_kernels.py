@@ -246,6 +246,11 @@ def geometric(
                     if known:
                         continue
                     count = matched_notes(onsets, pitches, tolerances, starts, times, shift, ratio, base, at)
+                    straight = (begun[1] - begun[0]) / apart  # the seed's own line: a wrong note may have bent the fit
+                    origin = begun[0] - straight * onsets[seed[0]]
+                    alone = matched_notes(onsets, pitches, tolerances, starts, times, shift, straight, origin, at)
+                    if alone > count:
+                        count, ratio, base = alone, straight, origin
                     if count < m - misses:
                         continue
                     found[rows, 0], found[rows, 1], found[rows, 2], found[rows, 3] = count, shift, ratio, base
