@@ -178,8 +178,13 @@ class Library:
 
     def score_sheet(self, id: int) -> KeptScore | None:
         """What is played of the score of that id; None of anything else."""
-        item, sheet = self._session.get(Item, id), self._session.get(SheetRow, id)
-        return None if item is None or sheet is None else unpack(sheet, item.title, item.duration)
+        return self.score_sheets([id]).get(id)
+
+    def score_sheets(self, ids: Iterable[int]) -> dict[int, KeptScore]:
+        """What is played of the scores of these ids."""
+        query = select(ScoreRow, SheetRow).join(SheetRow, SheetRow.item_id == ScoreRow.id)
+        found = self._session.execute(query.where(ScoreRow.id.in_(list(ids))))
+        return {score.id: unpack(sheet, score.title, score.duration) for score, sheet in found}
 
     def files(self) -> dict[str, ItemFile]:
         """Every known file by its path."""

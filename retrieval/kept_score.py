@@ -20,4 +20,4 @@ def to_kept(score: Score) -> KeptScore:
 
 def from_kept(kept: KeptScore, path: str) -> Score:
     """The score that was kept; its times are exact to 10 µs."""
-    return Score(path, kept.title or None, kept.notes, tuple(Beat(*beat) for beat in kept.beats), kept.duration)
+    return Score(path, kept.title or None, kept.notes, tuple(map(Beat._make, kept.beats)), kept.duration)

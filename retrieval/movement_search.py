@@ -90,26 +90,29 @@ class MovementSearch:
     def _hits(self, ranked: list[int], found: dict[int, list[_Found]], alignment: Synchronisation | None) -> list[Hit]:
         """The first by its alignment, if there is one, the others by the excerpt that fits best."""
         hits: list[Hit] = []
-        for number in ranked:
+        scores = self._passages.scores(ranked)
+        for number in (number for number in ranked if number in scores):
             best = max(found[number], key=lambda one: one.logit)
             places = tuple(_later(place, best.start) for place in best.place.answers(_EXCERPT_SECONDS))
             first = alignment if not hits else None
             hit = self._passages.hit(
                 len(hits) + 1,
+                scores[number],
                 best.place,
                 places if first is None else _matches(first),
                 accepted=first is not None,
                 transposition=best.place.transposition if first is None else -first.transposition,
             )
-            hits += [hit] if hit else []
+            hits.append(hit)
         return hits
 
     def _aligned(self, number: int, clip: Audio, content_hash: str) -> Synchronisation | None:
         """How a score is aligned with a recording: as the library knows it, or anew."""
-        row, score = self._passages.score(number)
+        found = self._passages.scores([number]).get(number)
         recording = self._library.recording_of(content_hash) if content_hash else None
-        if row is None or score is None:
+        if found is None:
             return None
+        row, score = found
         kept = self._library.alignments.get(row, recording, alignment_method()) if recording is not None else None
         if kept is not None:
             return from_kept(kept)

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,9 +38,12 @@ SCORE_PLAUSIBILITY_PATH = SCORE_MODEL_PATH.with_name("scores.plausibility.json")
 _TEMPI = (0.5, 0.71, 1.0, 1.41, 2.0)
 """Seconds of the score for each second of the clip, that are tried; between them windows are alike enough."""
 
-_MOST_WINDOWS = 5
+_MOST_WINDOWS = 3
 _NEIGHBOURS = 100
-_PROPOSALS = 150
+_PROPOSED_SECONDS = 750.0
+"""Of the clip that are laid along scores in all: of short clips more places are, as fewer windows speak for each."""
+
+_FEWEST_PROPOSALS = 40
 _SAME_START_SECONDS = 2.5
 _COARSE_RATE = SONORITY_RATE / 2.0
 _MARGIN_SECONDS = 3.0
@@ -126,11 +129,14 @@ class ScoreSearch:
         """The likeliest scores, at most `wanted.top`, accepted or not; none where less than three seconds sound."""
         passage = passage_of(clip, any_key=wanted.any_key)
         threshold = self.threshold(wanted.max_false_accepts, len(passage.keys))
+        found = self.places(passage, wanted.top)
+        scores = self.scores(self.number(place) for place in found)
         hits: list[Hit] = []
-        for place in self.places(passage, wanted.top):
-            accepted = self.logit(place) >= threshold
-            hit = self.hit(len(hits) + 1, place, place.answers(passage.seconds), accepted=accepted)
-            hits += [hit] if hit else []
+        for place in found:
+            score = scores.get(self.number(place))
+            if score is not None:  # else removed since the library was opened
+                accepted = self.logit(place) >= threshold
+                hits.append(self.hit(len(hits) + 1, score, place, place.answers(passage.seconds), accepted=accepted))
         return hits
 
     def logit(self, place: ScorePlace) -> float:
@@ -144,16 +150,15 @@ class ScoreSearch:
     def hit(
         self,
         rank: int,
+        found: tuple[ScoreRow, Score],
         place: ScorePlace,
         places: tuple[Place, ...],
         *,
         accepted: bool,
         transposition: int | None = None,
-    ) -> Hit | None:
-        """A score as a hit, played at some places; None if it was removed since the library was opened."""
-        row, score = self.score(self.number(place))
-        if row is None or score is None:
-            return None
+    ) -> Hit:
+        """A score as a hit that is played at some places."""
+        row, score = found
         first = places[0]
         measure, beat = score.position(first.start)
         return Hit(
@@ -175,16 +180,18 @@ class ScoreSearch:
         """Id of the score of a place in the library."""
         return int(self._frames.items[place.position])
 
-    def score(self, number: int) -> tuple[ScoreRow | None, Score | None]:
-        """The score of that id; None if it was removed since the library was opened."""
-        row, sheet = self._library.scores_by_id([number]).get(number), self._library.score_sheet(number)
-        return row, from_kept(sheet, row.path) if row is not None and sheet is not None else None
+    def scores(self, numbers: Iterable[int]) -> dict[int, tuple[ScoreRow, Score]]:
+        """The scores of these ids, without those that were removed since the library was opened."""
+        rows = self._library.scores_by_id(numbers)
+        sheets = self._library.score_sheets(rows)
+        return {number: (row, from_kept(sheets[number], row.path)) for number, row in rows.items() if number in sheets}
 
     def places(self, passage: Passage, top: int) -> list[ScorePlace]:
         """The scores and places where a passage fits best, the likeliest first."""
         if not passage.usable or not len(self._frames):
             return []
-        laid = sorted(self._laid(passage, proposal) for proposal in self._proposals(passage))
+        heard = _Heard(passage)
+        laid = sorted(self._laid(heard, proposal) for proposal in self._proposals(passage))
         by_score: dict[int, list[_Laid]] = {}
         for one in laid:
             if np.isfinite(one.cost):
@@ -196,7 +203,7 @@ class ScoreSearch:
         found = []
         for position, several in list(by_score.items())[:top]:
             likeness = Likeness(several[0].cost, background, passage.seconds, variety, self.hours if enough else 0.0)
-            places = tuple(self._refined(passage, one) for one in _distinct(several))
+            places = tuple(self._refined(heard, one) for one in _distinct(several))
             found.append(ScorePlace(position, places, several[0].key, likeness))
         return found
 
@@ -221,7 +228,8 @@ class ScoreSearch:
                 continue
             total = sum(vote for vote, _ in by_window.values()) / counts[next(iter(by_window))]
             proposals.append(_Proposal(total, self._position[number], key, tempo, max(by_window.values())[1]))
-        return sorted(proposals, reverse=True)[:_PROPOSALS]
+        wanted = max(_FEWEST_PROPOSALS, round(_PROPOSED_SECONDS / passage.seconds))
+        return sorted(proposals, reverse=True)[:wanted]
 
     def _asked(
         self, passage: Passage
@@ -238,20 +246,20 @@ class ScoreSearch:
                 middles.append(centres)
         return np.concatenate(parts), np.array(keys), np.array(tempi), np.concatenate(middles)
 
-    def _laid(self, passage: Passage, proposal: _Proposal) -> _Laid:
-        """The passage laid along a score near a place that was proposed, at 5 Hz."""
-        query = passage.at_tempo(proposal.key, proposal.tempo)
-        seconds = passage.seconds * proposal.tempo
+    def _laid(self, heard: _Heard, proposal: _Proposal) -> _Laid:
+        """A passage laid along a score near a place that was proposed, at 5 Hz."""
+        query = heard.coarse(proposal.key, proposal.tempo)
+        seconds = heard.passage.seconds * proposal.tempo
         margin = _MARGIN_SECONDS + _MARGIN_SHARE * seconds
         first, frames = self._between(proposal.position, proposal.start - margin, proposal.start + seconds + margin)
-        return self._best(proposal, halved(query), halved(frames), first, _COARSE_RATE)
+        return self._best(proposal, query, halved(frames), first, _COARSE_RATE)
 
-    def _refined(self, passage: Passage, rough: _Laid) -> tuple[float, float]:
+    def _refined(self, heard: _Heard, rough: _Laid) -> tuple[float, float]:
         """Start and end near a rough place, at 10 Hz."""
         first, frames = self._between(
             rough.position, rough.start - _FINE_MARGIN_SECONDS, rough.end + _FINE_MARGIN_SECONDS
         )
-        found = self._best(rough, passage.at_tempo(rough.key, rough.tempo), frames, first, SONORITY_RATE)
+        found = self._best(rough, heard.fine(rough.key, rough.tempo), frames, first, SONORITY_RATE)
         return (found.start, found.end) if np.isfinite(found.cost) else (rough.start, rough.end)
 
     def _between(self, position: int, start: float, end: float) -> tuple[float, NDArray[np.float32]]:
@@ -274,6 +282,27 @@ class ScoreSearch:
         last = int(np.argmin(found.costs))
         start, end = first + int(found.starts[last]) / rate, first + (last + 1) / rate
         return _Laid(float(found.costs[last]), near.position, near.key, near.tempo, start, end)
+
+
+class _Heard:
+    """A passage in its keys and at the tempi that are tried, each made once."""
+
+    def __init__(self, passage: Passage) -> None:
+        self.passage = passage
+        self._fine: dict[tuple[int, float], NDArray[np.float32]] = {}
+        self._coarse: dict[tuple[int, float], NDArray[np.float32]] = {}
+
+    def fine(self, key: int, tempo: float) -> NDArray[np.float32]:
+        """Its sonority ten times a second of a score."""
+        if (key, tempo) not in self._fine:
+            self._fine[key, tempo] = self.passage.at_tempo(key, tempo)
+        return self._fine[key, tempo]
+
+    def coarse(self, key: int, tempo: float) -> NDArray[np.float32]:
+        """Five times a second."""
+        if (key, tempo) not in self._coarse:
+            self._coarse[key, tempo] = halved(self.fine(key, tempo))
+        return self._coarse[key, tempo]
 
 
 def _distinct(laid: list[_Laid]) -> Iterator[_Laid]:

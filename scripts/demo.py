@@ -1,4 +1,4 @@
-"""The demo: index music, find a noisy snippet of it, align two performances.
+"""The demo: index music, find a noisy snippet of it and the score that is played, align two performances.
 
     python scripts/demo.py [FOLDER]
 
@@ -19,12 +19,13 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from demo_music import Recorded, Rendering, snippet, write_collection
+from demo_music import Recorded, Rendering, snippet, write_collection, write_scores
 from rich.console import Console
 
 from alignment.audio import read_audio
 
 _SNIPPET_SECONDS = 5.0
+_PASSAGE_SECONDS = 8.0
 _SNR_DECIBELS = 10.0
 _SEED = 20
 
@@ -41,10 +42,14 @@ def main() -> int:
         folder.mkdir()
         console.print("[bold]Making music[/]: works of the public domain, two performances each ...")
         recorded = write_collection(folder)
+        write_scores(folder)
         works = len({item.piece for item in recorded})
-        console.print(f"{works} works, {len(recorded)} recordings, each with its own tempo, timbre, tuning and room\n")
+        console.print(
+            f"{works} works, their scores, {len(recorded)} recordings, each with its own tempo, timbre, tuning and room\n"
+        )
         _index(folder, work)
         found = _find_known(recorded, work)
+        found = _find_scores(recorded, work) and found
         aligned = _align_known(recorded, work)
         return 0 if found and aligned else 1
 
@@ -70,6 +75,34 @@ def _find_known(recorded: list[Recorded], work: Path) -> bool:
             console.print(f"[green]right[/], {error:.2f} s from the truth, score {hit['score']:.3f}\n")
         else:
             console.print(f"[red]wrong[/]: {hit['path'] if hit else 'no match'}\n")
+    return right == len(chosen)
+
+
+def _find_scores(recorded: list[Recorded], work: Path) -> bool:
+    """Ask for the scores of some seconds of performances; say which measure and beat are the true ones."""
+    right = 0
+    chosen = recorded[2 :: len(recorded) // 3]
+    for item in chosen:
+        audio = read_audio(item.path)
+        start = audio.duration / 3
+        clip = work / "passage.wav"
+        soundfile.write(
+            clip, audio.samples[round(start * audio.rate) :][: round(_PASSAGE_SECONDS * audio.rate)], audio.rate
+        )
+        console.print(f"[bold]Which score[/] is played in {_PASSAGE_SECONDS:.0f} s of {item.path.name}?")
+        options = ("--any-key",) if item.performance.transposition else ()
+        arguments = ("query", str(clip), "--task", "scores", *options, "--library", str(work / "library"))
+        hits = _incipit_json(*arguments)["hits"]
+        known = bool(hits) and Path(hits[0]["path"]).stem == item.piece
+        right += known
+        if known:
+            beat = float(np.interp(start, item.seconds, item.beats))
+            console.print(
+                f"[green]right[/], measure {hits[0]['measure']} beat {hits[0]['beat']:.1f}; the truth is", end=" "
+            )
+            console.print(f"measure {int(beat // 4) + 1} beat {beat % 4 + 1:.1f}, or where the same notes come again\n")
+        else:
+            console.print(f"[red]wrong[/]: {hits[0]['path'] if hits else 'no match'}\n")
     return right == len(chosen)
 
 
@@ -109,7 +142,8 @@ def _on_your_music(folder: Path, work: Path) -> int:
     """The same on a folder of the user's: what can be checked is that snippets are found where they were cut."""
     _index(folder, work)
     listing = _incipit_lines("list", "--json", "--library", str(work / "library"))
-    long_enough = [item for item in listing if item["duration"] > 15 and "silent" not in item["flags"]]
+    recordings = [item for item in listing if item["kind"] == "recording"]
+    long_enough = [item for item in recordings if item["duration"] > 15 and "silent" not in item["flags"]]
     if not long_enough:
         console.print("there is no recording of 15 s or more")
         return 1

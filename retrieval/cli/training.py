@@ -118,7 +118,7 @@ def scores(
         typer.Option(metavar="FILE.sf2", help="Sound font that FluidSynth performs them by; repeatable."),
     ] = None,
     performances: Annotated[int, typer.Option(min=1, help="Of each score; three seconds of a core each.")] = 1,
-    steps: Annotated[int, typer.Option(min=1, help="Batches; 1000 take ten minutes on two cores.")] = 4000,
+    steps: Annotated[int, typer.Option(min=1, help="Batches; 2000 take ten minutes on a core.")] = 2000,
     seed: _Seed = 0,
     device: _Device = "cpu",
     jobs: _Jobs = None,

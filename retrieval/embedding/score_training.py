@@ -52,7 +52,7 @@ class ScoreRecipe:
 
     seed: int = 0
     performances: int = 1
-    steps: int = 4000
+    steps: int = 2000
     works: int = 192
     margin: float = 0.4
     tempo_jitter: float = 0.22
