@@ -45,8 +45,9 @@ def main() -> int:
         write_scores(folder)
         works = len({item.piece for item in recorded})
         console.print(
-            f"{works} works, their scores, {len(recorded)} recordings, each with its own tempo, timbre, tuning and room\n"
+            f"{works} works, their scores, {len(recorded)} recordings, each with its own tempo, timbre,", end=" "
         )
+        console.print("tuning and room\n")
         _index(folder, work)
         found = _find_known(recorded, work)
         found = _find_scores(recorded, work) and found
@@ -85,10 +86,8 @@ def _find_scores(recorded: list[Recorded], work: Path) -> bool:
     for item in chosen:
         audio = read_audio(item.path)
         start = audio.duration / 3
-        clip = work / "passage.wav"
-        soundfile.write(
-            clip, audio.samples[round(start * audio.rate) :][: round(_PASSAGE_SECONDS * audio.rate)], audio.rate
-        )
+        clip, first = work / "passage.wav", round(start * audio.rate)
+        soundfile.write(clip, audio.samples[first : first + round(_PASSAGE_SECONDS * audio.rate)], audio.rate)
         console.print(f"[bold]Which score[/] is played in {_PASSAGE_SECONDS:.0f} s of {item.path.name}?")
         options = ("--any-key",) if item.performance.transposition else ()
         arguments = ("query", str(clip), "--task", "scores", *options, "--library", str(work / "library"))
@@ -97,10 +96,9 @@ def _find_scores(recorded: list[Recorded], work: Path) -> bool:
         right += known
         if known:
             beat = float(np.interp(start, item.seconds, item.beats))
-            console.print(
-                f"[green]right[/], measure {hits[0]['measure']} beat {hits[0]['beat']:.1f}; the truth is", end=" "
-            )
-            console.print(f"measure {int(beat // 4) + 1} beat {beat % 4 + 1:.1f}, or where the same notes come again\n")
+            found = f"measure {hits[0]['measure']} beat {hits[0]['beat']:.1f}"
+            truth = f"measure {int(beat // 4) + 1} beat {beat % 4 + 1:.1f}"
+            console.print(f"[green]right[/], {found}; cut from {truth} (or where the same comes again)\n")
         else:
             console.print(f"[red]wrong[/]: {hits[0]['path'] if hits else 'no match'}\n")
     return right == len(chosen)

@@ -3,9 +3,9 @@
     INCIPIT_DATA=DATA python scripts/train_scores.py --folder FOLDER [--steps 2000] [--jobs 2] [--device cpu]
         [--out FILE.onnx]
 
-Performs OpenScore lieder and some POP909 songs, then trains on them as `incipit train scores` does; wants the `train` extra
-and the program `fluidsynth`. Stopped, it goes on where it was. The half of the lieder that `train_sync.trained_on` does
-not name is left out.
+Performs OpenScore lieder and some POP909 songs, then trains on them as `incipit train scores` does; wants the `train`
+extra and the program `fluidsynth`. Stopped, it goes on where it was. The half of the lieder that
+`train_sync.trained_on` does not name is left out.
 """
 
 from __future__ import annotations
