@@ -179,7 +179,7 @@ class Collection:
         if wanted.any_key and task not in TASKS_IN_ANY_KEY:
             raise QueryError(f"Other keys are tried by the tasks {', '.join(TASKS_IN_ANY_KEY)} only. Got {task!r}.")
         if wanted.any_rhythm and not (task == "scores" and isinstance(clip, Score)):
-            raise QueryError("Other rhythms are tried for scores that are sought in scores only.")
+            raise QueryError("Other rhythms are tried only where a score is sought in scores.")
         if isinstance(clip, Audio):
             return self.searcher(task).search(clip, wanted)
         if task == "scores":
