@@ -7,10 +7,11 @@ from demo_pieces import PIECES
 from program import documents, incipit
 
 from alignment import Audio, read_audio
-from alignment.score import read_score
+from alignment.score import Score, read_score
 from index.library import Library
 from retrieval import Collection
 from retrieval.embedding.score_windows import windows
+from retrieval.errors import QueryError
 from retrieval.hits import Wanted
 from retrieval.kept_alignment import alignment_method, from_kept
 from retrieval.movement_search import LONGEST_PASSAGE_SECONDS
@@ -141,3 +142,57 @@ def test_the_program_names_measure_and_beat(scores, tmp_path):
     assert 1 <= hit["beat"] < 5
     told = incipit("query", tmp_path / "clip.wav", "--task", "scores", "--library", scores.folder)
     assert f"m. {hit['measure']}" in told.stdout
+
+
+def phrase_of(piece, first_beat, last_beat, transposition=0, tempo=1.0, lengthened=1):
+    """The melody between two beats, as a score; every so many notes twice as long."""
+    notes = [note for note in piece.notes if note.part == 0 and first_beat <= note.onset < last_beat]
+    seconds, now = [], 0.0
+    for number, note in enumerate(notes):
+        seconds.append(now)
+        now += note.duration * (2.0 if lengthened > 1 and number % lengthened == 0 else 1.0) * 60 / piece.tempo / tempo
+    ends = [*seconds[1:], now]
+    rows = [(on, off, note.pitch + transposition, 0.6) for on, off, note in zip(seconds, ends, notes, strict=True)]
+    return Score("phrase", None, np.array(rows, float), (), now)
+
+
+def test_a_phrase_is_found_in_its_score_by_its_notes(scores):
+    piece = PIECES[3]
+    hits = scores.ask(phrase_of(piece, 0, 24, tempo=1.3), "scores", Wanted())
+    assert hits[0].title == piece.title
+    assert hits[0].accepted
+    assert any(abs(place.start) < 0.05 for place in hits[0].places)
+    assert hits[0].tempo_ratio == pytest.approx(1.3, rel=0.02)
+
+
+def test_a_phrase_in_another_key_and_rhythm_is_found_when_asked_for(scores):
+    piece = PIECES[3]
+    higher = phrase_of(piece, 0, 24, transposition=4)
+    assert not any(hit.title == piece.title and hit.accepted for hit in scores.ask(higher, "scores", Wanted()))
+    best = scores.ask(higher, "scores", Wanted(any_key=True))[0]
+    assert (best.title, best.transposition % 12) == (piece.title, 4)  # the octave below is there, too
+    dotted = phrase_of(piece, 0, 24, lengthened=2)
+    assert not any(hit.title == piece.title for hit in scores.ask(dotted, "scores", Wanted()))
+    assert scores.ask(dotted, "scores", Wanted(any_rhythm=True))[0].title == piece.title
+
+
+def test_a_score_is_sought_in_recordings_as_it_would_sound(collection, music):
+    piece = next(piece for piece in PIECES if piece.name == music.recorded[0].piece)
+    phrase = phrase_of(piece, 0, 1)
+    whole = Score("whole", None, _notes_of(piece), (), piece.beats * 60 / piece.tempo)
+    found = collection.ask(whole, "versions", Wanted())
+    assert {hit.path for hit in found[:2]} == {str(item.path) for item in music.pair(piece.name)}
+    with pytest.raises(QueryError, match="not from any recording"):
+        collection.ask(phrase, "identify", Wanted())
+
+
+def _notes_of(piece):
+    rows = [(note.onset, note.onset + note.duration, note.pitch, 0.6) for note in piece.notes]
+    notes = np.array(sorted(rows), float)
+    notes[:, :2] *= 60 / piece.tempo
+    return notes
+
+
+def test_a_library_without_scores_has_none_to_find(collection, music):
+    clip = Audio(read_audio(music.recorded[0].path).samples[: 8 * RATE])
+    assert collection.ask(clip, "scores", Wanted()) == []
