@@ -54,6 +54,11 @@ _OTHERS = slice(2, 12)
 """Of the scores by how well they fit: those whose cost is the background."""
 
 _FEWEST_OTHERS = 3
+_MOST_REMEMBERED = 1000
+"""Scores that were found lately are not read from the library again."""
+
+_AS_GOOD = 0.5
+"""Of the way from the best place of a score to the background: places within fit it, too."""
 
 
 class _Proposal(NamedTuple):
@@ -83,7 +88,7 @@ class ScorePlace:
 
     Attributes:
         position: of the score's run.
-        places: start and end in seconds of the score, the likeliest first.
+        places: start and end in seconds of the score, the likeliest first, and only those that fit well beside it.
         transposition: semitones that make the score sound like the clip.
         likeness: how well it fits the first place.
     """
@@ -122,6 +127,7 @@ class ScoreSearch:
         self._frames = library.runs(SCORE_SONORITY)
         self._position = {number: position for position, number in enumerate(self._frames.items.tolist())}
         self._without = without
+        self._scores: dict[int, tuple[ScoreRow, Score]] = {}
         kept = [position for number, position in self._position.items() if number not in without]
         self.hours = float(np.sum(self._frames.count[kept] * self._frames.hop[kept])) / 3600.0
 
@@ -182,9 +188,15 @@ class ScoreSearch:
 
     def scores(self, numbers: Iterable[int]) -> dict[int, tuple[ScoreRow, Score]]:
         """The scores of these ids, without those that were removed since the library was opened."""
-        rows = self._library.scores_by_id(numbers)
-        sheets = self._library.score_sheets(rows)
-        return {number: (row, from_kept(sheets[number], row.path)) for number, row in rows.items() if number in sheets}
+        wanted = list(numbers)
+        lacking = [number for number in wanted if number not in self._scores]
+        if lacking:
+            if len(self._scores) > _MOST_REMEMBERED:
+                self._scores.clear()
+            rows, sheets = self._library.scores_by_id(lacking), self._library.score_sheets(lacking)
+            for number in rows.keys() & sheets.keys():
+                self._scores[number] = rows[number], from_kept(sheets[number], rows[number].path)
+        return {number: self._scores[number] for number in wanted if number in self._scores}
 
     def places(self, passage: Passage, top: int) -> list[ScorePlace]:
         """The scores and places where a passage fits best, the likeliest first."""
@@ -202,8 +214,10 @@ class ScoreSearch:
         variety = passage.variety
         found = []
         for position, several in list(by_score.items())[:top]:
-            likeness = Likeness(several[0].cost, background, passage.seconds, variety, self.hours if enough else 0.0)
-            places = tuple(self._refined(heard, one) for one in _distinct(several))
+            best = several[0].cost
+            likeness = Likeness(best, background, passage.seconds, variety, self.hours if enough else 0.0)
+            as_good = [one for one in several if one.cost - best <= max(background - best, 0.0) * _AS_GOOD]
+            places = tuple(self._refined(heard, one) for one in _distinct(as_good))
             found.append(ScorePlace(position, places, several[0].key, likeness))
         return found
 
