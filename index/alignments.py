@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session, selectinload
 
 from index.database import transaction
-from index.schema import AlignmentRow, Item
+from index.schema import AlignmentRow, Item, Recording, ScoreRow
 
 __all__ = ["Alignments", "KeptAlignment", "KeptSegment"]
 
@@ -61,6 +62,24 @@ class Alignments:
         """The alignment of a pair, if that method made it."""
         row = self._session.get(AlignmentRow, (ref.id, other.id, method))
         return None if row is None else _kept(row)
+
+    def unsought(self) -> Sequence[Recording]:
+        """Recordings whose scores have not been sought among those that there are now; none where there is no score."""
+        if not self._session.scalar(select(func.count(ScoreRow.id))):
+            return []
+        query = select(Recording).where(~Recording.scores_sought).options(selectinload(Recording.files))
+        return self._session.scalars(query.order_by(Recording.id)).all()
+
+    def note_sought(self, recording: Recording) -> None:
+        """Note that the scores of a recording have been sought."""
+        with transaction(self._session):
+            recording.scores_sought = True
+
+    def scores_of(self, recording: Item, method: str) -> Sequence[ScoreRow]:
+        """The scores that a recording was found to play, by that method."""
+        query = select(ScoreRow).join(AlignmentRow, AlignmentRow.ref_id == ScoreRow.id)
+        wanted = (AlignmentRow.other_id == recording.id) & (AlignmentRow.method == method) & AlignmentRow.accepted
+        return self._session.scalars(query.where(wanted).order_by(ScoreRow.id)).all()
 
     def pairs(self, method: str) -> set[tuple[int, int]]:
         """Ids of reference and other of all alignments that a method made."""

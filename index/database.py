@@ -40,6 +40,7 @@ _MIGRATIONS = {
     2: (
         "ALTER TABLE recording RENAME TO item",
         "ALTER TABLE item ADD COLUMN kind VARCHAR(16) DEFAULT 'recording' NOT NULL",
+        "ALTER TABLE item ADD COLUMN scores_sought BOOLEAN DEFAULT 0 NOT NULL",
         "DROP INDEX ix_recording_work_id",
         "CREATE INDEX ix_item_work_id ON item (work_id)",
         "ALTER TABLE recording_file RENAME TO item_file",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.alignments import Alignments
@@ -270,6 +270,9 @@ class Library:
             appended = [self._append(item, part) for part in vectors]
             if isinstance(item, Recording):
                 item.versions_sought = bool(item.versions_sought) and not any(appended)
+                item.scores_sought = bool(item.scores_sought) and not any(appended)
+            else:
+                self._session.execute(update(Recording).values(scores_sought=False))
         return item
 
     def put_file(self, item: Item, file: FileState) -> None:

@@ -131,9 +131,11 @@ class Recording(Item):
     """One recorded sound.
 
     `versions_sought`: its versions among the recordings that were there have been sought with its present vectors.
+    `scores_sought`: so has what it plays, among all scores.
     """
 
     versions_sought: Mapped[bool] = mapped_column(default=False, server_default=text("0"))
+    scores_sought: Mapped[bool] = mapped_column(default=False, server_default=text("0"))
 
     __mapper_args__ = {"polymorphic_identity": "recording"}  # noqa: RUF012  read once, by SQLAlchemy
 

@@ -27,6 +27,7 @@ from retrieval.movement_search import MovementSearch
 from retrieval.pattern_search import PatternSearch
 from retrieval.plausibility import Plausibility
 from retrieval.score_search import SCORE_PLAUSIBILITY_PATH, ScoreSearch
+from retrieval.score_upkeep import follow_scores
 from retrieval.timing import TimingTest
 from retrieval.version_calibration import VersionCalibration
 from retrieval.version_search import VersionSearch
@@ -120,6 +121,8 @@ class Collection:
     ) -> int:
         """Group recordings into works by their versions, and align each work's recordings with its first.
 
+        Recordings that play a score of the library are aligned with it, too.
+
         What users confirmed stays as it is.
 
         Args:
@@ -138,6 +141,7 @@ class Collection:
             finder = VersionSearch(library, self.encoders.versions, VersionCalibration.load())
             moved = update_works(library, finder, told, max_false_accepts=max_false_accepts, anew=anew)
             align_works(library, told)
+            follow_scores(library, self._movements(library), told)
         return moved
 
     def query(
@@ -225,13 +229,11 @@ class Collection:
 
     def movement_search(self) -> MovementSearch:
         """The search for scores in the library as it is; made anew when the library has been written."""
+        return self._current(MovementSearch, lambda: self._movements(Library(self.folder)))
 
-        def make() -> MovementSearch:
-            library = Library(self.folder)
-            plausibility = Plausibility.load(SCORE_PLAUSIBILITY_PATH)
-            return MovementSearch(library, ScoreSearch(library, self.encoders.scores, plausibility), self._keep)
-
-        return self._current(MovementSearch, make)
+    def _movements(self, library: Library) -> MovementSearch:
+        passages = ScoreSearch(library, self.encoders.scores, Plausibility.load(SCORE_PLAUSIBILITY_PATH))
+        return MovementSearch(library, passages, self._keep)
 
     def pattern_search(self) -> PatternSearch:
         """The search for notes in the library's scores as they are; made anew when the library has been written."""

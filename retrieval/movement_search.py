@@ -6,20 +6,22 @@ aligned with the recording from beginning to end, which decides. A clip that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alignment.audio import Audio
 from alignment.score_sound import score_sound
 from alignment.segments import Synchronisation
 from alignment.synchronise import synchronise
 from index.library import Library
+from retrieval.embedding.sonority import SONORITY_RATE
 from retrieval.hits import Hit, Place, Wanted
 from retrieval.kept_alignment import alignment_method, from_kept
-from retrieval.passages import passage_of
+from retrieval.passages import Passage, passage_of
 from retrieval.score_search import ScorePlace, ScoreSearch
 
 __all__ = ["LONGEST_PASSAGE_SECONDS", "MovementSearch"]
@@ -67,25 +69,45 @@ class MovementSearch:
         """
         if clip.duration <= LONGEST_PASSAGE_SECONDS:
             return self._passages.search(clip, wanted)
-        excerpts = list(_excerpts(clip))
-        found: dict[int, list[_Found]] = {}
-        keys = 1
-        for start, excerpt in excerpts:
-            passage = passage_of(excerpt, any_key=wanted.any_key)
-            keys = max(keys, len(passage.keys))
-            for place in self._passages.places(passage, wanted.top):
-                one = _Found(self._passages.logit(place), start, place)
-                found.setdefault(self._passages.number(place), []).append(one)
+        starts = _excerpt_starts(clip.duration)
+        length = round(_EXCERPT_SECONDS * clip.rate)
+        cut = [Audio(clip.samples[round(start * clip.rate) :][:length].copy(), clip.rate) for start in starts]
+        excerpts = [passage_of(excerpt, any_key=wanted.any_key) for excerpt in cut]
+        found = self._found(starts, excerpts, wanted.top)
         ranked = sorted(found, key=lambda number: -_mean_logit(found[number], len(excerpts)))[: wanted.top]
-        threshold = self._passages.threshold(wanted.max_false_accepts / max(len(excerpts), 1), keys)
-        for number in ranked[:_CANDIDATES]:
-            alignment = None
-            if max(one.logit for one in found[number]) >= threshold:
-                alignment = self._aligned(number, clip, wanted.content_hash)
+        for number in self._candidates(ranked, found, excerpts, wanted.max_false_accepts):
+            alignment = self._aligned(number, clip, wanted.content_hash)
             if alignment is not None and alignment.accepted:
                 ranked = [number, *(other for other in ranked if other != number)]
                 return self._hits(ranked, found, alignment)
         return self._hits(ranked, found, None)
+
+    def candidates(self, frames: NDArray[np.float32], max_false_accepts: float) -> list[int]:
+        """Ids of the scores that a recording may play, best first, by its sonority, shape `(frames, 32)`."""
+        starts = _excerpt_starts(len(frames) / SONORITY_RATE)
+        length = round(_EXCERPT_SECONDS * SONORITY_RATE)
+        cut = [frames[round(start * SONORITY_RATE) :][:length] for start in starts]
+        excerpts = [Passage({0: excerpt}, len(excerpt) / SONORITY_RATE) for excerpt in cut]
+        found = self._found(starts, excerpts, _CANDIDATES)
+        ranked = sorted(found, key=lambda number: -_mean_logit(found[number], len(excerpts)))
+        return self._candidates(ranked, found, excerpts, max_false_accepts)
+
+    def _found(self, starts: Sequence[float], excerpts: Sequence[Passage], top: int) -> dict[int, list[_Found]]:
+        """By the id of each score where excerpts fit it."""
+        found: dict[int, list[_Found]] = {}
+        for start, excerpt in zip(starts, excerpts, strict=True):
+            for place in self._passages.places(excerpt, top):
+                one = _Found(self._passages.logit(place), start, place)
+                found.setdefault(self._passages.number(place), []).append(one)
+        return found
+
+    def _candidates(
+        self, ranked: list[int], found: dict[int, list[_Found]], excerpts: Sequence[Passage], max_false_accepts: float
+    ) -> list[int]:
+        """The first of which an excerpt is accepted."""
+        keys = max(len(excerpt.keys) for excerpt in excerpts)
+        threshold = self._passages.threshold(max_false_accepts / len(excerpts), max(keys, 1))
+        return [number for number in ranked[:_CANDIDATES] if max(one.logit for one in found[number]) >= threshold]
 
     def _hits(self, ranked: list[int], found: dict[int, list[_Found]], alignment: Synchronisation | None) -> list[Hit]:
         """The first by its alignment, if there is one, the others by the excerpt that fits best."""
@@ -122,12 +144,11 @@ class MovementSearch:
         return alignment
 
 
-def _excerpts(clip: Audio) -> Iterator[tuple[float, Audio]]:
-    """Where excerpts begin, spread evenly over a recording, and how they sound."""
-    count = int(np.clip(clip.duration / _EXCERPT_EVERY_SECONDS, _FEWEST_EXCERPTS, _MOST_EXCERPTS))
-    length = round(_EXCERPT_SECONDS * clip.rate)
-    for start in np.linspace(0, len(clip.samples) - length, count + 2)[1:-1].astype(int).tolist():
-        yield start / clip.rate, Audio(clip.samples[start : start + length].copy(), clip.rate)
+def _excerpt_starts(seconds: float) -> list[float]:
+    """Seconds at which excerpts of a recording begin, spread evenly over it."""
+    count = int(np.clip(seconds / _EXCERPT_EVERY_SECONDS, _FEWEST_EXCERPTS, _MOST_EXCERPTS))
+    starts: list[float] = np.linspace(0, max(seconds - _EXCERPT_SECONDS, 0.0), count + 2)[1:-1].tolist()
+    return starts
 
 
 def _mean_logit(found: list[_Found], excerpts: int) -> float:

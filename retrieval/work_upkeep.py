@@ -25,6 +25,7 @@ __all__ = [
     "VersionFinder",
     "align_works",
     "is_unchanged",
+    "unchanged_path",
     "update_works",
 ]
 
@@ -133,13 +134,13 @@ def _unaligned(library: Library) -> Iterator[tuple[_Present, list[_Present]]]:
     """The reference of each work that has recordings not aligned with it, and these."""
     done = library.alignments.pairs(alignment_method())
     for work in library.works.all():
-        there = [_Present(recording, path) for recording in work.recordings if (path := _unchanged_path(recording))]
+        there = [_Present(recording, path) for recording in work.recordings if (path := unchanged_path(recording))]
         lacking = [other for other in there[1:] if (there[0].recording.id, other.recording.id) not in done]
         if lacking:
             yield there[0], lacking
 
 
-def _unchanged_path(recording: Recording) -> str | None:
+def unchanged_path(recording: Recording) -> str | None:
     """Where a recording lies with the content that the library knows, or None."""
     return next((file.path for file in recording.files if is_unchanged(file)), None)
 

@@ -38,7 +38,7 @@ def index(
     ] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Forget files that are gone.")] = False,
     no_works: Annotated[
-        bool, typer.Option("--no-works", help="Do not put new recordings to the works that they are versions of.")
+        bool, typer.Option("--no-works", help="Seek neither versions nor scores of new recordings.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -46,7 +46,8 @@ def index(
     """Take recordings and scores into the library.
 
     Only what is new or changed is decoded; interrupt it at any time and run it again to go on. New recordings that
-    are versions of others are put to their work and aligned with it, see `incipit works`.
+    are versions of others are put to their work and aligned with it, see `incipit works`; those that play a score of
+    the library are aligned with that.
 
     Example: incipit index ~/Music --exclude '*podcast*'
     """

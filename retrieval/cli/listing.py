@@ -42,6 +42,7 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
     Example: incipit show r0123456789ab
     """
     from index.library import Library
+    from retrieval.kept_alignment import alignment_method
 
     with Library(library_folder(library)) as opened:
         found, failed = find_items(opened, keys)
@@ -53,6 +54,8 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
             if sheet is not None:
                 document["notes"] = len(sheet.notes)
                 document["measures"] = [sheet.beats[0][1], sheet.beats[-1][1]] if sheet.beats else None
+            else:
+                document["scores"] = [score.key for score in opened.alignments.scores_of(item, alignment_method())]
             if json:
                 json_line(document)
             else:
