@@ -34,6 +34,7 @@ __all__ = [
     "Clock",
     "PlayedMeasure",
     "Score",
+    "begins_like_score",
     "is_score",
     "read_score",
     "score_data",
@@ -46,7 +47,8 @@ SCORE_SUFFIXES = frozenset({".mid", ".midi", ".musicxml", ".xml", ".mxl", ".mei"
 _SIGNS = (b"<score-partwise", b"<score-timewise", b"<mei", b"**kern")
 _SIGN_BYTES = 4096
 _MOST_BYTES = 2**26
-_LONGEST_SECONDS = 12 * 3600.0
+_LONGEST_SECONDS = 8 * 3600.0
+_MOST_BEATS = 1e6
 _SHORTEST_SECONDS = 0.05
 _SLOWEST, _FASTEST = 4.0, 2000.0
 """Tempo marks beyond these, in quarters a minute, are mistakes and are passed over."""
@@ -150,7 +152,12 @@ class Score:
         return tuple(beats[index] for index in starts)
 
     def position(self, seconds: float) -> tuple[str, float]:
-        """Measure and beat, with its fraction, at a time; times outside the score go by its ends."""
+        """Measure and beat, with its fraction, at a time; times outside the score go by its ends.
+
+        The measure is empty where the score has no beats.
+        """
+        if not self.beats:
+            return "", 1.0
         index = max(bisect_right(self._seconds, seconds) - 1, 0)
         start, measure, beat = self.beats[index]
         until = self._seconds[index + 1] if index + 1 < len(self.beats) else self.duration
@@ -163,6 +170,12 @@ def is_score(path: str | os.PathLike[str]) -> bool:
     file = Path(path)
     if file.suffix.lower() in SCORE_SUFFIXES:
         return True
+    return begins_like_score(path)
+
+
+def begins_like_score(path: str | os.PathLike[str]) -> bool:
+    """Whether what a file holds begins like a score."""
+    file = Path(path)
     try:
         with file.open("rb") if file.is_file() else io.BytesIO() as opened:
             beginning = opened.read(_SIGN_BYTES)
@@ -233,6 +246,8 @@ def _timed(name: str, sheet: Sheet) -> Score:
     """Seconds for quarters."""
     if not len(sheet.notes):
         raise ScoreError(name, "has no notes with a pitch")
+    if sum((measure.end - measure.start) / measure.beat for measure in sheet.measures) > _MOST_BEATS:
+        raise ScoreError(name, "has more than a million beats: its time signatures are broken")
     clock = Clock(sheet.tempi)
     notes = sheet.notes.copy()
     notes[:, :2] = clock(notes[:, :2])

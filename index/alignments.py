@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.database import transaction
@@ -80,6 +80,12 @@ class Alignments:
         query = select(ScoreRow).join(AlignmentRow, AlignmentRow.ref_id == ScoreRow.id)
         wanted = (AlignmentRow.other_id == recording.id) & (AlignmentRow.method == method) & AlignmentRow.accepted
         return self._session.scalars(query.where(wanted).order_by(ScoreRow.id)).all()
+
+    def forget(self, score: Item) -> None:
+        """Drop the alignments of a score, whose recordings are to be sought anew; in a transaction of the caller's."""
+        others = select(AlignmentRow.other_id).where(AlignmentRow.ref_id == score.id)
+        self._session.execute(update(Recording).where(Recording.id.in_(others)).values(scores_sought=False))
+        self._session.execute(delete(AlignmentRow).where(AlignmentRow.ref_id == score.id))
 
     def pairs(self, method: str) -> set[tuple[int, int]]:
         """Ids of reference and other of all alignments that a method made."""

@@ -265,6 +265,7 @@ class Library:
             self._session.flush()
             if isinstance(new, NewScore):
                 notes, beats = pack(new.sheet)
+                self.alignments.forget(item)
                 self._session.merge(SheetRow(item_id=item.id, notes=notes, beats=beats))
             self._put_file(item, file)
             appended = [self._append(item, part) for part in vectors]
@@ -272,7 +273,7 @@ class Library:
                 item.versions_sought = bool(item.versions_sought) and not any(appended)
                 item.scores_sought = bool(item.scores_sought) and not any(appended)
             else:
-                self._session.execute(update(Recording).values(scores_sought=False))
+                self._session.execute(update(Recording).where(Recording.scores_sought).values(scores_sought=False))
         return item
 
     def put_file(self, item: Item, file: FileState) -> None:

@@ -10,8 +10,6 @@ from typing import Protocol, TypeVar, cast
 from alignment.audio import Audio, read_audio
 from alignment.score import Score, is_score, read_score
 from alignment.score_sound import score_sound
-from alignment.segments import Synchronisation
-from index.errors import LibraryLocked, LibraryReadOnly
 from index.library import Library
 from index.schema import Recording
 from retrieval.analysis import hash_file
@@ -21,7 +19,6 @@ from retrieval.errors import QueryError
 from retrieval.hits import Hit, Wanted
 from retrieval.identification import Identifier
 from retrieval.ingest import IngestReport, Watcher, ingest
-from retrieval.kept_alignment import alignment_method, to_kept
 from retrieval.matching import Matcher
 from retrieval.movement_search import MovementSearch
 from retrieval.pattern_search import PatternSearch
@@ -233,20 +230,11 @@ class Collection:
 
     def _movements(self, library: Library) -> MovementSearch:
         passages = ScoreSearch(library, self.encoders.scores, Plausibility.load(SCORE_PLAUSIBILITY_PATH))
-        return MovementSearch(library, passages, self._keep)
+        return MovementSearch(library, passages)
 
     def pattern_search(self) -> PatternSearch:
         """The search for notes in the library's scores as they are; made anew when the library has been written."""
         return self._current(PatternSearch, lambda: PatternSearch(Library(self.folder)))
-
-    def _keep(self, score: int, recording: int, alignment: Synchronisation) -> None:
-        """Keep how a recording follows a score, if the library can be written now."""
-        try:
-            with Library(self.folder, write=True) as library:
-                items = library.items_by_id([score, recording])
-                library.alignments.put(items[score], items[recording], alignment_method(), to_kept(alignment))
-        except (LibraryLocked, LibraryReadOnly, KeyError):
-            return  # it is found anew the next time
 
     def _current(self, kind: type[_Kind], make: Callable[[], _Kind]) -> _Kind:
         database = self.folder / "library.sqlite"

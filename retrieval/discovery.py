@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from alignment.audio import AUDIO_SUFFIXES
-from alignment.score import SCORE_SUFFIXES
+from alignment.score import SCORE_SUFFIXES, begins_like_score
 
 __all__ = ["Discovered", "discover"]
 
@@ -75,10 +75,16 @@ def _walk(root: str, patterns: tuple[str, ...], found: Discovered) -> Iterator[s
         folders[:] = sorted(name for name in folders if _wanted(name, folder, patterns) and not _leads_up(name, folder))
         for name in sorted(names):
             path = Path(folder, name)
-            if path.suffix.lower() in _SUFFIXES and _wanted(name, folder, patterns):
+            if _is_known(path) and _wanted(name, folder, patterns):
                 yield str(path)
             else:
                 found.skipped += 1
+
+
+def _is_known(path: Path) -> bool:
+    """Whether it ends like a recording or a score; of XML files it is scores that begin like one."""
+    suffix = path.suffix.lower()
+    return begins_like_score(path) if suffix == ".xml" else suffix in _SUFFIXES
 
 
 def _wanted(name: str, folder: str, patterns: tuple[str, ...]) -> bool:

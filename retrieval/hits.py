@@ -49,7 +49,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Place:
-    """A stretch of a recording and the stretch of the query that it answers, in seconds."""
+    """A stretch of a recording or score and the stretch of the query that it answers, in seconds."""
 
     start: float
     end: float
@@ -63,7 +63,7 @@ class Hit:
 
     Attributes:
         rank: from 1.
-        id: the recording's key in the library.
+        id: the key of the recording or score in the library.
         path: where its file lies, absolute.
         title, work: as known, or None.
         score: estimated probability that the hit is right.

@@ -6,7 +6,7 @@ aligned with the recording from beginning to end, which decides. A clip that is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -32,7 +32,12 @@ LONGEST_PASSAGE_SECONDS = 60.0
 _EXCERPT_SECONDS = 20.0
 _EXCERPT_EVERY_SECONDS = 30.0
 _FEWEST_EXCERPTS, _MOST_EXCERPTS = 3, 8
+_PROPOSED = 10
+"""Scores for each excerpt."""
+
 _CANDIDATES = 2
+"""Scores that are aligned, at most."""
+
 _NOT_PROPOSED = -6.0
 """Log odds of a score for an excerpt that it is not even proposed for."""
 
@@ -51,21 +56,17 @@ class MovementSearch:
     Args:
         library: an open library.
         passages: over that library.
-        keep: is given the ids of a score and of a recording of the library that were aligned, and how.
     """
 
-    def __init__(
-        self, library: Library, passages: ScoreSearch, keep: Callable[[int, int, Synchronisation], None]
-    ) -> None:
+    def __init__(self, library: Library, passages: ScoreSearch) -> None:
         self._library = library
         self._passages = passages
-        self._keep = keep
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The likeliest scores, at most `wanted.top`, accepted or not; none where nothing sounds.
 
         Of a whole recording the one that is accepted has a place for each stretch that the recording plays, the longest
-        first. How it is aligned is kept where the recording is one of the library, which `wanted` says by its content.
+        first. If it is a recording of the library, which `wanted` says by its content, a kept alignment is believed.
         """
         if clip.duration <= LONGEST_PASSAGE_SECONDS:
             return self._passages.search(clip, wanted)
@@ -73,14 +74,14 @@ class MovementSearch:
         length = round(_EXCERPT_SECONDS * clip.rate)
         cut = [Audio(clip.samples[round(start * clip.rate) :][:length].copy(), clip.rate) for start in starts]
         excerpts = [passage_of(excerpt, any_key=wanted.any_key) for excerpt in cut]
-        found = self._found(starts, excerpts, wanted.top)
-        ranked = sorted(found, key=lambda number: -_mean_logit(found[number], len(excerpts)))[: wanted.top]
+        found = self._found(starts, excerpts)
+        ranked = sorted(found, key=lambda number: -_mean_logit(found[number], len(excerpts)))
         for number in self._candidates(ranked, found, excerpts, wanted.max_false_accepts):
             alignment = self._aligned(number, clip, wanted.content_hash)
             if alignment is not None and alignment.accepted:
                 ranked = [number, *(other for other in ranked if other != number)]
-                return self._hits(ranked, found, alignment)
-        return self._hits(ranked, found, None)
+                return self._hits(ranked[: wanted.top], found, {number: alignment})
+        return self._hits(ranked[: wanted.top], found, {})
 
     def candidates(self, frames: NDArray[np.float32], max_false_accepts: float) -> list[int]:
         """Ids of the scores that a recording may play, best first, by its sonority, shape `(frames, 32)`."""
@@ -88,15 +89,15 @@ class MovementSearch:
         length = round(_EXCERPT_SECONDS * SONORITY_RATE)
         cut = [frames[round(start * SONORITY_RATE) :][:length] for start in starts]
         excerpts = [Passage({0: excerpt}, len(excerpt) / SONORITY_RATE) for excerpt in cut]
-        found = self._found(starts, excerpts, _CANDIDATES)
+        found = self._found(starts, excerpts)
         ranked = sorted(found, key=lambda number: -_mean_logit(found[number], len(excerpts)))
         return self._candidates(ranked, found, excerpts, max_false_accepts)
 
-    def _found(self, starts: Sequence[float], excerpts: Sequence[Passage], top: int) -> dict[int, list[_Found]]:
+    def _found(self, starts: Sequence[float], excerpts: Sequence[Passage]) -> dict[int, list[_Found]]:
         """By the id of each score where excerpts fit it."""
         found: dict[int, list[_Found]] = {}
         for start, excerpt in zip(starts, excerpts, strict=True):
-            for place in self._passages.places(excerpt, top):
+            for place in self._passages.places(excerpt, _PROPOSED):
                 one = _Found(self._passages.logit(place), start, place)
                 found.setdefault(self._passages.number(place), []).append(one)
         return found
@@ -109,23 +110,30 @@ class MovementSearch:
         threshold = self._passages.threshold(max_false_accepts / len(excerpts), max(keys, 1))
         return [number for number in ranked[:_CANDIDATES] if max(one.logit for one in found[number]) >= threshold]
 
-    def _hits(self, ranked: list[int], found: dict[int, list[_Found]], alignment: Synchronisation | None) -> list[Hit]:
-        """The first by its alignment, if there is one, the others by the excerpt that fits best."""
+    def _hits(
+        self, ranked: list[int], found: dict[int, list[_Found]], aligned: dict[int, Synchronisation]
+    ) -> list[Hit]:
+        """Scores by how they are aligned, where they are, else by the excerpt that fits best."""
         hits: list[Hit] = []
         scores = self._passages.scores(ranked)
         for number in (number for number in ranked if number in scores):
             best = max(found[number], key=lambda one: one.logit)
-            places = tuple(_later(place, best.start) for place in best.place.answers(_EXCERPT_SECONDS))
-            first = alignment if not hits else None
-            hit = self._passages.hit(
-                len(hits) + 1,
-                scores[number],
-                best.place,
-                places if first is None else _matches(first),
-                accepted=first is not None,
-                transposition=best.place.transposition if first is None else -first.transposition,
+            alignment = aligned.get(number)
+            if alignment is None:
+                places = tuple(_later(place, best.start) for place in best.place.answers(_EXCERPT_SECONDS))
+                transposition = best.place.transposition
+            else:
+                places, transposition = _matches(alignment), -alignment.transposition
+            hits.append(
+                self._passages.hit(
+                    len(hits) + 1,
+                    scores[number],
+                    best.place,
+                    places,
+                    accepted=alignment is not None,
+                    transposition=transposition,
+                )
             )
-            hits.append(hit)
         return hits
 
     def _aligned(self, number: int, clip: Audio, content_hash: str) -> Synchronisation | None:
@@ -136,12 +144,7 @@ class MovementSearch:
             return None
         row, score = found
         kept = self._library.alignments.get(row, recording, alignment_method()) if recording is not None else None
-        if kept is not None:
-            return from_kept(kept)
-        alignment = synchronise(score_sound(score), clip)
-        if recording is not None and alignment.accepted:
-            self._keep(row.id, recording.id, alignment)
-        return alignment
+        return synchronise(score_sound(score), clip) if kept is None else from_kept(kept)
 
 
 def _excerpt_starts(seconds: float) -> list[float]:

@@ -42,6 +42,7 @@ MIN_SHARE = 0.8
 """Share of a pattern's notes that a place has at least."""
 
 _FEWEST_NOTES = 3
+_MOST_ONSETS = 500
 _CHORD = 0.04
 """Seconds: notes that begin so soon after the first of an onset belong to it, and no onset is expected closer."""
 
@@ -181,13 +182,15 @@ class Pattern:
     """A phrase to be sought.
 
     Raises:
-        QueryError: it has fewer than three notes, or all begin at once.
+        QueryError: it has fewer than three notes, or all begin at once, or more than 500 onsets.
     """
 
     def __init__(self, score: Score) -> None:
         made = _Onsets.of(score)
         if len(made.notes) < _FEWEST_NOTES or len(made.seconds) < 2:
-            raise QueryError(f"{score.path}: a pattern wants {_FEWEST_NOTES} notes, not all at once")
+            raise QueryError(f"a phrase wants {_FEWEST_NOTES} notes, not all at once")
+        if len(made.seconds) > _MOST_ONSETS:
+            raise QueryError(f"is too long for a phrase: more than {_MOST_ONSETS} chords or notes one after another")
         self.onsets = np.ascontiguousarray(made.notes[:, 0])
         self.pitches = made.pitches
         self.groups = made.groups
@@ -247,7 +250,7 @@ def pattern_places(
         top: at most so many.
     """
     misses = math.floor((1.0 - min_share) * len(pattern) + 1e-9)
-    shifts = np.arange(-127, 128) if any_key else np.zeros(1, np.int64)
+    shifts = np.array(sorted(range(-127, 128), key=abs)) if any_key else np.zeros(1, np.int64)
     found = _in_any_rhythm(pattern, notes, shifts, misses) if any_rhythm else _in_rhythm(pattern, notes, shifts, misses)
     found.sort(key=lambda place: (-place.share, -place.surprise, place.start))
     kept: list[PatternPlace] = []

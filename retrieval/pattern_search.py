@@ -72,7 +72,7 @@ class PatternSearch:
             transposition=first.transposition,
             tempo_ratio=round(first.tempo_ratio, 4),
             measure=measure or None,
-            beat=round(beat, 3),
+            beat=round(beat, 3) if measure else None,
         )
 
     @cached_property

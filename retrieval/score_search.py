@@ -179,7 +179,7 @@ class ScoreSearch:
             transposition=place.transposition if transposition is None else transposition,
             tempo_ratio=round((first.end - first.start) / (first.query_end - first.query_start), 4),
             measure=measure or None,
-            beat=round(beat, 3),
+            beat=round(beat, 3) if measure else None,
         )
 
     def number(self, place: ScorePlace) -> int:
@@ -189,10 +189,10 @@ class ScoreSearch:
     def scores(self, numbers: Iterable[int]) -> dict[int, tuple[ScoreRow, Score]]:
         """The scores of these ids, without those that were removed since the library was opened."""
         wanted = list(numbers)
+        if len(self._scores) > _MOST_REMEMBERED:
+            self._scores.clear()
         lacking = [number for number in wanted if number not in self._scores]
         if lacking:
-            if len(self._scores) > _MOST_REMEMBERED:
-                self._scores.clear()
             rows, sheets = self._library.scores_by_id(lacking), self._library.score_sheets(lacking)
             for number in rows.keys() & sheets.keys():
                 self._scores[number] = rows[number], from_kept(sheets[number], rows[number].path)
@@ -216,7 +216,8 @@ class ScoreSearch:
         for position, several in list(by_score.items())[:top]:
             best = several[0].cost
             likeness = Likeness(best, background, passage.seconds, variety, self.hours if enough else 0.0)
-            as_good = [one for one in several if one.cost - best <= max(background - best, 0.0) * _AS_GOOD]
+            reach = _AS_GOOD * max(self._plausibility.background(likeness) - best, 0.0)
+            as_good = [one for one in several if one.cost <= best + reach]
             places = tuple(self._refined(heard, one) for one in _distinct(as_good))
             found.append(ScorePlace(position, places, several[0].key, likeness))
         return found

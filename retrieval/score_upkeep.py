@@ -7,7 +7,6 @@ recording decoded, and aligned, which decides. It goes on where it was interrupt
 from __future__ import annotations
 
 from alignment.audio import read_audio
-from alignment.errors import AlignmentError
 from alignment.score_sound import score_sound
 from alignment.synchronise import synchronise
 from index.library import Library
@@ -39,25 +38,32 @@ def follow_scores(library: Library, search: MovementSearch, progress: Progress) 
     positions = {number: position for position, number in enumerate(runs.items.tolist())}
     for done, recording in enumerate(recordings):
         progress.progress("seeking scores", done, len(recordings))
-        if recording.id in positions:
-            candidates = search.candidates(runs.vectors(positions[recording.id]), FALSE_SCORES)
-            _keep_first(library, recording, candidates, progress)
-        library.alignments.note_sought(recording)
+        try:
+            frames = runs.vectors(positions[recording.id]) if recording.id in positions else None
+            candidates = [] if frames is None else search.candidates(frames, FALSE_SCORES)
+            if not candidates or _decided(library, recording, candidates):
+                library.alignments.note_sought(recording)
+        except Exception as error:  # whatever is wrong with one recording, the others are looked at
+            progress.say(f"{recording.path}: its score cannot be sought ({type(error).__name__}: {error})")
     progress.progress("seeking scores", len(recordings), len(recordings))
 
 
-def _keep_first(library: Library, recording: Recording, candidates: list[int], progress: Progress) -> None:
-    """Keep the alignment with the first of some scores that is accepted."""
-    path = unchanged_path(recording) if candidates else None
+def _decided(library: Library, recording: Recording, candidates: list[int]) -> bool:
+    """Align a recording with the first of some scores that it plays; whether that could be found out.
+
+    What was found is kept, refusals too, so that nothing is aligned twice.
+    """
+    path = unchanged_path(recording)
     if path is None:
-        return
+        return False
+    sound = None
     rows, sheets = library.scores_by_id(candidates), library.score_sheets(candidates)
     for number in (number for number in candidates if number in sheets):
-        try:
-            alignment = synchronise(score_sound(from_kept(sheets[number], "")), read_audio(path))
-        except AlignmentError as error:
-            progress.say(str(error))
-            return
-        if alignment.accepted:
-            library.alignments.put(rows[number], recording, alignment_method(), to_kept(alignment))
-            return
+        kept = library.alignments.get(rows[number], recording, alignment_method())
+        if kept is None:
+            sound = sound or read_audio(path)
+            kept = to_kept(synchronise(score_sound(from_kept(sheets[number], "")), sound))
+            library.alignments.put(rows[number], recording, alignment_method(), kept)
+        if kept.accepted:
+            break
+    return True

@@ -74,7 +74,7 @@ def _print_scores(library: Library, pairs: Sequence[Path], same: dict[Path, froz
             audio = read_audio(pair / "b.wav")
             without = frozenset() if inside else same[pair]
             encoder, plausibility = ScoreEncoder(), Plausibility.load(SCORE_PLAUSIBILITY_PATH)
-            search = MovementSearch(library, ScoreSearch(library, encoder, plausibility, without), lambda *_: None)
+            search = MovementSearch(library, ScoreSearch(library, encoder, plausibility, without))
             started = time.process_time()
             hits = search.search(audio, Wanted(top=5))
             seconds.append(time.process_time() - started)

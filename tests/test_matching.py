@@ -169,7 +169,7 @@ def test_a_larger_library_asks_for_more():
 
 
 def test_other_keys_are_refused_where_the_task_knows_none(collection, music):
-    with pytest.raises(QueryError, match="Other keys are tried by the tasks match only"):
+    with pytest.raises(QueryError, match="Other keys are tried by the tasks match, scores only"):
         collection.query(music.recorded[0].path, any_key=True)
 
 

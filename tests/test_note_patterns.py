@@ -187,7 +187,7 @@ def test_even_time_rises_and_knows_other_metres():
 
 @pytest.mark.parametrize("query", [[(0.0, 60), (1.0, 62)], [(0.0, 60), (0.0, 64), (0.0, 67), (0.0, 72)]])
 def test_too_little_is_no_pattern(query):
-    with pytest.raises(QueryError, match="made.mid"):
+    with pytest.raises(QueryError, match="wants 3 notes"):
         Pattern(score(query))
 
 

@@ -89,7 +89,7 @@ def test_a_whole_recording_is_found_and_its_measures_are_kept(tmp_path, music):
     recorded = max(music.recorded, key=lambda one: one.seconds[-1])
     piece = next(piece for piece in PIECES if piece.name == recorded.piece)
     assert read_audio(recorded.path).duration > LONGEST_PASSAGE_SECONDS
-    collection.add(*write_scores(tmp_path, PIECES[:6]), recorded.path, works=False)
+    collection.add(*write_scores(tmp_path, PIECES[:6]), recorded.path)
     best = collection.query(recorded.path, "scores")[0]
     assert best.accepted
     assert best.title == piece.title
@@ -196,3 +196,11 @@ def _notes_of(piece):
 def test_a_library_without_scores_has_none_to_find(collection, music):
     clip = Audio(read_audio(music.recorded[0].path).samples[: 8 * RATE])
     assert collection.ask(clip, "scores", Wanted()) == []
+
+
+def test_scores_that_were_found_before_are_found_again(scores, monkeypatch):
+    monkeypatch.setattr("retrieval.score_search._MOST_REMEMBERED", 2)
+    clips = {number: clip_of(perform(PIECES[number], Performance(1, "piano")), 8, 8.0) for number in (0, 3)}
+    first = {number: scores.ask(clip, "scores", Wanted(top=4)) for number, clip in clips.items()}
+    for number in (0, 3, 0):
+        assert scores.ask(clips[number], "scores", Wanted(top=4)) == first[number]

@@ -1,5 +1,7 @@
 """What recordings play is found out when they or the scores come into the library."""
 
+import shutil
+
 import numpy as np
 import pytest
 from demo_music import write_scores
@@ -53,3 +55,21 @@ def test_show_tells_the_score_of_a_recording(followed):
     document = documents(incipit("show", plain.path, "--library", collection.folder, "--json"))[0]
     with Library(collection.folder) as library:
         assert [library.item(key).title for key in document["scores"]] == [PIECES[3].title]
+
+
+def test_what_cannot_be_read_now_is_sought_again_later(tmp_path, music):
+    first, _ = music.pair(PIECES[3].name)
+    moved = tmp_path / "music"
+    moved.mkdir()
+    shutil.copy(first.path, moved / "one.flac")
+    collection = Collection(tmp_path / "lib")
+    collection.add(moved)
+    (moved / "one.flac").rename(tmp_path / "away.flac")
+    collection.add(*write_scores(tmp_path, [PIECES[3], *PIECES[6:8]]))
+    with Library(collection.folder) as library:
+        assert len(library.alignments.unsought()) == 1
+    (tmp_path / "away.flac").rename(moved / "one.flac")
+    collection.group()
+    with Library(collection.folder) as library:
+        assert not library.alignments.unsought()
+        assert len(library.alignments.scores_of(library.recordings()[0], alignment_method())) == 1

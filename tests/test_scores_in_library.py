@@ -16,6 +16,7 @@ from index.schema import SheetRow
 from index.sheets import pack, unpack
 from retrieval import Collection
 from retrieval.cli.app import app
+from retrieval.embedding.score_encoder import ScoreEncoder
 from retrieval.kept_score import from_kept
 from retrieval.score_analysis import analyse_score
 
@@ -213,8 +214,9 @@ def test_scores_are_listed_shown_and_aligned_by_their_ids(mixed, capsys, monkeyp
 
 def test_a_long_score_is_analysed_in_stretches(tmp_path, monkeypatch):
     midi(tmp_path / "a.mid", np.random.default_rng(1).integers(50, 80, 60).tolist())
-    (whole,) = analyse_score(str(tmp_path / "a.mid"), "0" * 64).vectors
+    encoder = ScoreEncoder()
+    whole, _ = analyse_score(str(tmp_path / "a.mid"), "0" * 64, encoder).vectors
     monkeypatch.setattr("retrieval.score_analysis._STRETCH", 70)
-    (pieces,) = analyse_score(str(tmp_path / "a.mid"), "0" * 64).vectors
+    pieces, _ = analyse_score(str(tmp_path / "a.mid"), "0" * 64, encoder).vectors
     assert pieces.values.shape == whole.values.shape
     assert np.einsum("ij,ij->i", pieces.values, whole.values)[:300].min() > 0.98

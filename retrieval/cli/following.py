@@ -100,6 +100,8 @@ def _write(folder: Path, score: Score, engraving: Engraving, found: list[dict[st
     from alignment.following import following_document
 
     folder.mkdir(exist_ok=True)
+    for former in folder.glob("page-*.svg"):
+        former.unlink()
     names = [f"page-{number:03d}.svg" for number in range(1, len(engraving.pages) + 1)]
     for name, page in zip(names, engraving.pages, strict=True):
         (folder / name).write_text(page, "utf-8", newline="")

@@ -97,7 +97,8 @@ def query(
 
     hush_decoders()
     collection = Collection(library_folder(library))
-    collection.searcher(task.value)
+    if monitored is not None or task is not Task.scores:
+        collection.searcher(task.value)
     if monitored is not None:
         return monitor(collection, monitored, task.value, Pcm(rate, channels), max_false_accepts, json=json)
     return _query(
