@@ -203,6 +203,7 @@ export class Player {
     this.output = context.createGain();
     this.output.connect(context.destination);
     this.voice = null;
+    this.left = null; // the voice before
     this.planned = null;
     this.serial = 0;
     this.pending = false; // whether a start waits for its piece; what sounds meanwhile is of no account
@@ -268,6 +269,7 @@ export class Player {
     this.unplan();
     const voice = this.voiceAt(track, own, start);
     this.voice?.leave(start);
+    this.left = this.voice;
     this.voice = voice;
     this.pump();
   }
