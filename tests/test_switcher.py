@@ -20,12 +20,15 @@ from alignments import match, only_other, only_ref, swapped, synchronisation, sy
 from hypothesis import given, settings
 from program import documents, incipit
 from pyloudnorm import Meter
+from written import REPEAT, attributes, document, measure, note
 
 from alignment.audio import audio_blocks, native_blocks
 from alignment.carrying import carry_times, inverted
+from alignment.engraving import engrave
 from alignment.errors import AudioError
 from alignment.export import synchronisation_document
-from alignment.switcher import Performance, write_switcher
+from alignment.score import read_score
+from alignment.switcher import Performance, Sheets, write_switcher
 from alignment.switcher.page import joined_script, relative_tempi
 from alignment.switcher.sound import MARGIN_FRAMES, PIECE_FRAMES, RATE, write_pieces
 
@@ -214,6 +217,31 @@ def test_a_score_is_no_performance(tmp_path):
     done = incipit("switch", "a.wav", "a.mid", "-o", "page", cwd=tmp_path)
     assert done.returncode == 2
     assert "is a score" in done.stderr
+
+
+def test_the_score_stands_beside_with_the_times_of_the_reference(tmp_path):
+    pytest.importorskip("verovio", reason="wants the score extra")
+    pytest.importorskip("partitura", reason="wants the score extra")
+    bars = [measure(1, note(60, 4), attributes=attributes()), measure(2, note(62, 4), REPEAT), measure(3, note(64, 4))]
+    (tmp_path / "score.musicxml").write_text(document("".join(bars)), "utf-8")
+    soundfile.write(tmp_path / "a.wav", glide(220.0, 440.0, 0.5, 1)[: 21 * NATIVE], NATIVE)
+    score, engraving = read_score(tmp_path / "score.musicxml"), engrave(tmp_path / "score.musicxml")
+    slower = synchronisation(match([0.0, 10.0], [1.0, 21.0]))
+    both = synchronisation(match([0.0, 21.0], [0.0, 21.0]))
+    path = str(tmp_path / "a.wav")
+    switcher = write_switcher(
+        tmp_path / "page",
+        "Scored",
+        [Performance(path, "a"), Performance(path, "b", both)],
+        Sheets(score, engraving, slower),
+    )
+    data = page_data(switcher.page.read_text("utf-8"))["score"]
+    ids = [engraving.measures[number].id for number in (0, 1, 0, 1, 2)]
+    assert [row[2] for row in data["measures"]] == ids
+    assert [row[0] for row in data["measures"]] == pytest.approx([1.0, 5.0, 9.0, 13.0, 17.0])
+    (page,) = data["pages"]
+    text = (switcher.page.parent / "score" / f"{page}.js").read_text("ascii")
+    assert base64.b64decode(text.split('"')[3]).decode() == engraving.pages[0]
 
 
 def random_cases():

@@ -1,6 +1,7 @@
 // The page: state, sound and drawing put together.
 
 import { Pieces, PieceScripts, Player, Voice } from "./player.js";
+import { nearestPlaying, ScoreView } from "./score.js";
 import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce } from "./state.js";
 import { Axis, decodeBytes, drawRuler, drawStrip, tempoRange } from "./view.js";
 
@@ -113,7 +114,7 @@ function trackRow(track, number) {
   const canvas = element("canvas", { "aria-hidden": "true" });
   const loop = element("i", { class: "loop" });
   const head = element("i", { class: "head" });
-  const strip = element("div", { class: "strip" }, canvas, loop, head);
+  const strip = element("div", { class: "strip" }, loop, canvas, head);
   strip.addEventListener("pointerdown", (event) => scrub(event, number, strip));
   strip.addEventListener("dblclick", () => dispatch({ type: "switch", track: number }));
   const row = element("li", { class: "track" }, pick, strip);
@@ -169,6 +170,36 @@ function draw() {
   rows.forEach(({ canvas }, number) => drawStrip(canvas, model.tracks[number], new Axis(model, state.view, number), tempo));
 }
 
+const score = model.score && scoreView();
+
+function scoreView() {
+  find("#score").hidden = false;
+  document.body.classList.add("scored");
+  find("#page-count").textContent = String(model.score.pages.length);
+  const turn = (by) => {
+    dispatch({ type: "follow", follow: false });
+    view.show(view.page + by);
+  };
+  find("#page-back").addEventListener("click", () => turn(-1));
+  find("#page-on").addEventListener("click", () => turn(1));
+  find("#follow").addEventListener("click", () => dispatch({ type: "follow", follow: !state.follow }));
+  const view = new ScoreView(find("#sheet"), model.score, {
+    read: async (name) => new TextDecoder().decode(await reader.read("score", name)),
+    choose(id) {
+      const row = nearestPlaying(model.score.measures, id, placeOf(state, model).ref);
+      if (row) dispatch({ type: "seek", ref: row[0] });
+      else dispatch({ type: "tell", text: "This measure is not played" });
+    },
+    turned(page) {
+      find("#page-number").textContent = String(page);
+      find("#page-back").disabled = page === 1;
+      find("#page-on").disabled = page === model.score.pages.length;
+    },
+    failed: (error) => dispatch({ type: "tell", text: `The score cannot be shown: ${error.message}` }),
+  });
+  return view;
+}
+
 function render(before) {
   const changed = (key) => fresh || state[key] !== before[key];
   if (changed("track")) {
@@ -192,8 +223,10 @@ function render(before) {
   }
   if (changed("loop") || changed("view")) renderLoop();
   if (changed("markers") || changed("view")) renderMarkers(before);
+  if (changed("follow")) find("#follow").setAttribute("aria-pressed", String(state.follow));
   if (changed("notes") && state.note) tell(state.note);
   if (changed("own") || changed("track") || changed("view")) renderPlace();
+  if (changed("own") || changed("track") || changed("follow")) renderScore();
   fresh = false;
 }
 
@@ -220,6 +253,12 @@ function renderPlace() {
   const text = `${clock(ref)} of ${clock(model.duration)}, ${model.tracks[state.track].name}`;
   if (document.activeElement !== seek || Math.abs(seek.value - ref) > 0.5) seek.value = ref;
   seek.setAttribute("aria-valuetext", text);
+}
+
+// What only one performance has is not in the score, nor what the reference leaves out of it.
+function renderScore() {
+  const { ref, shared } = placeOf(state, model);
+  score?.place(shared ? ref : -1, state.follow);
 }
 
 function renderLoop() {

@@ -23,14 +23,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alignment.engraving import Engraving
 from alignment.export.document import synchronisation_document
+from alignment.following import follow, recording_rows
+from alignment.score import Score
 from alignment.segments import Synchronisation
-from alignment.switcher.sound import MARGIN_FRAMES, PIECE_FRAMES, RATE, SEAM_FRAMES, Sound, remove_pieces, write_pieces
+from alignment.switcher.sound import (
+    MARGIN_FRAMES,
+    PIECE_FRAMES,
+    RATE,
+    SEAM_FRAMES,
+    Sound,
+    remove_pieces,
+    write_pieces,
+    write_script,
+)
 from alignment.tempo import tempo_ratio
 
-__all__ = ["Performance", "Switcher", "joined_script", "relative_tempi", "write_switcher"]
+__all__ = ["Performance", "Sheets", "Switcher", "joined_script", "relative_tempi", "write_switcher"]
 
-MODULES = ("timemap.js", "state.js", "player.js", "view.js", "main.js")
+MODULES = ("timemap.js", "state.js", "player.js", "score.js", "view.js", "main.js")
 """In the order in which they need each other."""
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
@@ -63,6 +75,19 @@ class Performance:
 
 
 @dataclass(frozen=True)
+class Sheets:
+    """The engraved score of the work.
+
+    Attributes:
+        alignment: of the score, as reference, with the recording that is the switcher's; accepted.
+    """
+
+    score: Score
+    engraving: Engraving
+    alignment: Synchronisation
+
+
+@dataclass(frozen=True)
 class Switcher:
     """What was written: the page, the length of each performance in seconds, and how many bytes in all."""
 
@@ -72,9 +97,15 @@ class Switcher:
 
 
 def write_switcher(
-    folder: Path, title: str, performances: Sequence[Performance], done: Callable[[str], None] | None = None
+    folder: Path,
+    title: str,
+    performances: Sequence[Performance],
+    sheets: Sheets | None = None,
+    done: Callable[[str], None] | None = None,
 ) -> Switcher:
-    """Write `index.html` and `audio/` into a folder, which is made if need be; pieces from before are replaced.
+    """Write `index.html`, `audio/` and, of a score, `score/` into a folder, which is made if need be.
+
+    What an earlier run has written there is replaced.
 
     Args:
         performances: the reference first.
@@ -92,9 +123,14 @@ def write_switcher(
         sounds.append(write_pieces(performance.path, audio, name))
         if done is not None:
             done(performance.name)
+    document = _document(title, performances, names, sounds)
+    document["score"] = _score(folder / "score", sheets) if sheets is not None else None
     page = folder / "index.html"
-    page.write_text(_page(title, _document(title, performances, names, sounds)), "utf-8", newline="")
-    size = page.stat().st_size + sum(file.stat().st_size for name in names for file in audio.glob(f"{name}-*.js"))
+    page.write_text(_page(title, document), "utf-8", newline="")
+    written = [page, *(file for name in names for file in audio.glob(f"{name}-*.js"))]
+    if sheets is not None:
+        written += (folder / "score").glob("page-*.js")
+    size = sum(file.stat().st_size for file in written)
     return Switcher(page, tuple(sound.frames / RATE for sound in sounds), size)
 
 
@@ -163,6 +199,20 @@ def _document(
     }
     known = json.dumps([[track["name"], track["frames"]] for track in tracks])
     return {"id": hashlib.sha256(known.encode()).hexdigest()[:16], **document}
+
+
+def _score(folder: Path, sheets: Sheets) -> dict[str, Any]:
+    """Write the pages; gives their names, and when each measure and note sounds on the reference's timeline.
+
+    Rows of measures: start, end, id, page; of notes: start, end, id.
+    """
+    folder.mkdir(exist_ok=True)
+    remove_pieces(folder)
+    rows = recording_rows(sheets.score, sheets.engraving, follow(sheets.score, sheets.engraving, sheets.alignment))
+    names = [f"page-{number:04d}" for number in range(1, len(sheets.engraving.pages) + 1)]
+    for name, page in zip(names, sheets.engraving.pages, strict=True):
+        write_script(folder, name, page.encode())
+    return {"pages": names, "measures": [row[:4] for row in rows["measures"]], "notes": rows["notes"]}
 
 
 def _aligned(alignment: Synchronisation | None) -> dict[str, Any]:

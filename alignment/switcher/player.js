@@ -13,7 +13,7 @@ const CURVE = 65;
 const RISE = Float32Array.from({ length: CURVE }, (_, k) => Math.sin((k / (CURVE - 1)) * (Math.PI / 2)));
 const FALL = RISE.toReversed();
 
-// Reads pieces by adding a script to the page, which calls `incipit.piece`: the one way that works from a file.
+// Reads pieces of sound and pages by adding a script to the page, which calls `incipit.piece`: the one way that works from a file.
 export class PieceScripts {
   constructor() {
     this.waiting = new Map();
@@ -23,8 +23,8 @@ export class PieceScripts {
     this.waiting.get(name)?.(base64);
   }
 
-  read(track, number) {
-    const name = `${track.file}-${String(number + 1).padStart(4, "0")}`;
+  // The bytes of FOLDER/NAME.js.
+  read(folder, name) {
     return new Promise((resolve, reject) => {
       const script = document.createElement("script");
       const done = (settle, value) => {
@@ -33,8 +33,8 @@ export class PieceScripts {
         settle(value);
       };
       this.waiting.set(name, (base64) => done(resolve, bytesOf(base64)));
-      script.onerror = () => done(reject, new Error(`audio/${name}.js cannot be read`));
-      script.src = `audio/${name}.js`;
+      script.onerror = () => done(reject, new Error(`${folder}/${name}.js cannot be read`));
+      script.src = `${folder}/${name}.js`;
       document.head.append(script);
     });
   }
@@ -99,7 +99,8 @@ export class Pieces {
     const { margin_frames: margin, seam_frames: seam } = this.model;
     const { frames } = this.model.tracks[track];
     const [start, end] = this.span(track, number);
-    const decoded = await this.context.decodeAudioData(await this.reader.read(this.model.tracks[track], number));
+    const name = `${this.model.tracks[track].file}-${String(number + 1).padStart(4, "0")}`;
+    const decoded = await this.context.decodeAudioData(await this.reader.read("audio", name));
     const held = [Math.max(start - margin, 0), Math.min(end + margin, frames)];
     // A decoder that keeps what the encoder put before the first sample gives so much more.
     const delay = Math.max(0, decoded.length - (held[1] - held[0]));

@@ -28,7 +28,16 @@ from numpy.typing import NDArray
 from alignment.audio import native_blocks
 from alignment.errors import AudioError
 
-__all__ = ["MARGIN_FRAMES", "PIECE_FRAMES", "RATE", "SEAM_FRAMES", "Sound", "remove_pieces", "write_pieces"]
+__all__ = [
+    "MARGIN_FRAMES",
+    "PIECE_FRAMES",
+    "RATE",
+    "SEAM_FRAMES",
+    "Sound",
+    "remove_pieces",
+    "write_pieces",
+    "write_script",
+]
 
 RATE = 48000
 """Samples a second of the pieces, the only rate of Opus."""
@@ -48,7 +57,7 @@ _MOST_BINS = 4000
 _LOUDNESS_FRAMES = 60 * RATE
 _LEAST_LOUDNESS_FRAMES = RATE // 2
 _ABSOLUTE_GATE, _RELATIVE_GATE = -70.0, -10.0
-_PIECE_NAME = re.compile(r"\d\d-?[a-z0-9-]*-\d{4}\.js")
+_PIECE_NAME = re.compile(r"(\d\d-?[a-z0-9-]*|page)-\d{4}\.js")
 
 
 @dataclass(frozen=True)
@@ -106,7 +115,12 @@ def remove_pieces(folder: Path) -> None:
 def _write_piece(folder: Path, name: str, samples: NDArray[np.float32]) -> None:
     encoded = io.BytesIO()
     soundfile.write(encoded, samples, RATE, format="OGG", subtype="OPUS", compression_level=_COMPRESSION)
-    text = base64.b64encode(encoded.getvalue()).decode("ascii")
+    write_script(folder, name, encoded.getvalue())
+
+
+def write_script(folder: Path, name: str, content: bytes) -> None:
+    """Write `NAME.js`, which hands the content over to the page."""
+    text = base64.b64encode(content).decode("ascii")
     (folder / f"{name}.js").write_text(f'incipit.piece("{name}","{text}");\n', "ascii", newline="")
 
 
