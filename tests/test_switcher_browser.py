@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import soundfile
 from alignments import match, only_other, only_ref, synchronisation
+from written import attributes, document, measure, note
 
 from alignment.carrying import carry_times
-from alignment.switcher import Performance, write_switcher
+from alignment.engraving import engrave
+from alignment.score import read_score
+from alignment.switcher import Performance, Sheets, write_switcher
 from alignment.switcher.sound import RATE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="wants playwright")
@@ -17,13 +20,13 @@ CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
     pytest.skip("wants chromium", allow_module_level=True)
 
-SECONDS = 20.0
+SECONDS = 18.0
 ALIGNMENT = synchronisation(
     match([0.0, 6.0, 10.0], [0.5, 6.1, 11.3]),
     only_ref(10.0, 13.0),
     match([13.0, 17.0], [11.3, 16.3]),
-    only_other(16.3, 20.0),
-    only_ref(17.0, 20.0),
+    only_other(16.3, 18.0),
+    only_ref(17.0, 18.0),
 )
 
 
@@ -166,6 +169,34 @@ def test_neither_the_seam_of_pieces_nor_a_switch_clicks_or_gaps(page):
     # A click is a bend of the wave that no tone makes.
     bend = np.abs(np.diff(sound[fade:], 2)).max()
     assert bend < 1.5 * (0.4 * (2 * np.pi * 330.0 / RATE) ** 2 + 0.2 * (2 * np.pi * 523.0 / RATE) ** 2)
+
+
+def test_the_score_follows_and_a_click_on_a_measure_goes_there(browser, folder, tmp_path):
+    pytest.importorskip("verovio", reason="wants the score extra")
+    pytest.importorskip("partitura", reason="wants the score extra")
+    bars = [
+        measure(number, note(59 + number, 4), attributes=attributes() if number == 1 else "") for number in (1, 2, 3)
+    ]
+    (tmp_path / "score.musicxml").write_text(document("".join(bars)), "utf-8")
+    score, engraving = read_score(tmp_path / "score.musicxml"), engrave(tmp_path / "score.musicxml")
+    performances = [
+        Performance(str(folder.parent / "one.wav"), "one"),
+        Performance(str(folder.parent / "two.wav"), "two", ALIGNMENT),
+    ]
+    sheets = Sheets(score, engraving, synchronisation(match([0.0, 6.0], [0.0, 18.0])))
+    switcher = write_switcher(tmp_path / "page", "Scored", performances, sheets)
+    page = browser.new_page()
+    faults = []
+    page.on("console", lambda message: message.type == "error" and faults.append(message.text))
+    page.goto(switcher.page.as_uri() + "#t=3")
+    sounding = "[...document.querySelector('#sheet').shadowRoot.querySelectorAll('.sounding')].map(one => one.id)"
+    until(page, f"{sounding}.includes(value)", engraving.measures[0].id)
+    page.locator(f"#sheet #{engraving.measures[1].id}").click()
+    assert state(page)["own"] == pytest.approx(6.0, abs=0.001)
+    until(page, f"{sounding}.includes(value)", engraving.measures[1].id)
+    assert page.evaluate(sounding) == [engraving.measures[1].id, engraving.notes[1].id]
+    page.close()
+    assert faults == []
 
 
 def test_a_page_whose_sound_is_gone_says_so(browser, folder, tmp_path):

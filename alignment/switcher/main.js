@@ -123,7 +123,7 @@ function trackRow(track, number) {
 }
 
 function aboutTrack(track, number) {
-  const parts = [clock(track.duration).replace(/\.\d$/, "")];
+  const parts = [clock(Math.round(track.duration)).replace(/\.\d$/, "")];
   if (number === 0) parts.push("the timeline");
   const { transposition } = track;
   if (transposition) {
@@ -131,7 +131,7 @@ function aboutTrack(track, number) {
     parts.push(`${size} semitone${size > 1 ? "s" : ""} ${transposition < 0 ? "higher" : "lower"}`);
   }
   const lost = track.map.lacking.reduce((sum, [start, end]) => sum + end - start, 0);
-  if (lost >= TOLD_SECONDS) parts.push(`leaves out ${clock(lost).replace(/\.\d$/, "")}`);
+  if (lost >= TOLD_SECONDS) parts.push(`leaves out ${clock(Math.round(lost)).replace(/\.\d$/, "")}`);
   return parts.join(" · ");
 }
 
