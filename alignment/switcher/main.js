@@ -208,7 +208,7 @@ function render(before) {
       pick.setAttribute("aria-pressed", String(number === state.track));
     });
     find("#now-name").textContent = model.tracks[state.track].name;
-    if (!fresh) tell(model.tracks[state.track].name);
+    if (!fresh) tell(model.tracks[state.track].name, false);
   }
   if (changed("track") || changed("view")) draw();
   if (changed("view")) {
@@ -230,13 +230,14 @@ function render(before) {
   fresh = false;
 }
 
-function tell(text) {
+// For those who listen to the page; shown, too, unless it is seen anyway.
+function tell(text, shown = true) {
   const note = find("#note");
   note.textContent = "";
   note.textContent = text;
   note.classList.remove("shown");
   void note.offsetWidth; // so that the animation starts anew
-  note.classList.add("shown");
+  note.classList.toggle("shown", shown);
 }
 
 function renderPlace() {

@@ -71,7 +71,8 @@ export class Pieces {
     return this.held.get(`${track}:${number}`)?.sound ?? null;
   }
 
-  // A promise of {buffer, first}: frames of the track from `first` on, its ends ramped.
+  // A promise of {buffer, origin, first, stop}: the buffer begins at the track's frame `origin`; of it are to be
+  // played the frames from `first` to `stop`, whose ends are ramped.
   get(track, number) {
     const key = `${track}:${number}`;
     if (!this.held.has(key)) {
@@ -105,15 +106,13 @@ export class Pieces {
     // A decoder that keeps what the encoder put before the first sample gives so much more.
     const delay = Math.max(0, decoded.length - (held[1] - held[0]));
     const [first, stop] = [Math.max(start - seam, 0), Math.min(end + seam, frames)];
-    const buffer = this.context.createBuffer(decoded.numberOfChannels, stop - first, decoded.sampleRate);
+    const origin = held[0] - delay;
     for (let channel = 0; channel < decoded.numberOfChannels; channel += 1) {
-      const from = first - held[0] + delay;
-      const samples = decoded.getChannelData(channel).slice(from, from + stop - first);
-      if (first > 0) ramp(samples, 0, 2 * seam, 1);
-      if (stop < frames) ramp(samples, samples.length - 2 * seam, 2 * seam, -1);
-      buffer.copyToChannel(samples, channel);
+      const samples = decoded.getChannelData(channel);
+      if (first > 0) ramp(samples, first - origin, 2 * seam, 1);
+      if (stop < frames) ramp(samples, stop - origin - 2 * seam, 2 * seam, -1);
     }
-    return { buffer, first };
+    return { buffer: decoded, origin, first, stop };
   }
 }
 
@@ -164,14 +163,14 @@ export class Voice {
     }
   }
 
-  schedule({ buffer, first }, now) {
+  schedule({ buffer, origin, first, stop }, now) {
     const begin = Math.max(this.frameOf(first), this.start, now);
-    const offset = begin - this.frameOf(first);
-    if (offset >= buffer.length) return;
+    const end = this.frameOf(stop);
+    if (begin >= end) return;
     const source = this.context.createBufferSource();
     source.buffer = buffer;
     source.connect(this.level);
-    source.start(begin / this.rate, offset / this.rate);
+    source.start(begin / this.rate, (begin - this.frameOf(origin)) / this.rate, (end - begin) / this.rate);
     source.onended = () => source.disconnect();
     this.sources.push(source);
   }
