@@ -32,6 +32,7 @@ __all__ = [
     "MonoResampler",
     "Tags",
     "audio_blocks",
+    "native_blocks",
     "read_audio",
     "require_file",
 ]
@@ -210,6 +211,22 @@ def audio_blocks(path: str | os.PathLike[str], rate: int = ANALYSIS_RATE) -> Ite
     Raises:
         AudioError: there is no such file, or no decoder finds sound in it, or all break off.
     """
+    resampler: MonoResampler | None = None
+    for native_rate, block in native_blocks(path):
+        resampler = resampler or MonoResampler(native_rate, rate)
+        yield resampler.feed(block)
+    if resampler is not None:
+        yield resampler.finish()
+
+
+def native_blocks(path: str | os.PathLike[str]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Decode a file of any length as it is: its rate and blocks `(frames, channels)`, some seconds at a time.
+
+    Where a decoder gives up in the middle, the next goes on from there.
+
+    Raises:
+        AudioError: there is no such file, or no decoder finds sound in it, or all break off.
+    """
     name = os.fspath(path)
     require_file(name)
     heard = 0.0
@@ -217,14 +234,12 @@ def audio_blocks(path: str | os.PathLike[str], rate: int = ANALYSIS_RATE) -> Ite
     for open_stream in (_open_soundfile, _open_pyav):
         try:
             stream = open_stream(name)
-            resampler = MonoResampler(stream.rate, rate)
             skipped = round(heard * stream.rate)
             for block in stream.blocks:
                 rest, skipped = block[skipped:], max(skipped - len(block), 0)
                 if len(rest):
-                    yield resampler.feed(rest)
+                    yield stream.rate, rest
                     heard += len(rest) / stream.rate
-            yield resampler.finish()
             return
         except _DecoderError as error:
             causes.append(str(error))

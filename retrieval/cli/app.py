@@ -22,6 +22,7 @@ from retrieval.cli import (
     indexing,
     listing,
     querying,
+    switching,
     tempo,
     training,
     works,
@@ -43,6 +44,7 @@ app.command("index")(indexing.index)
 app.command("query")(querying.query)
 app.command("align")(aligning.align)
 app.command("follow")(following.follow)
+app.command("switch")(switching.switch)
 app.command("tempo")(tempo.tempo)
 app.command("compare")(comparing.compare)
 app.command("list")(listing.list_items)

@@ -1,0 +1,10 @@
+"""The interpretation switcher: a folder with a page that plays several performances of a work in step.
+
+`page` writes it, `sound` cuts the recordings into the pieces that it plays. The page itself is HTML, CSS and the
+modules beside them: `timemap.js` (which time is which), `state.js` (what is shown and played), `player.js` (sound),
+`score.js` (its pages), `view.js` (drawing), `main.js` (all together).
+"""
+
+from alignment.switcher.page import Performance, Sheets, Switcher, write_switcher
+
+__all__ = ["Performance", "Sheets", "Switcher", "write_switcher"]

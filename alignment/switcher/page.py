@@ -1,0 +1,260 @@
+"""The page of the switcher, as one HTML file beside a folder of sound.
+
+From a file a browser loads neither modules nor fetched sound. So the modules are joined into one inline script,
+which the page's content-security policy allows by its hash, and the pieces of sound are classic scripts. These no
+hash can allow (integrity of a file's script cannot be checked), so scripts may also come from `file:` and, where
+the folder is served, from the page's own host: never from another.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.engraving import Engraving
+from alignment.export.document import synchronisation_document
+from alignment.following import follow, recording_rows
+from alignment.score import Score
+from alignment.segments import Synchronisation
+from alignment.switcher.sound import (
+    MARGIN_FRAMES,
+    PIECE_FRAMES,
+    RATE,
+    SEAM_FRAMES,
+    Sound,
+    remove_pieces,
+    write_pieces,
+    write_script,
+)
+from alignment.tempo import tempo_ratio
+
+__all__ = ["Performance", "Sheets", "Switcher", "joined_script", "relative_tempi", "write_switcher"]
+
+MODULES = ("timemap.js", "state.js", "player.js", "score.js", "view.js", "main.js")
+"""In the order in which they need each other."""
+
+_IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+_LOUDEST = -14.0
+"""LUFS at which performances are played at most."""
+
+_HEADROOM = 1.0
+"""Decibels below full scale that peaks stay."""
+
+_TEMPO_STEP = 0.5
+_MOST_TEMPI = 2000
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A recording of the work.
+
+    Attributes:
+        path: of the file.
+        name: under which it is shown.
+        alignment: with the reference, accepted; None for the reference itself.
+    """
+
+    path: str
+    name: str
+    alignment: Synchronisation | None = None
+
+
+@dataclass(frozen=True)
+class Sheets:
+    """The engraved score of the work.
+
+    Attributes:
+        alignment: of the score, as reference, with the recording that is the switcher's; accepted.
+    """
+
+    score: Score
+    engraving: Engraving
+    alignment: Synchronisation
+
+
+@dataclass(frozen=True)
+class Switcher:
+    """What was written: the page, the length of each performance in seconds, and how many bytes in all."""
+
+    page: Path
+    durations: tuple[float, ...]
+    size: int
+
+
+def write_switcher(
+    folder: Path,
+    title: str,
+    performances: Sequence[Performance],
+    sheets: Sheets | None = None,
+    done: Callable[[str], None] | None = None,
+) -> Switcher:
+    """Write `index.html`, `audio/` and, of a score, `score/` into a folder, which is made if need be.
+
+    What an earlier run has written there is replaced.
+
+    Args:
+        performances: the reference first.
+        done: told the name of each performance that is written.
+
+    Raises:
+        AudioError: one of the recordings cannot be decoded.
+    """
+    audio = folder / "audio"
+    audio.mkdir(parents=True, exist_ok=True)
+    remove_pieces(audio)
+    names = [_file_name(number, performance.name) for number, performance in enumerate(performances, 1)]
+    sounds = []
+    for name, performance in zip(names, performances, strict=True):
+        sounds.append(write_pieces(performance.path, audio, name))
+        if done is not None:
+            done(performance.name)
+    document = _document(title, performances, names, sounds)
+    document["score"] = _score(folder / "score", sheets) if sheets is not None else None
+    page = folder / "index.html"
+    page.write_text(_page(title, document), "utf-8", newline="")
+    written = [page, *(file for name in names for file in audio.glob(f"{name}-*.js"))]
+    if sheets is not None:
+        written += (folder / "score").glob("page-*.js")
+    size = sum(file.stat().st_size for file in written)
+    return Switcher(page, tuple(sound.frames / RATE for sound in sounds), size)
+
+
+def joined_script() -> str:
+    """The page's modules as one."""
+    text = "\n".join(_EXPORT.sub("", _IMPORT.sub("", _source(name))) for name in MODULES)
+    assert not re.search("</script|<!--", text), "that would end the script"
+    return text
+
+
+def relative_tempi(alignments: Sequence[Synchronisation], duration: float, step: float) -> list[NDArray[np.float64]]:
+    """How much faster than the geometric mean of all each performance is, at each `step` of the reference.
+
+    Returns:
+        for the reference and each other, speeds above 0; NaN where it has nothing.
+    """
+    times = np.arange(0.0, duration, step)
+    speeds = np.stack([np.ones(len(times)), *(1.0 / tempo_ratio(alignment, times) for alignment in alignments)])
+    mean = np.exp(np.nanmean(np.log(speeds), axis=0))  # the reference has no NaN
+    return list(speeds / mean)
+
+
+def _document(
+    title: str, performances: Sequence[Performance], names: Sequence[str], sounds: Sequence[Sound]
+) -> dict[str, Any]:
+    """The data of the page; its form is what `createModel` in state.js reads."""
+    duration = sounds[0].frames / RATE
+    step = max(_TEMPO_STEP, duration / _MOST_TEMPI)
+    tempi = relative_tempi(
+        [performance.alignment for performance in performances if performance.alignment is not None], duration, step
+    )
+    gains = _gains(sounds)
+    loudest = (
+        max(
+            (
+                float((sound.envelope * 10 ** (gain / 20)).max(initial=0.0))
+                for sound, gain in zip(sounds, gains, strict=True)
+            ),
+            default=0.0,
+        )
+        or 1.0
+    )
+    tracks = [
+        {
+            "name": performance.name,
+            "file": name,
+            "duration": round(sound.frames / RATE, 6),
+            "frames": sound.frames,
+            "loudness": round(sound.loudness, 2) if math.isfinite(sound.loudness) else None,
+            "gain": round(gain, 2),
+            "envelope": _packed(sound.envelope * 10 ** (gain / 20) / loudest),
+            "body": _packed(sound.body * 10 ** (gain / 20) / loudest),
+            "tempo": [round(speed, 3) if math.isfinite(speed) else None for speed in tempo.tolist()],
+            **_aligned(performance.alignment),
+        }
+        for performance, name, sound, gain, tempo in zip(performances, names, sounds, gains, tempi, strict=True)
+    ]
+    document = {
+        "title": title,
+        "rate": RATE,
+        "piece_frames": PIECE_FRAMES,
+        "margin_frames": MARGIN_FRAMES,
+        "seam_frames": SEAM_FRAMES,
+        "tempo_step": step,
+        "tracks": tracks,
+    }
+    known = json.dumps([[track["name"], track["frames"]] for track in tracks])
+    return {"id": hashlib.sha256(known.encode()).hexdigest()[:16], **document}
+
+
+def _score(folder: Path, sheets: Sheets) -> dict[str, Any]:
+    """Write the pages; gives their names, and when each measure and note sounds on the reference's timeline.
+
+    Rows of measures: start, end, id, page; of notes: start, end, id.
+    """
+    folder.mkdir(exist_ok=True)
+    remove_pieces(folder)
+    rows = recording_rows(sheets.score, sheets.engraving, follow(sheets.score, sheets.engraving, sheets.alignment))
+    names = [f"page-{number:04d}" for number in range(1, len(sheets.engraving.pages) + 1)]
+    for name, page in zip(names, sheets.engraving.pages, strict=True):
+        write_script(folder, name, page.encode())
+    return {"pages": names, "measures": [row[:4] for row in rows["measures"]], "notes": rows["notes"]}
+
+
+def _aligned(alignment: Synchronisation | None) -> dict[str, Any]:
+    if alignment is None:
+        return {"transposition": 0, "segments": []}
+    segments = synchronisation_document("", alignment)["segments"]
+    return {
+        "transposition": alignment.transposition,
+        "segments": [{key: segment[key] for key in ("kind", "ref", "other", "warping_path")} for segment in segments],
+    }
+
+
+def _gains(sounds: Sequence[Sound]) -> list[float]:
+    """Decibels that make all equally loud, and none clip."""
+    rooms = [sound.loudness - 20.0 * math.log10(sound.peak) for sound in sounds if math.isfinite(sound.loudness)]
+    target = min([_LOUDEST, *(room - _HEADROOM for room in rooms)])
+    return [target - sound.loudness if math.isfinite(sound.loudness) else 0.0 for sound in sounds]
+
+
+def _packed(values: NDArray[np.float64]) -> str:
+    return base64.b64encode(np.rint(np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8).tobytes()).decode("ascii")
+
+
+def _file_name(number: int, name: str) -> str:
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    return f"{number:02d}-{plain}" if plain else f"{number:02d}"
+
+
+def _page(title: str, document: dict[str, Any]) -> str:
+    script, style = joined_script(), _source("page.css")
+    policy = (
+        f"default-src 'none'; script-src {_hash(script)} 'self' file:; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    data = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    parts = {"policy": policy, "title": html.escape(title), "style": style, "data": data, "script": script}
+    return _PLACE.sub(lambda place: parts[place.group(1)], _source("page.html"))
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
+
+
+def _source(name: str) -> str:
+    return files("alignment.switcher").joinpath(name).read_text("utf-8").replace("\r\n", "\n")

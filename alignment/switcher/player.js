@@ -1,0 +1,353 @@
+// The sound: pieces of the tracks around the place, decoded, and played without a seam.
+//
+// All times here are whole frames (samples) of the context, which runs at the rate of the pieces, so that nothing
+// is resampled. A piece holds some more on either side than its share; neighbours are faded into each other over
+// 2 * seam frames by ramps that add up to one, since two encodings of the same sound differ a little.
+
+const FADE = 0.02; // seconds of the equal-power cross-fade from one performance to another
+const LEAD = 0.005; // seconds from a command to the sound it starts, beside what the device takes in one go
+const PLAN_AHEAD = 3; // seconds before a loop's end at which its next round is scheduled
+const READ_AHEAD = 5; // seconds before the end of a piece at which the next of the silent tracks is decoded
+const CURVE = 65;
+
+const RISE = Float32Array.from({ length: CURVE }, (_, k) => Math.sin((k / (CURVE - 1)) * (Math.PI / 2)));
+const FALL = RISE.toReversed();
+
+// Reads pieces of sound and pages by adding a script to the page, which calls `incipit.piece`: the one way that works from a file.
+export class PieceScripts {
+  constructor() {
+    this.waiting = new Map();
+  }
+
+  receive(name, base64) {
+    this.waiting.get(name)?.(base64);
+  }
+
+  // The bytes of FOLDER/NAME.js.
+  read(folder, name) {
+    return new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      const done = (settle, value) => {
+        script.remove();
+        this.waiting.delete(name);
+        settle(value);
+      };
+      this.waiting.set(name, (base64) => done(resolve, bytesOf(base64)));
+      script.onerror = () => done(reject, new Error(`${folder}/${name}.js cannot be read`));
+      script.src = `${folder}/${name}.js`;
+      document.head.append(script);
+    });
+  }
+}
+
+function bytesOf(base64) {
+  const text = atob(base64);
+  const bytes = new Uint8Array(text.length);
+  for (let index = 0; index < text.length; index += 1) bytes[index] = text.charCodeAt(index);
+  return bytes.buffer;
+}
+
+// Decoded pieces by track and number; those that are not wanted any more are let go.
+export class Pieces {
+  constructor(context, model, reader) {
+    this.context = context;
+    this.model = model;
+    this.reader = reader;
+    this.held = new Map();
+  }
+
+  // [first, end) in frames of the track.
+  span(track, number) {
+    const { piece_frames: length } = this.model;
+    return [number * length, Math.min((number + 1) * length, this.model.tracks[track].frames)];
+  }
+
+  at(track, frame) {
+    const last = Math.ceil(this.model.tracks[track].frames / this.model.piece_frames) - 1;
+    return Math.min(Math.max(Math.floor(frame / this.model.piece_frames), 0), last);
+  }
+
+  ready(track, number) {
+    return this.held.get(`${track}:${number}`)?.sound ?? null;
+  }
+
+  // A promise of {buffer, origin, first, stop}: the buffer begins at the track's frame `origin`; of it are to be
+  // played the frames from `first` to `stop`, whose ends are ramped.
+  get(track, number) {
+    const key = `${track}:${number}`;
+    if (!this.held.has(key)) {
+      const entry = { sound: null, promise: null };
+      entry.promise = this.decode(track, number).then(
+        (sound) => (entry.sound = sound),
+        (error) => {
+          this.held.delete(key);
+          throw error;
+        },
+      );
+      this.held.set(key, entry);
+    }
+    return this.held.get(key).promise;
+  }
+
+  // Keep these, [track, number], and no others.
+  keep(wanted) {
+    const keys = new Set(wanted.map(([track, number]) => `${track}:${number}`));
+    for (const [key, entry] of this.held) if (!keys.has(key) && entry.sound) this.held.delete(key);
+    return Promise.all(wanted.map(([track, number]) => this.get(track, number)));
+  }
+
+  async decode(track, number) {
+    const { margin_frames: margin, seam_frames: seam } = this.model;
+    const { frames } = this.model.tracks[track];
+    const [start, end] = this.span(track, number);
+    const name = `${this.model.tracks[track].file}-${String(number + 1).padStart(4, "0")}`;
+    const decoded = await this.context.decodeAudioData(await this.reader.read("audio", name));
+    const held = [Math.max(start - margin, 0), Math.min(end + margin, frames)];
+    // A decoder that keeps what the encoder put before the first sample gives so much more.
+    const delay = Math.max(0, decoded.length - (held[1] - held[0]));
+    const [first, stop] = [Math.max(start - seam, 0), Math.min(end + seam, frames)];
+    const origin = held[0] - delay;
+    for (let channel = 0; channel < decoded.numberOfChannels; channel += 1) {
+      const samples = decoded.getChannelData(channel);
+      if (first > 0) ramp(samples, first - origin, 2 * seam, 1);
+      if (stop < frames) ramp(samples, stop - origin - 2 * seam, 2 * seam, -1);
+    }
+    return { buffer: decoded, origin, first, stop };
+  }
+}
+
+function ramp(samples, from, length, direction) {
+  for (let index = 0; index < length; index += 1) {
+    const part = (index + 0.5) / length;
+    samples[from + index] *= direction > 0 ? part : 1 - part;
+  }
+}
+
+// One track sounding from a place on: its frame `own` at the context's frame `start`.
+export class Voice {
+  constructor(context, output, pieces, track, own, start, gain) {
+    Object.assign(this, { context, pieces, track, own, start, gain, sources: [] });
+    this.rate = context.sampleRate;
+    this.level = context.createGain();
+    this.level.connect(output);
+    this.level.gain.setValueAtTime(0, 0);
+    this.level.gain.setValueCurveAtTime(RISE.map((value) => value * gain), start / this.rate, FADE);
+    this.settled = start + Math.ceil(FADE * this.rate);
+    this.next = pieces.at(track, own);
+  }
+
+  ownAt(frame) {
+    return this.own + (frame - this.start);
+  }
+
+  frameOf(own) {
+    return this.start + (own - this.own);
+  }
+
+  get end() {
+    return this.frameOf(this.pieces.model.tracks[this.track].frames);
+  }
+
+  // The frame of the context up to which sound is scheduled.
+  get scheduled() {
+    return this.frameOf(this.pieces.span(this.track, this.next - 1)[1]);
+  }
+
+  // Schedule the pieces that are decoded, up to `ahead`.
+  fill(now, ahead) {
+    while (this.frameOf(this.pieces.span(this.track, this.next)[0]) < Math.min(ahead, this.end)) {
+      const sound = this.pieces.ready(this.track, this.next);
+      if (!sound) return;
+      this.schedule(sound, now);
+      this.next += 1;
+    }
+  }
+
+  schedule({ buffer, origin, first, stop }, now) {
+    const begin = Math.max(this.frameOf(first), this.start, now);
+    const end = this.frameOf(stop);
+    if (begin >= end) return;
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.level);
+    source.start(begin / this.rate, (begin - this.frameOf(origin)) / this.rate, (end - begin) / this.rate);
+    source.onended = () => source.disconnect();
+    this.sources.push(source);
+  }
+
+  // Fade out from this frame on.
+  leave(frame) {
+    const at = frame / this.rate;
+    this.level.gain.setValueCurveAtTime(FALL.map((value) => value * this.gain), at, FADE);
+    for (const source of this.sources) source.stop(at + FADE);
+    this.left = frame;
+  }
+
+  // Sound on after all, as if it had never been told to leave; only before it has.
+  stay() {
+    this.level.gain.cancelScheduledValues(this.left / this.rate);
+    for (const source of this.sources) source.stop(this.left / this.rate + 86400);
+  }
+
+  silence() {
+    for (const source of this.sources) source.disconnect();
+    this.level.disconnect();
+  }
+}
+
+export class Player {
+  // loop: gives [start, end] in seconds of a track, or null; the others are called when it happens.
+  constructor(context, model, reader, { loop, ended, failed, waiting }) {
+    Object.assign(this, { context, model, loop, ended, failed, waiting });
+    this.pieces = new Pieces(context, model, reader);
+    this.output = context.createGain();
+    this.output.connect(context.destination);
+    this.voice = null;
+    this.left = null; // the voice before
+    this.planned = null;
+    this.serial = 0;
+    this.pending = false; // whether a start waits for its piece; what sounds meanwhile is of no account
+    this.started = null; // the last start: track, own and frame of the context, milliseconds since it was asked for
+  }
+
+  get rate() {
+    return this.model.rate;
+  }
+
+  get now() {
+    return Math.round(this.context.currentTime * this.rate);
+  }
+
+  // What is heard at this moment; null while nothing plays.
+  place() {
+    if (!this.voice || this.pending) return null;
+    const heard = this.now - Math.round((this.context.outputLatency || 0) * this.rate);
+    return { track: this.voice.track, own: Math.max(this.voice.ownAt(Math.max(heard, this.voice.start)), 0) / this.rate };
+  }
+
+  // The frame at which what is asked for now can begin.
+  nextStart() {
+    const lead = LEAD + Math.max(this.context.baseLatency || 0, LEAD);
+    return Math.max(this.now + Math.ceil(lead * this.rate), this.voice?.settled ?? 0);
+  }
+
+  // Play a track, cross-faded from what sounds. `where` gives the own seconds to start at, from the own seconds at
+  // which the track that sounds will be at that moment (null where none does); it is asked again after waiting.
+  async start(track, where) {
+    const serial = (this.serial += 1);
+    const asked = performance.now();
+    this.pending = true;
+    if (this.context.state !== "running") await this.context.resume();
+    while (serial === this.serial) {
+      const start = this.nextStart();
+      const own = Math.round(where(this.voice && this.voice.ownAt(start) / this.rate) * this.rate);
+      const number = this.pieces.at(track, own);
+      if (this.pieces.ready(track, number)) {
+        this.pending = false;
+        this.begin(track, own, start);
+        this.started = { track, own, start, wait: performance.now() - asked + ((start - this.now) / this.rate) * 1000 };
+        return;
+      }
+      await this.fetched(track, number, serial);
+    }
+  }
+
+  async fetched(track, number, serial) {
+    this.waiting(true);
+    try {
+      await this.pieces.get(track, number);
+    } catch (error) {
+      if (serial !== this.serial) return;
+      this.stop();
+      this.failed(error);
+    } finally {
+      this.waiting(false);
+    }
+  }
+
+  begin(track, own, start) {
+    this.unplan();
+    const voice = this.voiceAt(track, own, start);
+    this.voice?.leave(start);
+    this.left = this.voice;
+    this.voice = voice;
+    this.pump();
+  }
+
+  stop() {
+    this.serial += 1;
+    this.pending = false;
+    this.unplan();
+    this.voice?.leave(this.nextStart());
+    this.voice = null;
+  }
+
+  voiceAt(track, frame, start) {
+    const gain = 10 ** (this.model.tracks[track].gain / 20);
+    const voice = new Voice(this.context, this.output, this.pieces, track, frame, start, gain);
+    voice.fill(this.now, start + PLAN_AHEAD * this.rate);
+    return voice;
+  }
+
+  unplan() {
+    if (!this.planned) return;
+    this.planned.voice.silence();
+    if (this.planned.voice.start > this.now) this.voice?.stay();
+    this.planned = null;
+  }
+
+  // To be called some times a second: schedules what comes, starts rounds of the loop, tells of the end.
+  pump() {
+    const voice = this.voice;
+    if (!voice) return;
+    if (this.planned && this.now >= this.planned.voice.start) {
+      this.voice = this.planned.voice;
+      this.planned = null;
+      return;
+    }
+    voice.fill(this.now, this.now + this.model.piece_frames);
+    this.planLoop(voice);
+    if (this.now >= voice.end) {
+      this.voice = null;
+      this.ended();
+    } else if (!this.planned && voice.scheduled < Math.min(this.now + LEAD * this.rate, voice.end)) {
+      const own = voice.ownAt(voice.scheduled) / this.rate; // what comes is not decoded yet
+      this.voice = null;
+      this.start(voice.track, () => own);
+    }
+  }
+
+  planLoop(voice) {
+    const span = this.loop(voice.track);
+    const key = span && span.join();
+    if (this.planned && this.planned.key !== key) this.unplan();
+    if (!span || this.planned) return;
+    const [from, to] = span.map((seconds) => Math.round(seconds * this.rate));
+    const end = Math.max(voice.frameOf(to), voice.settled);
+    if (voice.ownAt(this.now) > to || end - this.now > PLAN_AHEAD * this.rate) return;
+    if (!this.pieces.ready(voice.track, this.pieces.at(voice.track, from))) return;
+    const start = Math.max(end, this.nextStart());
+    const planned = this.voiceAt(voice.track, from, start);
+    voice.leave(start);
+    this.planned = { voice: planned, key };
+  }
+
+  // Decode what may be wanted soon, `places` being own seconds of each track (null where it has nothing).
+  prepare(active, places) {
+    const wanted = [];
+    const add = (track, number) => {
+      if (number * this.model.piece_frames < this.model.tracks[track].frames) wanted.push([track, number]);
+    };
+    places.forEach((own, track) => {
+      if (own === null) return;
+      const frame = Math.round(own * this.rate);
+      const number = this.pieces.at(track, frame);
+      add(track, number);
+      const left = this.pieces.span(track, number)[1] - frame;
+      if (track === active || left < READ_AHEAD * this.rate) add(track, number + 1);
+    });
+    const span = this.loop(active);
+    if (span) add(active, this.pieces.at(active, Math.round(span[0] * this.rate)));
+    return this.pieces.keep(wanted).catch(this.failed);
+  }
+}
