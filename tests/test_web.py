@@ -13,6 +13,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -199,9 +200,22 @@ def test_what_browsers_cannot_play_comes_as_flac_with_the_same_samples(tmp_path)
         problem(client.get(f"/v1/items/{flac}/audio"), 410)
 
 
-def test_the_file_of_a_score_and_of_nothing_else(tmp_path, client, collection):
+def test_the_file_of_a_score_comes_as_it_is(tmp_path, client, collection):
+    mido = pytest.importorskip("mido", reason="wants the score extra")
+    from written import midi_note
 
-    pytest.importorskip("lxml")
+    path = tmp_path / "scale.mid"
+    scale = mido.MidiTrack([message for pitch in (60, 64, 67) for message in midi_note(pitch, 480)])
+    mido.MidiFile(tracks=[scale]).save(path)
+    Collection(tmp_path / "lib").add(path, works=False)
+    with serving(tmp_path / "lib") as scores:
+        item = scores.get("/v1/items?kind=score").json()["items"][0]
+        answer = scores.get(f"/v1/items/{item['id']}/score", headers={"Range": "bytes=0-3"})
+        assert (answer.status_code, answer.content, answer.headers["content-type"]) == (206, b"MThd", "audio/midi")
+        assert scores.get(f"/v1/items/{item['id']}").json()["notes"] == 3
+        problem(scores.get(f"/v1/items/{item['id']}/audio"), 404, "no-sound")
+        upload = sent(scores, path, "scale.mid")
+        assert upload["kind"] == "score"
     problem(client.get(f"/v1/items/{items_of(collection)[0]['id']}/score"), 404, "no-score")
 
 
@@ -289,7 +303,7 @@ def test_works_are_named_merged_split_and_confirmed_as_by_the_program(collection
         leaving = [member["id"] for member in second["recordings"]]
         kept, new = client.post(f"/v1/works/{first['id']}/split", {"items": leaving}).json()
         assert [member["id"] for member in new["recordings"]] == leaving
-        assert kept["confirmed"] and new["confirmed"]
+        assert all(work["confirmed"] for work in (kept, new))
         problem(client.post(f"/v1/works/{first['id']}/split", {"items": leaving}), 409)
         assert client.post(f"/v1/works/{new['id']}/confirm").json() == new
         problem(client.post("/v1/works/nothing/confirm"), 404, "no-such-work")
@@ -362,10 +376,18 @@ def test_questions_can_be_jobs(client, snippet, music):
     job = client.post("/v1/jobs", {"kind": "query", "clip": upload}).json()
     done = client.finished(job["id"])
     assert client.get(done["result"]).json()["hits"][0]["path"] == str(snippet[1])
+    pair = client.post(
+        "/v1/jobs", {"kind": "align", "ref": upload, "others": [upload, {"path": str(music.folder)}]}
+    ).json()
+    assert (client.finished(pair["id"])["done"], client.finished(pair["id"])["total"]) == (2, 2)
+    aligned, broken = client.get(f"/v1/jobs/{pair['id']}/result").json()["others"]
+    path = np.array(next(part["warping_path"] for part in aligned["segments"] if part["kind"] == "match"))
+    np.testing.assert_allclose(path[:, 0], path[:, 1], atol=0.02)
+    assert (aligned["path"], broken["error"]) == ("clip", "is a folder, not an audio file")
     wrong = client.post("/v1/jobs", {"kind": "align", "ref": upload, "others": [{"item": "r000000000000"}]}).json()
     assert client.finished(wrong["id"])["problem"]["status"] == 404
     problem(client.get(f"/v1/jobs/{wrong['id']}/result"), 404, "no-such-item")
-    assert [told["id"] for told in client.get("/v1/jobs").json()["jobs"]][:2] == [wrong["id"], job["id"]]
+    assert [told["id"] for told in client.get("/v1/jobs").json()["jobs"]][:3] == [wrong["id"], pair["id"], job["id"]]
 
 
 # What is refused
@@ -452,26 +474,23 @@ def test_what_writes_wants_the_token_and_elsewhere_what_reads_too(client, collec
         assert other.get("/v1/items").status_code == 200
         session = other.post("/v1/session")
         cookie = session.headers["set-cookie"]
-        assert "HttpOnly" in cookie and "SameSite=strict" in cookie and TOKEN not in cookie
+        assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
+        assert TOKEN not in cookie
         kept = {"Cookie": cookie.split(";")[0]}
         assert other.get("/v1/items", token=None, headers=kept).status_code == 200
         problem(other.post("/v1/jobs", {"kind": "group"}, token=None, headers=kept), 401)
 
 
 def test_every_answer_carries_the_headers(client):
-    for answer in (
-        client.get("/"),
-        client.get("/v1/items"),
-        client.get("/nothing"),
-        client.get("/", headers={"Host": "x"}),
-    ):
+    for path, host in (("/", None), ("/v1/items", None), ("/nothing", None), ("/", "x")):
+        answer = client.get(path, headers={"Host": host} if host else {})
         policy = answer.headers["content-security-policy"]
-        assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy
+        assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(policy.split("; "))
         assert "http" not in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"
-    assert "http" not in client.get("/").text.replace("https://www.rfc", "")
+    assert "http" not in client.get("/").text
 
 
 def test_errors_are_problems_whatever_they_are(client, monkeypatch):
@@ -480,7 +499,7 @@ def test_errors_are_problems_whatever_they_are(client, monkeypatch):
     problem(answer, 405)
     assert answer.headers["allow"] == "GET"
     problem(client.post("/v1/query", content=b"{"), 422)
-    problem(client.post("/v1/query", content=b"[" * 100_000), 400)
+    problem(client.post("/v1/query", content=b'{"a":' * 100_000, headers={"Content-Type": "application/json"}), 400)
     assert "clip" in problem(client.post("/v1/query", {}), 422, "invalid-request")
     problem(client.post("/v1/query", {"clip": {"path": "\ud800"}}), 422)
     problem(client.get("/v1/items?limit=0"), 422)
@@ -533,9 +552,7 @@ BODIES = st.recursive(
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from(
-                ["clip", "item", "path", "upload", "kind", "task", "top", "ref", "others", "a", "b", "name"]
-            ),
+            st.sampled_from("clip item path upload kind task top ref others a b name items members".split()),
             st.one_of(inner, st.sampled_from(["index", "query", "align", "versions", "r000000000000"])),
             max_size=4,
         ),
@@ -551,23 +568,19 @@ def test_whatever_is_asked_is_answered_as_described(client, data):
     path = data.draw(st.sampled_from(sorted(document["paths"])))
     method = data.draw(st.sampled_from(sorted(document["paths"][path])))
     operation = document["paths"][path][method]
-    part = st.text(st.characters(codec="utf-8", exclude_characters="/?#"), min_size=1, max_size=20)
+    part = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+    given = [
+        parameter
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "path" or data.draw(st.booleans())
+    ]
     values = {
-        given["name"]: data.draw(st.one_of(part, st.integers().map(str)))
-        for given in operation.get("parameters", [])
-        if given["in"] == "path" or data.draw(st.booleans())
+        parameter["name"]: quote(data.draw(st.one_of(part, st.integers().map(str))), safe="") for parameter in given
     }
-    target = re.sub(
-        r"{(\w+)}", lambda found: httpx.URL("").copy_with(path="/" + values[found[1]]).raw_path.decode()[1:], path
-    )
-    query = {
-        given["name"]: values[given["name"]]
-        for given in operation.get("parameters", [])
-        if given["in"] == "query" and given["name"] in values
-    }
+    target = path.format(**values) + "?" + "&".join(f"{name}={values[name]}" for name in values)
     body = data.draw(BODIES) if "requestBody" in operation else None
     content = None if body is None else json.dumps(body).encode()
-    answer = client(method.upper(), target, params=query, content=content, headers={"Content-Type": "application/json"})
+    answer = client(method.upper(), target, content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code < 500
     if answer.status_code >= 400:
         problem(answer, answer.status_code)
@@ -605,7 +618,7 @@ def test_the_program_serves_until_it_is_interrupted(tmp_path, collection):
         assert not list(tmp_path.glob("incipit-*"))
         error = busy.communicate(timeout=60)[1]
         assert busy.returncode == 1
-        assert len(error.splitlines()) == 1 and "cannot be listened on" in error
+        assert re.fullmatch("incipit: .* cannot be listened on .*\n", error)
     finally:
         for process in (busy, served):
             process.kill()
