@@ -47,20 +47,21 @@ def serve(
             raise typer.BadParameter(f"there is no folder {root}", param_hint="'--root'")
     if token is not None and (len(token) < _SHORTEST_TOKEN or not (token.isascii() and token.isprintable())):
         raise typer.BadParameter(f"wanted are {_SHORTEST_TOKEN} characters of ASCII or more", param_hint="'--token'")
-    try:
-        import fastapi  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError:
-        warn('serve wants the web extra: pip install "incipit-music[web]"')
-        return 1
-    from retrieval.web.server import Server, listening
+    from retrieval.web.access import listening
 
-    hush_decoders()
     try:
         socket, access = listening(host, port, token)
     except OSError as error:
         warn(f"{host}:{port}: cannot be listened on ({error.strerror or error})")
         return 1
+    try:
+        from retrieval.web.server import Server
+    except ImportError as error:
+        if error.name not in ("fastapi", "uvicorn"):
+            raise
+        warn('serve wants the web extra: pip install "incipit-music[web]"')
+        return 1
+    hush_decoders()
     with Server(socket, access, library_folder(library), roots or (), max_upload * 2**20) as server:
         line(access.url)
         sys.stdout.flush()

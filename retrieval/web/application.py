@@ -24,8 +24,9 @@ from retrieval.analysis import KEPT
 from retrieval.collection import TASKS
 from retrieval.documents import item_details, item_document, work_document
 from retrieval.web import documents as told
+from retrieval.web.access import Access
 from retrieval.web.documents import clean, job_document
-from retrieval.web.guard import Access, Guard
+from retrieval.web.guard import Guard
 from retrieval.web.jobs import Job
 from retrieval.web.problems import Problem, add_problem_handlers
 from retrieval.web.ranges import file_response

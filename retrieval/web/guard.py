@@ -8,20 +8,19 @@ addresses everything below `/v1` but the description of the API wants it. See do
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
 import logging
-from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from retrieval.web.access import Access
 from retrieval.web.problems import Problem, ProblemResponse, internal_problem
 
-__all__ = ["Access", "Guard"]
+__all__ = ["Guard"]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _API = "/v1/"
@@ -44,38 +43,6 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(self)",
 }
-
-
-@dataclass(frozen=True)
-class Access:
-    """Who may ask.
-
-    Attributes:
-        host, port: that the server listens on.
-        loopback: whether that is reached from this machine alone.
-        token: wanted for all that writes, and everywhere but on the loopback for all that reads, too.
-    """
-
-    host: str
-    port: int
-    loopback: bool
-    token: str
-
-    @property
-    def url(self) -> str:
-        """Of the start page, with the token in the fragment, which browsers do not send."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/#token={self.token}"
-
-    @property
-    def reading_key(self) -> str:
-        """What a cookie may hold to read: made of the token, which cannot be had from it."""
-        return hmac.new(self.token.encode(), b"read", hashlib.sha256).hexdigest()
-
-    @property
-    def cookie(self) -> str:
-        """Name of that cookie; cookies are shared by all ports of a host."""
-        return f"incipit-{self.port}"
 
 
 class Guard:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import secrets
 import signal
 import socket
 import threading
@@ -13,38 +11,13 @@ from types import FrameType, TracebackType
 
 import uvicorn
 
+from retrieval.web.access import Access
 from retrieval.web.application import application
-from retrieval.web.guard import Access
 from retrieval.web.service import Service
 
-__all__ = ["Server", "listening"]
+__all__ = ["Server"]
 
-_BACKLOG = 128
 _STOP_SECONDS = 3
-
-
-def listening(host: str, port: int, token: str | None) -> tuple[socket.socket, Access]:
-    """A socket that listens, and who may ask there.
-
-    Args:
-        host: a name or an address.
-        port: 0 for one that is free.
-        token: made if None.
-
-    Raises:
-        OSError: the address is not this machine's, or the port is taken.
-    """
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    opened = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        opened.bind(address)
-        opened.listen(_BACKLOG)
-    except OSError:
-        opened.close()
-        raise
-    bound, number = opened.getsockname()[:2]
-    return opened, Access(host, number, ipaddress.ip_address(bound).is_loopback, token or secrets.token_urlsafe(24))
 
 
 class Server:
