@@ -19,7 +19,7 @@ class Access:
     """Who may ask.
 
     Attributes:
-        host, port: that the server listens on.
+        host, port: by which the server is reached.
         loopback: whether that is reached from this machine alone.
         token: wanted for all that writes, and everywhere but on the loopback for all that reads, too.
     """
@@ -67,4 +67,6 @@ def listening(host: str, port: int, token: str | None) -> tuple[socket.socket, A
         opened.close()
         raise
     bound, number = opened.getsockname()[:2]
-    return opened, Access(host, number, ipaddress.ip_address(bound).is_loopback, token or secrets.token_urlsafe(24))
+    ip = ipaddress.ip_address(bound.partition("%")[0])
+    named = socket.gethostname() if ip.is_unspecified else host
+    return opened, Access(named, number, ip.is_loopback, token or secrets.token_urlsafe(24))
