@@ -56,10 +56,10 @@ class Load:
         """A row for each kind of request."""
         lines = [f"{'':10}{'requests':>10}{'errors':>8}{'median':>9}{'95 %':>9}{'99 %':>9}{'most':>9}"]
         for kind in sorted({*self.seconds, *self.errors}):
-            took = self.seconds[kind] or [float("nan")]
+            took = self.seconds.get(kind, [float("nan")])
             values = [*np.percentile(took, [50, 95, 99]), max(took)]
             told = "".join(f"{1000 * value:6.0f} ms" for value in values)
-            lines.append(f"{kind:10}{len(self.seconds[kind]):10}{len(self.errors[kind]):8}{told}")
+            lines.append(f"{kind:10}{len(self.seconds.get(kind, ())):10}{len(self.errors.get(kind, ())):8}{told}")
         return "\n".join(lines)
 
 
@@ -81,7 +81,7 @@ def main() -> int:
             assert served.stdout is not None, "it is a pipe"
             url, token = served.stdout.readline().strip().split("/#token=")
             load = asyncio.run(loaded(url, token, seconds))
-            fuzzed = fuzz(url, token, seconds)
+            fuzzed = fuzz(url, token, seconds, folder)
             memory = peak_memory(served.pid)
         finally:
             served.send_signal(signal.SIGINT)
@@ -138,21 +138,22 @@ async def listen(
 
 async def search(load: Load, client: httpx.AsyncClient, clips: list[str], until: float) -> None:
     """Ask at an even rate, whether or not the former have been answered."""
-    asked = []
+    asked: list[asyncio.Task[httpx.Response | None]] = []
+    started = time.monotonic()
     while time.monotonic() < until:
         body = {"clip": {"upload": clips[len(asked) % len(clips)]}}
         asked.append(asyncio.create_task(load.ask("search", client, "POST", "/v1/query", json=body)))
-        await asyncio.sleep(1 / SEARCHES_A_SECOND)
+        await asyncio.sleep(max(started + len(asked) / SEARCHES_A_SECOND - time.monotonic(), 0.0))
     answers = await asyncio.gather(*asked)
     if any(answer is not None and not answer.json()["hits"] for answer in answers):
         load.errors["search"].append("a clip was not found")
 
 
-def fuzz(url: str, token: str, seconds: float) -> str:
-    """Ask all sorts of things for so long; what was wrong with the answers."""
+def fuzz(url: str, token: str, seconds: float, folder: Path) -> str:
+    """Ask all sorts of things for so long, notes being left in a folder; what was wrong with the answers."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/v1/openapi.json"]
     options = ["--header", f"Authorization: Bearer {token}", "--checks", FUZZ_CHECKS, "--max-time", str(int(seconds))]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=folder)
     return "no fault" if done.returncode == 0 else f"faults\n{done.stdout[-4000:]}{done.stderr[-1000:]}"
 
 

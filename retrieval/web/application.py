@@ -120,7 +120,7 @@ def _add_library(router: APIRouter, service: Service) -> None:
         path, kind, state = await asyncio.to_thread(service.item_file, id)
         if kind != "recording":
             raise Problem(404, "no-sound", "it is a score, which has no sound of its own")
-        media_type = await asyncio.to_thread(media_type_of, Path(path))
+        media_type = await asyncio.to_thread(media_type_of, Path(path), state)
         if media_type is not None:
             return await asyncio.to_thread(file_response, request, Path(path), media_type, state)
         copy = service.copies.known(id)
@@ -306,7 +306,7 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
         "/jobs/{id}/events",
         summary="How a job goes, as server-sent events: `progress`, and `end` at last",
         response_class=Response,
-        responses={200: {"description": "Events", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+        responses={200: {"description": "Events", "content": {"text/event-stream": {}}}},
     )
     async def events(id: str) -> Response:
         return StreamingResponse(_events(service.jobs.find(id)), media_type="text/event-stream")

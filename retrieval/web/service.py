@@ -96,6 +96,7 @@ class Service:
         self._models: Encoders | None = None
         self._models_lock = threading.Lock()
         self._waiting = 0
+        self._known_files: tuple[object, dict[str, tuple[str, str, tuple[int, int]]]] = (None, {})
         self._workers.submit(lambda: self.models)  # before they are wanted
 
     def close(self) -> None:
@@ -303,17 +304,29 @@ class Service:
         Raises:
             Problem: there is no such item, or its files are gone or have changed.
         """
-        try:
-            with Library(self.library) as library:
-                item = library.item(key)
-                if item is None or item.key != key:
-                    raise Problem(404, "no-such-item", "there is no such recording or score in the library")
-                for file in item.files:
-                    if is_unchanged(file):
-                        return file.path, item.kind, (file.size, file.mtime_ns)
-        except LibraryMissing as error:
-            raise Problem(404, "no-such-item", "there is no such recording or score in the library") from error
+        seen = self._state()
+        known_since, known = self._known_files
+        if known_since != seen:
+            known = {}
+            self._known_files = seen, known
+        found = known.get(key)
+        if found is None or _state_of(Path(found[0])) != found[2]:
+            found = known[key] = self._found_file(key)
+        return found
+
+    def _found_file(self, key: str) -> tuple[str, str, tuple[int, int]]:
+        with self.opened() as library:
+            item = library.item(key) if library is not None else None
+            if item is None or item.key != key:
+                raise Problem(404, "no-such-item", "there is no such recording or score in the library")
+            for file in item.files:
+                if is_unchanged(file):
+                    return file.path, item.kind, (file.size, file.mtime_ns)
         raise Problem(410, "file-gone", "its file is gone, or not any more what was indexed")
+
+    def _state(self) -> tuple[int, int] | None:
+        """Changes whenever the library is written."""
+        return _state_of(self.library / "library.sqlite")
 
     def opened(self) -> AbstractContextManager[Library | None]:
         """The library to read, or None where it is not there yet."""
@@ -327,6 +340,15 @@ class Service:
             self.failures.pop(path, None)
         else:
             self.failures[path] = error
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    """Bytes and time of change of a file; None where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_size, state.st_mtime_ns
 
 
 def _patiently(work: Callable[[], _Result]) -> _Result:

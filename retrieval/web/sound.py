@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
+from functools import lru_cache
 from pathlib import Path
 
 import soundfile
@@ -26,8 +27,14 @@ _MOST_CHANNELS = 8
 _MOST_RATE = 655_350
 
 
-def media_type_of(path: Path) -> str | None:
-    """The media type of a file that browsers play as it is, by what it holds; None for any other."""
+@lru_cache(10_000)
+def media_type_of(path: Path, state: tuple[int, int]) -> str | None:
+    """The media type of a file that browsers play as it is, by what it holds; None for any other.
+
+    Args:
+        path: of the file.
+        state: its bytes and time of change; what is known of it is not looked up again.
+    """
     try:
         with soundfile.SoundFile(os.fsencode(path)) as file:
             if file.format in ("WAV", "WAVEX"):
