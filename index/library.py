@@ -18,6 +18,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.alignments import Alignments
+from index.catalogue import Catalogue
 from index.database import open_database, transaction
 from index.errors import LibraryMissing, LibraryReadOnly, ModelMissing
 from index.exact import ExactStore
@@ -76,6 +77,7 @@ class Library:
         works: which recordings play the same work.
         versions: which were accepted as versions of each other.
         alignments: their corresponding times.
+        catalogue: pages of what there is.
 
     Args:
         folder: where it lies.
@@ -107,6 +109,7 @@ class Library:
         self.works = Works(self._session)
         self.versions = Versions(self._session)
         self.alignments = Alignments(self._session)
+        self.catalogue = Catalogue(self._session)
 
     def __enter__(self) -> Library:
         return self
@@ -149,6 +152,17 @@ class Library:
         """The recordings and scores of these ids, with their files."""
         query = select(Item).options(selectinload(Item.files)).where(Item.id.in_(list(ids)))
         return {item.id: item for item in self._session.scalars(query)}
+
+    def members(self, name: str) -> Sequence[Item]:
+        """What is in a work, by its key or name; or in the work of an item, or that alone if it is in none.
+
+        Raises:
+            WorkError: there is neither such an item nor such a work.
+        """
+        item = self.item(name)
+        if item is None:
+            return self.works.find(name).items
+        return item.work.items if item.work else [item]
 
     def item_at(self, path: str) -> Item | None:
         """The recording or score whose file lies at an absolute path, or None."""

@@ -92,13 +92,15 @@ class Collection:
         *paths: str | os.PathLike[str],
         jobs: int | None = None,
         exclude: Sequence[str] = (),
+        inside: Sequence[Path] = (),
         prune: bool = False,
         watcher: Watcher | None = None,
         works: bool = True,
     ) -> IngestReport:
         """Take in recordings and folders of them; what is known and unchanged costs next to nothing.
 
-        With `works`, what is new is put to the work of its versions and aligned with it, see `group`.
+        Where folders are named as `inside`, links that lead out of them are passed over. With `works`, what is new is
+        put to the work of its versions and aligned with it, see `group`.
 
         Raises:
             LibraryLocked, LibraryReadOnly, LibraryDamaged: the library cannot be written.
@@ -107,7 +109,14 @@ class Collection:
         names = [os.fspath(path) for path in paths]
         with Library(self.folder, write=True) as library:
             report = ingest(
-                library, self.encoders, names, watcher or SilentWatcher(), jobs=jobs, exclude=exclude, prune=prune
+                library,
+                self.encoders,
+                names,
+                watcher or SilentWatcher(),
+                jobs=jobs,
+                exclude=exclude,
+                inside=inside,
+                prune=prune,
             )
         if works:
             self.group()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,11 +33,15 @@ class Discovered:
     skipped: int = 0
 
 
-def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Discovered:
+def discover(paths: Iterable[str], exclude: Iterable[str] = (), inside: Sequence[Path] = ()) -> Discovered:
     """Walk folders for files with a known ending; take files that are named outright as they are.
 
-    Hidden files and folders are passed over, links to folders followed once. `exclude` are glob patterns
-    matched against the name and the path.
+    Hidden files and folders are passed over, links to folders followed once.
+
+    Args:
+        paths: files and folders.
+        exclude: glob patterns matched against the name and the path of what is passed over.
+        inside: folders, links resolved; below a walked folder, links that lead out of all of these are passed over.
     """
     found = Discovered()
     patterns = tuple(exclude)
@@ -46,7 +50,7 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Discovered:
         path = os.path.abspath(given)
         if Path(path).is_dir():
             found.roots.append(path)
-            candidates: Iterable[str] = _walk(path, patterns, found)
+            candidates: Iterable[str] = _walk(path, patterns, tuple(inside), found)
         elif os.path.lexists(path):
             found.roots.append(path)
             candidates = [path]
@@ -60,7 +64,7 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = ()) -> Discovered:
     return found
 
 
-def _walk(root: str, patterns: tuple[str, ...], found: Discovered) -> Iterator[str]:
+def _walk(root: str, patterns: tuple[str, ...], inside: tuple[Path, ...], found: Discovered) -> Iterator[str]:
     visited: set[tuple[int, int]] = set()
 
     def unreadable(error: OSError) -> None:
@@ -72,10 +76,14 @@ def _walk(root: str, patterns: tuple[str, ...], found: Discovered) -> Iterator[s
             folders.clear()
             continue
         visited.add((state.st_dev, state.st_ino))
-        folders[:] = sorted(name for name in folders if _wanted(name, folder, patterns) and not _leads_up(name, folder))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if _wanted(name, folder, patterns) and not _leads_up(name, folder) and _stays(name, folder, inside)
+        )
         for name in sorted(names):
             path = Path(folder, name)
-            if _is_known(path) and _wanted(name, folder, patterns):
+            if _is_known(path) and _wanted(name, folder, patterns) and _stays(name, folder, inside):
                 yield str(path)
             else:
                 found.skipped += 1
@@ -98,3 +106,15 @@ def _leads_up(name: str, folder: str) -> bool:
     """Whether a folder is a link to one that it lies in."""
     path = Path(folder, name)
     return path.is_symlink() and Path(folder).resolve().is_relative_to(path.resolve())
+
+
+def _stays(name: str, folder: str, inside: tuple[Path, ...]) -> bool:
+    """Whether a file or folder is no link, or lies in one of some folders; anywhere if there are none."""
+    path = Path(folder, name)
+    if not inside or not path.is_symlink():
+        return True
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError):  # links in a circle
+        return False
+    return any(target.is_relative_to(folder) for folder in inside)

@@ -110,6 +110,7 @@ def ingest(
     *,
     jobs: int | None = None,
     exclude: Sequence[str] = (),
+    inside: Sequence[Path] = (),
     prune: bool = False,
 ) -> IngestReport:
     """Take the recordings and scores at and below some paths into a library, and bring pending ones up to date.
@@ -121,10 +122,11 @@ def ingest(
         watcher: is told how it goes.
         jobs: worker threads; as many as there are cores when None.
         exclude: glob patterns of files and folders to pass over.
+        inside: folders; links that lead out of all of them are passed over, too.
         prune: forget files that are gone.
     """
     started = time.monotonic()
-    found = discover(paths, exclude)
+    found = discover(paths, exclude, inside)
     report = IngestReport(skipped=found.skipped, failed=list(found.absent.items()))
     known = library.files()
     pending = library.pending((*encoders.models, *KEPT))

@@ -230,14 +230,14 @@ def test_a_closed_pipe_is_no_error(collection):
 
 
 @pytest.mark.parametrize(
-    "verb", ["index", "query", "align", "follow", "compare", "list", "show", "works", "remove", "doctor"]
+    "verb", ["index", "query", "align", "follow", "compare", "list", "show", "works", "serve", "remove", "doctor"]
 )
 def test_help_of_every_verb_has_an_example_and_loads_nothing_heavy(verb):
     script = (
         "import sys; from retrieval.cli import app\n"
         "try: app.app()\n"
         "except SystemExit: pass\n"
-        "heavy = {'numpy', 'numba', 'scipy', 'torch', 'faiss', 'sqlalchemy', 'onnxruntime', 'soundfile'}\n"
+        "heavy = {'numpy', 'numba', 'scipy', 'torch', 'faiss', 'sqlalchemy', 'onnxruntime', 'soundfile', 'fastapi'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script, verb, "--help"], capture_output=True, text=True, check=False)

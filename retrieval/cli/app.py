@@ -22,6 +22,7 @@ from retrieval.cli import (
     indexing,
     listing,
     querying,
+    serving,
     switching,
     tempo,
     training,
@@ -51,6 +52,7 @@ app.command("list")(listing.list_items)
 app.command("show")(listing.show)
 app.command("duplicates")(duplicates.duplicates)
 app.add_typer(works.app, name="works")
+app.command("serve")(serving.serve)
 app.command("remove")(listing.remove)
 app.add_typer(training.app, name="train")
 app.command("doctor")(diagnosis.doctor)

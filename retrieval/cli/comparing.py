@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -41,6 +41,7 @@ def compare(
     from alignment.errors import AlignmentError
     from retrieval.comparison import Verdict
     from retrieval.comparison import compare as compared
+    from retrieval.documents import comparison_document
 
     hush_decoders()
     started = time.monotonic()
@@ -56,7 +57,7 @@ def compare(
     with working(f"comparing {a} with {b}", quiet):
         found = compared(*sides)
     if json:
-        json_line(_document(a, b, found, time.monotonic() - started))
+        json_line(comparison_document(absolute(a), absolute(b), found, time.monotonic() - started))
     else:
         _print(found, quiet)
     if plot is not None:
@@ -82,29 +83,6 @@ def _require_plot(target: Path) -> None:
     if not target.absolute().parent.is_dir():
         raise typer.BadParameter(f"there is no folder {target.parent} to write to", param_hint="'--plot'")
     require_picture(target)
-
-
-def _document(a: str, b: str, found: Comparison, seconds: float) -> dict[str, Any]:
-    sound, timing, work = found.sound, found.timing, found.work
-    return {
-        "a": absolute(a),
-        "b": absolute(b),
-        "verdict": found.verdict.value,
-        "score": round(found.score, 4),
-        "transposition": found.transposition,
-        "tempo_ratio": None if found.tempo_ratio is None else round(found.tempo_ratio, 4),
-        "segments": [[round(value, 3) for value in segment] for segment in found.segments],
-        "sound": {"pieces": sound.pieces, "found": len(sound.found), "alike": round(sound.alike, 3)},
-        "timing": timing
-        and {
-            "seconds": round(timing.seconds, 3),
-            "tempo_ratio": round(timing.tempo_ratio, 5),
-            "median_deviation": round(timing.median, 4),
-            "deviation_80": round(timing.most, 4),
-        },
-        "work": work and {"probability": round(work.probability, 4), "accepted": work.accepted},
-        "seconds": round(seconds, 3),
-    }
 
 
 def _print(found: Comparison, quiet: bool) -> None:

@@ -10,7 +10,6 @@ import typer
 from retrieval.cli.console import (
     ProgressBar,
     StageBars,
-    absolute,
     clock,
     explain,
     hush_decoders,
@@ -52,6 +51,7 @@ def index(
     Example: incipit index ~/Music --exclude '*podcast*'
     """
     from retrieval.collection import Collection
+    from retrieval.documents import index_document
 
     hush_decoders()
     collection = Collection(library_folder(library))
@@ -68,11 +68,7 @@ def index(
     if not looked_at:
         explain(f"incipit: no recordings or scores found in {', '.join(paths)}", quiet)
     if json:
-        document = asdict(report) | {"library": str(collection.folder.absolute())}
-        document["failed"] = [{"path": absolute(path), "error": error} for path, error in report.failed]
-        document["audio_seconds"] = round(report.audio_seconds, 3)
-        document["seconds"] = round(report.seconds, 3)
-        json_line({"library": document.pop("library"), **document})
+        json_line(index_document(collection.folder, report))
     else:
         counts = {name: value for name, value in asdict(report).items() if isinstance(value, int)}
         counts["failed"] = len(report.failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,10 +24,11 @@ def list_items(library: LibraryFolder = None, json: Json = False) -> int:
     Example: incipit list --json | jq -r .path
     """
     from index.library import Library
+    from retrieval.documents import item_document
 
     with Library(library_folder(library)) as opened:
         for item in sorted(opened.items(), key=lambda item: item.path):
-            document = _document(item)
+            document = item_document(item)
             if json:
                 json_line(document)
             else:
@@ -42,20 +43,12 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
     Example: incipit show r0123456789ab
     """
     from index.library import Library
-    from retrieval.kept_alignment import alignment_method
+    from retrieval.documents import item_details
 
     with Library(library_folder(library)) as opened:
         found, failed = find_items(opened, keys)
         for item in found:
-            paths = [{"path": file.path, "missing": file.missing} for file in item.files]
-            document = _document(item) | {"paths": paths, "content_hash": item.content_hash}
-            document["vectors"] = sum(run.count for run in item.runs)
-            sheet = opened.score_sheet(item.id)
-            if sheet is not None:
-                document["notes"] = len(sheet.notes)
-                document["measures"] = [sheet.beats[0][1], sheet.beats[-1][1]] if sheet.beats else None
-            else:
-                document["scores"] = [score.key for score in opened.alignments.scores_of(item, alignment_method())]
+            document = item_details(opened, item)
             if json:
                 json_line(document)
             else:
@@ -95,18 +88,3 @@ def find_items(library: Library, keys: list[str]) -> tuple[list[Item], bool]:
         else:
             found[item.id] = item
     return list(found.values()), failed
-
-
-def _document(item: Item) -> dict[str, Any]:
-    """A recording or a score as `incipit list --json` prints it."""
-    missing = all(file.missing for file in item.files)
-    return {
-        "id": item.key,
-        "kind": item.kind,
-        "path": item.path,
-        "title": item.title or None,
-        "artist": item.artist or None,
-        "work": item.work.label if item.work else None,
-        "duration": round(item.duration, 3),
-        "flags": [*item.flags, *(["missing"] if missing else [])],
-    }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -116,6 +116,7 @@ def _query(
     quiet: bool,
 ) -> int:
     from alignment.errors import AlignmentError
+    from retrieval.documents import query_document
     from retrieval.errors import QueryError
 
     failed = found = False
@@ -133,7 +134,7 @@ def _query(
         found = found or any(hit.accepted for hit in hits)
         seconds = time.monotonic() - started
         if json:
-            json_line(_document(clip, task.value, read.duration, seconds, hits))
+            json_line(query_document(absolute(clip), task.value, read.duration, seconds, hits))
         else:
             accepted = [hit for hit in hits if hit.accepted]
             _print(clip, read, accepted, several=len(clips) > 1, quiet=quiet, ends=task is not Task.identify)
@@ -154,16 +155,6 @@ def _ask(collection: Collection, clip: str, task: Task, wanted: Wanted) -> tuple
     for text in audio.warnings:
         warn(f"{clip}: warning: {text}")
     return collection.ask(audio, task.value, replace(wanted, content_hash=hash_file(clip))), audio
-
-
-def _document(clip: str, task: str, duration: float, seconds: float, hits: list[Hit]) -> dict[str, Any]:
-    return {
-        "query": absolute(clip),
-        "task": task,
-        "duration": round(duration, 3),
-        "seconds": round(seconds, 4),
-        "hits": [hit.document() for hit in hits],
-    }
 
 
 def _print(clip: str, read: Audio | Score, hits: list[Hit], *, several: bool, quiet: bool, ends: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from index.library import Library
-    from index.schema import Item, Work
+    from index.schema import Work
 
 __all__ = ["app"]
 
@@ -118,8 +118,7 @@ def merge(
     if len(names) < 2:
         raise typer.BadParameter("give at least two", param_hint="WORK...")
     with _opened(library) as opened:
-        members = [_members(opened, name) for name in names]
-        merged = opened.works.merge([item for group in members for item in group])
+        merged = opened.works.merge([item for name in names for item in opened.members(name)])
         return _show([opened.works.find(merged.key)], json)
 
 
@@ -155,14 +154,6 @@ def _opened(library: Path | None) -> Library:
     return Library(_existing(library), write=True)
 
 
-def _members(opened: Library, name: str) -> Sequence[Item]:
-    """What is in a work, or in the work of a recording or score, or that alone if it is in none."""
-    item = opened.item(name)
-    if item is None:
-        return opened.works.find(name).items
-    return item.work.items if item.work else [item]
-
-
 def _show_all(opened: Library, json: bool, quiet: bool) -> int:
     found = opened.works.all()
     if not found:
@@ -172,31 +163,13 @@ def _show_all(opened: Library, json: bool, quiet: bool) -> int:
 
 
 def _show(works: Sequence[Work], json: bool) -> int:
+    from retrieval.documents import work_document
+
     for work in works:
         if json:
-            json_line(_document(work))
+            json_line(work_document(work))
             continue
         for item in work.items:
             star = "*" if item.work_confirmed else "-"
             line(work.label, star, clock(item.duration), item.key, item.title or "-", item.path)
     return 0
-
-
-def _document(work: Work) -> dict[str, Any]:
-    return {
-        "id": work.key,
-        "name": work.name or None,
-        "confirmed": work.confirmed,
-        "recordings": [_member(recording) for recording in work.recordings],
-        "scores": [_member(score) for score in work.scores],
-    }
-
-
-def _member(item: Item) -> dict[str, Any]:
-    return {
-        "id": item.key,
-        "path": item.path,
-        "title": item.title or None,
-        "duration": round(item.duration, 3),
-        "confirmed": item.work_confirmed,
-    }

@@ -1,0 +1,1 @@
+"""The server: what the program can do, over HTTP."""

@@ -1,0 +1,635 @@
+"""The HTTP API answers as the command line does, and only to those who may ask."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from index import Library
+from retrieval import Collection
+from retrieval.documents import item_document, work_document
+from retrieval.hits import FIELDS
+from retrieval.web.access import Access
+from retrieval.web.application import application
+from retrieval.web.documents import ProblemDocument
+from retrieval.web.service import Service
+
+HERE = "http://127.0.0.1:8000"
+TOKEN = "a token of the tests"
+LOCAL = Access("127.0.0.1", 8000, True, TOKEN)
+OPEN = Access("0.0.0.0", 8000, False, TOKEN)
+
+
+class Client:
+    """Asks an application, with the token if nothing else is said."""
+
+    def __init__(self, service, access=LOCAL):
+        self._app = application(service, access)
+        self._loop = asyncio.new_event_loop()
+
+    def __call__(self, method, path, *, token=TOKEN, headers=None, **options):
+        sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+        return self._loop.run_until_complete(self._ask(method, path, headers=sent, **options))
+
+    def get(self, path, **options):
+        return self("GET", path, **options)
+
+    def post(self, path, json=None, **options):
+        return self("POST", path, **({} if json is None else {"json": json}), **options)
+
+    def close(self):
+        self._loop.close()
+
+    async def _ask(self, method, path, **options):
+        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=HERE, timeout=120.0) as client:
+            return await client.request(method, path, **options)
+
+    def finished(self, id):
+        """The job when nothing more comes of it."""
+        deadline = time.monotonic() + 120.0
+        while (job := self.get(f"/v1/jobs/{id}").json())["state"] in ("waiting", "running"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        return job
+
+
+@contextmanager
+def serving(library, roots=(), access=LOCAL, most_bytes=2**22):
+    service = Service(Path(library), roots, most_bytes)
+    client = Client(service, access)
+    client.service = service
+    try:
+        yield client
+    finally:
+        service.close()
+        client.close()
+
+
+@pytest.fixture(scope="module")
+def client(collection, music):
+    """Serves the library of all performances, and may read their folder."""
+    with serving(collection.folder, [music.folder]) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def snippet(music, tmp_path_factory):
+    """Eight seconds of a performance, and which."""
+    recorded = music.recorded[0]
+    sound, rate = soundfile.read(recorded.path)
+    path = tmp_path_factory.mktemp("snippet") / "snippet.wav"
+    soundfile.write(path, sound[3 * rate : 11 * rate], rate)
+    return path, Path(recorded.path)
+
+
+def problem(answer, status, name=None):
+    """What went wrong, having seen that it is told as RFC 9457 wants it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json()
+    ProblemDocument.model_validate(document)
+    assert document["status"] == status
+    assert "Traceback" not in answer.text
+    assert name is None or document["type"] == f"urn:incipit:problem:{name}"
+    return document["detail"]
+
+
+def sent(client, path, name="clip"):
+    answer = client.post(f"/v1/uploads?name={name}", content=path.read_bytes())
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+def items_of(collection):
+    with Library(collection.folder) as library:
+        return [item_document(item) for item in sorted(library.items(), key=lambda item: item.path)]
+
+
+# What the library holds
+
+
+def test_items_are_those_of_the_program_filtered_sorted_and_by_pages(client, collection):
+    all_items = items_of(collection)
+    assert client.get("/v1/items").json() == {"total": len(all_items), "offset": 0, "items": all_items}
+    page = client.get("/v1/items?offset=3&limit=2").json()
+    assert (page["total"], page["items"]) == (len(all_items), all_items[3:5])
+    longest = client.get("/v1/items?sort=duration&order=descending").json()["items"]
+    assert [item["duration"] for item in longest] == sorted((i["duration"] for i in all_items), reverse=True)
+    some = Path(all_items[0]["path"]).stem[1:-1].upper()
+    found = client.get("/v1/items", params={"q": some}).json()["items"]
+    assert found == [item for item in all_items if some.lower() in item["path"].lower()]
+    assert client.get("/v1/items?kind=score").json()["total"] == 0
+    assert client.get("/v1/items?q=%25").json()["total"] == 0
+    assert client.get("/v1/items?missing=true").json()["total"] == 0
+
+
+def test_an_item_is_told_whole_and_only_by_its_id(client, collection):
+    item = items_of(collection)[0]
+    told = client.get(f"/v1/items/{item['id']}").json()
+    assert {name: told[name] for name in item} == item
+    assert told["paths"] == [{"path": item["path"], "missing": False}]
+    problem(client.get("/v1/items/r000000000000"), 404, "no-such-item")
+    problem(client.get("/v1/items/" + item["path"].replace("/", "%2F")), 404)
+
+
+def test_sound_comes_in_ranges_byte_for_byte(client, collection):
+    item = items_of(collection)[0]
+    url, content = f"/v1/items/{item['id']}/audio", Path(item["path"]).read_bytes()
+    whole = client.get(url)
+    assert (whole.status_code, whole.content, whole.headers["content-type"]) == (200, content, "audio/flac")
+    size = len(content)
+    for asked, (first, end) in {
+        "0-0": (0, 1),
+        "10-99": (10, 100),
+        f"{size - 7}-": (size - 7, size),
+        "-9": (size - 9, size),
+        f"300000-{10 * size}": (300000, size),
+        f"-{2 * size}": (0, size),
+    }.items():
+        part = client.get(url, headers={"Range": f"bytes={asked}"})
+        assert (part.status_code, part.content) == (206, content[first:end]), asked
+        assert part.headers["content-range"] == f"bytes {first}-{end - 1}/{size}"
+        assert part.headers["content-length"] == str(end - first)
+    for ignored in ("bytes=5-2", "bytes=a-b", "bytes=-", "lines=0-1", "bytes=0-1,4-5", "bytes=" + "9" * 5000 + "-"):
+        assert client.get(url, headers={"Range": ignored}).content == content
+    for outside in (f"bytes={size}-", "bytes=-0"):
+        answer = client.get(url, headers={"Range": outside})
+        problem(answer, 416)
+        assert answer.headers["content-range"] == f"bytes */{size}"
+    etag = whole.headers["etag"]
+    assert client.get(url, headers={"Range": "bytes=0-1", "If-Range": etag}).status_code == 206
+    assert client.get(url, headers={"Range": "bytes=0-1", "If-Range": '"other"'}).status_code == 200
+    assert client.get(url, headers={"If-None-Match": etag}).status_code == 304
+    head = client("HEAD", url)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(size))
+
+
+def test_what_browsers_cannot_play_comes_as_flac_with_the_same_samples(tmp_path):
+    sound = np.random.default_rng(3).integers(-9000, 9000, (30000, 2)).astype(np.int16)
+    soundfile.write(tmp_path / "noise.aiff", sound, 22050)
+    soundfile.write(tmp_path / "other.flac", sound[::-1], 22050)
+    Collection(tmp_path / "lib").add(tmp_path / "noise.aiff", tmp_path / "other.flac", works=False)
+    with serving(tmp_path / "lib") as client:
+        aiff, flac = (item["id"] for item in client.get("/v1/items").json()["items"])
+        answer = client.get(f"/v1/items/{aiff}/audio")
+        assert answer.headers["content-type"] == "audio/flac"
+        (tmp_path / "got.flac").write_bytes(answer.content)
+        np.testing.assert_array_equal(soundfile.read(tmp_path / "got.flac", dtype="int16")[0], sound)
+        part = client.get(f"/v1/items/{aiff}/audio", headers={"Range": "bytes=4-7"})
+        assert part.content == answer.content[4:8]
+        (tmp_path / "other.flac").unlink()
+        (tmp_path / "other.flac").symlink_to("/etc/passwd")
+        problem(client.get(f"/v1/items/{flac}/audio"), 410)
+
+
+def test_the_file_of_a_score_comes_as_it_is(tmp_path, client, collection):
+    mido = pytest.importorskip("mido", reason="wants the score extra")
+    from written import midi_note
+
+    path = tmp_path / "scale.mid"
+    scale = mido.MidiTrack([message for pitch in (60, 64, 67) for message in midi_note(pitch, 480)])
+    mido.MidiFile(tracks=[scale]).save(path)
+    Collection(tmp_path / "lib").add(path, works=False)
+    with serving(tmp_path / "lib") as scores:
+        item = scores.get("/v1/items?kind=score").json()["items"][0]
+        answer = scores.get(f"/v1/items/{item['id']}/score", headers={"Range": "bytes=0-3"})
+        assert (answer.status_code, answer.content, answer.headers["content-type"]) == (206, b"MThd", "audio/midi")
+        assert scores.get(f"/v1/items/{item['id']}").json()["notes"] == 3
+        problem(scores.get(f"/v1/items/{item['id']}/audio"), 404, "no-sound")
+        upload = sent(scores, path, "scale.mid")
+        assert upload["kind"] == "score"
+    problem(client.get(f"/v1/items/{items_of(collection)[0]['id']}/score"), 404, "no-score")
+
+
+def test_a_library_that_is_not_there_is_empty(tmp_path, music):
+    with serving(tmp_path / "none", [music.folder]) as client:
+        assert client.get("/v1/items").json()["total"] == client.get("/v1/works").json()["total"] == 0
+        assert client.get("/v1/failures").json() == {"failed": [], "damage": []}
+        assert client.get("/v1/status").json()["recordings"] == 0
+        found = client.post("/v1/query", {"clip": {"path": str(music.recorded[0].path)}})
+        assert found.json()["hits"] == []
+        problem(client.post("/v1/works/x/confirm"), 404, "empty-library")
+        assert not (tmp_path / "none").exists()
+
+
+# Questions
+
+
+def test_a_clip_is_found_as_the_program_finds_it(client, collection, snippet):
+    path, source = snippet
+    upload = sent(client, path, "a/../snippet.wav")
+    assert (upload["name"], upload["kind"], upload["duration"]) == ("snippet.wav", "recording", pytest.approx(8.0))
+    answer = client.post("/v1/query", {"clip": {"upload": upload["id"]}}).json()
+    assert answer["hits"] == [hit.document() for hit in collection.query(path)]
+    assert list(answer["hits"][0]) == list(FIELDS)
+    assert (answer["query"], answer["hits"][0]["path"]) == ("snippet.wav", str(source))
+    stored = list(client.service.uploads._folder.iterdir())
+    assert [file.suffix for file in stored] == [".wav"]
+    assert client("DELETE", f"/v1/uploads/{upload['id']}").status_code == 204
+    assert not list(client.service.uploads._folder.iterdir())
+    problem(client.post("/v1/query", {"clip": {"upload": upload["id"]}}), 404, "no-such-upload")
+
+
+def test_several_ask_at_once_while_the_library_is_written(collection, snippet, tmp_path):
+    library = tmp_path / "lib"
+    shutil.copytree(collection.folder, library)
+    asked = {"clip": {"path": str(snippet[0])}, "task": "versions", "top": 3}
+    with serving(library, [snippet[0].parent]) as own:
+        expected = own.post("/v1/query", asked).json()["hits"]
+        work = own.get("/v1/works").json()["works"][0]["id"]
+        answers = []
+
+        def ask():
+            other = Client(own.service)
+            answers.append(other.post("/v1/query", asked).json()["hits"])
+            other.close()
+
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for number in range(5):
+            assert own("PUT", f"/v1/works/{work}/name", json={"name": f"Name {number}"}).status_code == 200
+        for thread in threads:
+            thread.join()
+        unnamed = [[{**hit, "work": None} for hit in hits] for hits in (expected, *answers)]
+        assert all(hits == unnamed[0] for hits in unnamed)
+
+
+def test_two_performances_are_aligned_and_compared(client, collection, music, snippet):
+    one, other = (str(recorded.path) for recorded in music.pair(music.recorded[0].piece))
+    ids = {item["path"]: item["id"] for item in items_of(collection)}
+    answer = client.post("/v1/align", {"ref": {"item": ids[one]}, "others": [{"path": other}]}).json()
+    assert (answer["ref"], answer["others"][0]["path"]) == (one, other)
+    assert answer["others"][0]["accepted"]
+    matches = [part for part in answer["others"][0]["segments"] if part["kind"] == "match"]
+    assert all(len(part["warping_path"]) == len(part["confidence"]) > 1 for part in matches)
+    clip = {"upload": sent(client, snippet[0])["id"]}
+    compared = client.post("/v1/compare", {"a": clip, "b": {"item": ids[str(snippet[1])]}}).json()
+    assert compared["verdict"] == "same recording"
+
+
+# Works
+
+
+def test_works_are_named_merged_split_and_confirmed_as_by_the_program(collection, tmp_path):
+    shutil.copytree(collection.folder, tmp_path / "lib")
+    with serving(tmp_path / "lib") as client:
+        with Library(tmp_path / "lib") as library:
+            first, second, *_ = [work_document(work) for work in library.works.all()]
+        assert client.get("/v1/works?limit=2").json()["works"] == [first, second]
+        named = client("PUT", f"/v1/works/{first['id']}/name", json={"name": "Moonlight"}).json()
+        assert (named["name"], named["confirmed"]) == ("Moonlight", True)
+        assert client.get("/v1/works?q=moonl").json()["works"] == [named]
+        assert client.get("/v1/works/Moonlight").json() == named
+        merged = client.post("/v1/works/merge", {"members": [first["id"], second["recordings"][0]["id"]]}).json()
+        assert len(merged["recordings"]) == len(first["recordings"]) + len(second["recordings"])
+        leaving = [member["id"] for member in second["recordings"]]
+        kept, new = client.post(f"/v1/works/{first['id']}/split", {"items": leaving}).json()
+        assert [member["id"] for member in new["recordings"]] == leaving
+        assert all(work["confirmed"] for work in (kept, new))
+        problem(client.post(f"/v1/works/{first['id']}/split", {"items": leaving}), 409)
+        assert client.post(f"/v1/works/{new['id']}/confirm").json() == new
+        problem(client.post("/v1/works/nothing/confirm"), 404, "no-such-work")
+
+
+# Jobs
+
+
+def events_of(text):
+    return [
+        (re.search("event: (.*)", part)[1], json.loads(re.search("data: (.*)", part)[1]))
+        for part in text.split("\n\n")
+        if part.startswith("event")
+    ]
+
+
+def test_a_folder_is_taken_in_with_progress_and_what_fails_is_told(tmp_path, music):
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for recorded in music.recorded[:2]:
+        shutil.copy(recorded.path, folder)
+    (folder / "broken.wav").write_bytes(b"RIFF nonsense")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    shutil.copy(music.recorded[3].path, outside / "secret.flac")
+    (folder / "link.flac").symlink_to(outside / "secret.flac")
+    (folder / "linked").symlink_to(outside)
+    with serving(tmp_path / "lib", [folder]) as client:
+        started = client.post("/v1/jobs", {"kind": "index", "path": str(folder)})
+        assert started.status_code == 202
+        assert started.headers["location"] == f"/v1/jobs/{started.json()['id']}"
+        events = events_of(client.get(started.headers["location"] + "/events").text)
+        assert [name for name, _ in events[:-1]] == ["progress"] * (len(events) - 1)
+        assert events[-1][0] == "end"
+        assert events[-1][1]["state"] == "done"
+        assert events[-1][1]["failed"][0]["path"] == str(folder / "broken.wav")
+        result = client.get(events[-1][1]["result"]).json()
+        assert (result["added"], len(result["failed"]), result["skipped"]) == (2, 1, 1)
+        assert not any("secret" in item["path"] for item in client.get("/v1/items").json()["items"])
+        assert client.get("/v1/failures").json()["failed"] == result["failed"]
+        shutil.copy(music.recorded[1].path, folder / "broken.wav")
+        client.finished(client.post("/v1/jobs", {"kind": "index", "path": str(folder), "works": False}).json()["id"])
+        assert client.get("/v1/failures").json()["failed"] == []
+
+
+def test_a_cancelled_run_leaves_a_sound_library_and_the_next_completes_it(tmp_path, music):
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for number in range(6):
+        sound, rate = soundfile.read(music.recorded[number].path, frames=44100 * 5)
+        soundfile.write(folder / f"{number}.wav", sound, rate)
+    with serving(tmp_path / "lib", [folder]) as client:
+        asked = {"kind": "index", "path": str(folder), "works": False}
+        first, second = (client.post("/v1/jobs", asked).json()["id"] for _ in range(2))
+        assert client("DELETE", f"/v1/jobs/{second}").json()["state"] == "cancelled"
+        while client.get(f"/v1/jobs/{first}").json()["done"] < 1:
+            time.sleep(0.01)
+        client("DELETE", f"/v1/jobs/{first}")
+        job = client.finished(first)
+        assert job["state"] == "cancelled"
+        assert job["done"] < 6
+        problem(client.get(f"/v1/jobs/{first}/result"), 409, "no-result")
+        with Library(tmp_path / "lib") as library:
+            assert library.damage() == []
+            assert len(library) >= 1
+        last = client.finished(client.post("/v1/jobs", asked).json()["id"])
+        assert last["state"] == "done"
+        assert client.get("/v1/items").json()["total"] == 6
+
+
+def test_questions_can_be_jobs(client, snippet, music):
+    upload = {"upload": sent(client, snippet[0])["id"]}
+    job = client.post("/v1/jobs", {"kind": "query", "clip": upload}).json()
+    done = client.finished(job["id"])
+    assert client.get(done["result"]).json()["hits"][0]["path"] == str(snippet[1])
+    pair = client.post(
+        "/v1/jobs", {"kind": "align", "ref": upload, "others": [upload, {"path": str(music.folder)}]}
+    ).json()
+    assert (client.finished(pair["id"])["done"], client.finished(pair["id"])["total"]) == (2, 2)
+    aligned, broken = client.get(f"/v1/jobs/{pair['id']}/result").json()["others"]
+    path = np.array(next(part["warping_path"] for part in aligned["segments"] if part["kind"] == "match"))
+    np.testing.assert_allclose(path[:, 0], path[:, 1], atol=0.02)
+    assert (aligned["path"], broken["error"]) == ("clip", "is a folder, not an audio file")
+    wrong = client.post("/v1/jobs", {"kind": "align", "ref": upload, "others": [{"item": "r000000000000"}]}).json()
+    assert client.finished(wrong["id"])["problem"]["status"] == 404
+    problem(client.get(f"/v1/jobs/{wrong['id']}/result"), 404, "no-such-item")
+    assert [told["id"] for told in client.get("/v1/jobs").json()["jobs"]][:3] == [wrong["id"], pair["id"], job["id"]]
+
+
+# What is refused
+
+
+def test_uploads_that_are_too_large_or_no_music_are_refused_and_not_kept(client, tmp_path):
+    async def endless():
+        for _ in range(100):
+            yield bytes(2**16)
+
+    before = set(client.service.uploads._folder.iterdir())
+    problem(client.post("/v1/uploads", content=endless()), 413, "too-large")
+    problem(client.post("/v1/uploads", content=bytes(2**22 + 1)), 413, "too-large")
+    problem(client.post("/v1/uploads", content=b""), 422, "unusable-file")
+    for name in ("text.wav", "text.musicxml", "text.mid", "../../etc/cron.d/x", "%00", "a%0Ab"):
+        detail = problem(client.post(f"/v1/uploads?name={name}", content=b"not music" * 99), 422, "unusable-file")
+        assert str(client.service.uploads._folder) not in detail
+    soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 22050)
+    problem(client.post("/v1/uploads", content=(tmp_path / "nothing.wav").read_bytes()), 422)
+    assert set(client.service.uploads._folder.iterdir()) == before
+    problem(client("PUT", "/v1/works/x/name", content=b" " * 2**21), 413)
+
+
+def test_only_what_lies_below_the_roots_is_read(client, music, tmp_path):
+    inside = music.folder
+    (tmp_path / "real.flac").write_bytes(Path(music.recorded[0].path).read_bytes())
+    link = inside / "out.flac"
+    link.symlink_to(tmp_path / "real.flac")
+    try:
+        for path in (
+            "/etc/passwd",
+            "/no/such/file",
+            str(tmp_path / "real.flac"),
+            str(link),
+            f"{inside}/../{inside.name}x/y",
+            f"{inside}/../../../../etc/passwd",
+            "relative.flac",
+            f"{inside}/\0",
+            "/" + "x" * 4000,
+        ):
+            problem(client.post("/v1/query", {"clip": {"path": path}}), 403, "path-not-allowed")
+            problem(client.post("/v1/jobs", {"kind": "index", "path": path}), 403, "path-not-allowed")
+    finally:
+        link.unlink()
+    problem(client.post("/v1/query", {"clip": {"path": f"{inside}/none.flac"}}), 404, "no-such-file")
+    problem(client.post("/v1/query", {"clip": {"path": str(inside)}}), 422)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "evil.example:8000"}, 421),
+        ({"Host": "127.0.0.1:9000"}, 421),
+        ({"Host": "127.0.0.1.evil.example:8000"}, 421),
+        ({"Host": "localhost:8000"}, 200),
+        ({"Host": "[::1]:8000"}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "http://127.0.0.1:9000"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": HERE}, 200),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, 403),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+def test_pages_of_others_and_names_of_others_are_refused(client, headers, status):
+    answer = client.get("/v1/items", headers=headers)
+    assert answer.status_code == status
+    if status != 200:
+        problem(answer, status)
+
+
+def test_what_writes_wants_the_token_and_elsewhere_what_reads_too(client, collection):
+    work = client.get("/v1/works").json()["works"][0]["id"]
+    for token in (None, "", TOKEN + "x", TOKEN[:-1], "ä"):
+        headers = {"Authorization": f"Bearer {token}".encode()} if token else {}
+        for method, path in [("POST", f"/v1/works/{work}/confirm"), ("POST", "/v1/jobs"), ("DELETE", "/v1/uploads/x")]:
+            answer = client(method, path, token=None, headers=headers)
+            problem(answer, 401, "token-wanted")
+            assert answer.headers["www-authenticate"] == "Bearer"
+    assert client.get("/v1/items", token=None).status_code == 200
+    with serving(collection.folder, access=OPEN) as other:
+        problem(other.get("/v1/items", token=None), 401)
+        assert other.get("/", token=None).status_code == other.get("/v1/openapi.json", token=None).status_code == 200
+        assert other.get("/v1/items").status_code == 200
+        session = other.post("/v1/session")
+        cookie = session.headers["set-cookie"]
+        assert {"HttpOnly", "SameSite=strict"} <= set(cookie.split("; "))
+        assert TOKEN not in cookie
+        kept = {"Cookie": cookie.split(";")[0]}
+        assert other.get("/v1/items", token=None, headers=kept).status_code == 200
+        problem(other.post("/v1/jobs", {"kind": "group"}, token=None, headers=kept), 401)
+
+
+def test_every_answer_carries_the_headers(client):
+    for path, host in (("/", None), ("/v1/items", None), ("/nothing", None), ("/", "x")):
+        answer = client.get(path, headers={"Host": host} if host else {})
+        policy = answer.headers["content-security-policy"]
+        assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(policy.split("; "))
+        assert "http" not in policy
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    assert "http" not in client.get("/").text
+
+
+def test_errors_are_problems_whatever_they_are(client, monkeypatch):
+    problem(client.get("/v1/nothing"), 404)
+    answer = client.post("/v1/items", {})
+    problem(answer, 405)
+    assert answer.headers["allow"] == "GET"
+    problem(client.post("/v1/query", content=b"{"), 422)
+    as_json = {"Content-Type": "application/json"}
+    problem(client.post("/v1/query", content=b'{"a":' * 100_000, headers=as_json), 400)
+    assert "clip" in problem(client.post("/v1/query", {}), 422, "invalid-request")
+    problem(client.post("/v1/query", content=rb'{"clip": {"path": "\ud800"}}', headers=as_json), 422)
+    problem(client.get("/v1/items?limit=0"), 422)
+    problem(client.get("/v1/items?offset=" + "9" * 30), 422)
+    problem(client.get("/docs"), 404)
+    problem(client.get("/v1/items/"), 404)
+
+    def broken(*_):
+        raise ZeroDivisionError("secret")
+
+    monkeypatch.setattr(client.service, "opened", broken)
+    assert "secret" not in problem(client.get("/v1/items"), 500, "internal-error")
+
+
+# The description
+
+
+def references(node):
+    if isinstance(node, dict):
+        yield from ([node["$ref"]] if isinstance(node.get("$ref"), str) else [])
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def test_the_description_is_whole(client):
+    document = client.get("/v1/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    for reference in references(document):
+        place = document
+        for part in reference.removeprefix("#/").split("/"):
+            place = place[part]
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    ids = [operation["operationId"] for operation in operations]
+    assert len(set(ids)) == len(ids)
+    for operation in operations:
+        assert operation["summary"]
+        assert list(operation["responses"]["default"]["content"]) == ["application/problem+json"]
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            named = {given["name"] for given in operation.get("parameters", []) if given["in"] == "path"}
+            assert named == set(re.findall(r"{(\w+)}", path))
+
+
+JUNK = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20))
+NAMES = ["clip", "item", "path", "upload", "kind", "task", "top", "ref", "others", "a", "b", "name", "items"]
+BODIES = st.recursive(
+    JUNK,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(
+                ["clip", "item", "path", "upload", "kind", "task", "top", "ref", "others", "a", "b", "name", "items"]
+            ),
+            st.one_of(inner, st.sampled_from(["index", "query", "align", "versions", "r000000000000"])),
+            max_size=4,
+        ),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_is_asked_is_answered_as_described(client, data):
+    document = client.get("/v1/openapi.json").json()
+    path = data.draw(st.sampled_from(sorted(document["paths"])))
+    method = data.draw(st.sampled_from(sorted(document["paths"][path])))
+    operation = document["paths"][path][method]
+    part = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+    given = [
+        parameter
+        for parameter in operation.get("parameters", [])
+        if parameter["in"] == "path" or data.draw(st.booleans())
+    ]
+    values = {
+        parameter["name"]: quote(data.draw(st.one_of(part, st.integers().map(str))), safe="") for parameter in given
+    }
+    target = path.format(**values) + "?" + "&".join(f"{name}={values[name]}" for name in values)
+    body = data.draw(BODIES) if "requestBody" in operation else None
+    content = None if body is None else json.dumps(body).encode()
+    answer = client(method.upper(), target, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code < 500
+    if answer.status_code >= 400:
+        problem(answer, answer.status_code)
+    else:
+        assert str(answer.status_code) in operation["responses"]
+
+
+# The program
+
+
+def test_the_program_serves_until_it_is_interrupted(tmp_path, collection):
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    taken.listen()
+    program = [sys.executable, "-m", "retrieval.cli", "serve", "--library", str(collection.folder), "--port"]
+    busy = subprocess.Popen([*program, str(taken.getsockname()[1])], stderr=subprocess.PIPE, text=True)
+    served = subprocess.Popen(
+        [*program, "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    try:
+        url, token = served.stdout.readline().strip().split("/#token=")
+        with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, trust_env=False) as client:
+            items = client.get("/v1/items").json()["items"]
+            assert client.get(f"/v1/items/{items[0]['id']}/audio", headers={"Range": "bytes=0-3"}).content == b"fLaC"
+            assert client.post("/v1/query", json={"clip": {"item": items[0]["id"]}}).json()["hits"]
+            assert "server" not in client.get("/").headers
+        served.send_signal(signal.SIGINT)
+        _, error = served.communicate(timeout=60)
+        assert served.returncode == 130
+        assert "Traceback" not in error
+        assert not list(tmp_path.glob("incipit-*"))
+        error = busy.communicate(timeout=60)[1]
+        assert busy.returncode == 1
+        assert re.fullmatch("incipit: .* cannot be listened on .*\n", error)
+    finally:
+        for process in (busy, served):
+            process.kill()
+            process.wait()
+        taken.close()
