@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from retrieval.comparison import Comparison
     from retrieval.hits import Hit
     from retrieval.ingest import IngestReport
+    from retrieval.sides import Other, Side
 
 __all__ = [
+    "alignment_document",
     "comparison_document",
     "index_document",
     "item_details",
@@ -55,6 +57,22 @@ def item_details(library: Library, item: Item) -> dict[str, Any]:
 
         document["scores"] = [score.key for score in library.alignments.scores_of(item, alignment_method())]
     return document
+
+
+def alignment_document(reference: Side, others: list[Other], seconds: float) -> dict[str, Any]:
+    """The JSON document of an alignment."""
+    from alignment.export import synchronisation_document
+
+    return {
+        "ref": reference.path,
+        "others": [
+            {"path": other.path, "error": other.error, "segments": [], "accepted": False}
+            if other.alignment is None
+            else synchronisation_document(other.path, other.alignment)
+            for other in others
+        ],
+        "seconds": round(seconds, 3),
+    }
 
 
 def work_document(work: Work) -> dict[str, Any]:

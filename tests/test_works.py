@@ -17,8 +17,8 @@ from index.errors import LibraryDamaged, WorkError
 from index.works import Grouping
 from retrieval import Collection
 from retrieval.cli.app import app
-from retrieval.cli.sides import kept_alignment
 from retrieval.kept_alignment import alignment_method, from_kept, to_kept
+from retrieval.sides import kept_alignment
 from retrieval.work_upkeep import align_works, update_works
 from retrieval.works import group_works
 

@@ -15,7 +15,6 @@ import typer
 
 from retrieval.cli.alignment_files import (
     Format,
-    alignment_document,
     alignment_text,
     format_of,
     require_plot,
@@ -29,11 +28,13 @@ from retrieval.cli.console import (
     explain,
     hush_decoders,
     json_line,
+    library_folder,
     warn,
     working,
 )
 from retrieval.cli.options import Json, LibraryFolder, Quiet
-from retrieval.cli.sides import Other, Side, kept_alignment, read_side, resolve
+from retrieval.documents import alignment_document
+from retrieval.sides import Other, Side, kept_alignment, read_side, resolve
 
 if TYPE_CHECKING:
     from alignment.annotations import Annotations
@@ -106,7 +107,7 @@ def align(
             }
         )
     options = {**({"band": band} if band else {}), **({"anchors": _anchors(anchor)} if anchor else {})}
-    paths = [resolve(name, library) for name in (ref, *others)]
+    paths = [resolve(name, library_folder(library)) for name in (ref, *others)]
     _require_score(wanted, paths)
     _require_writable({"-o": output, "--warp": warp, "--plot": plot}, [*paths, carry])
     if plot is not None:
@@ -213,7 +214,7 @@ def _aligned(
     paths: list[str], others: list[str], options: dict[str, Any], library: Path | None, quiet: bool
 ) -> tuple[Side, list[Other]]:
     """The reference and what came of the others; what the library keeps of a pair is not computed again."""
-    if len(others) == 1 and not options and (kept := kept_alignment(paths[0], paths[1], library)):
+    if len(others) == 1 and not options and (kept := kept_alignment(paths[0], paths[1], library_folder(library))):
         _summarise(others[0], kept[1], quiet)
         return kept[0], [kept[1]]
     return align_with(paths, others, options, quiet)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from retrieval.cli.sides import Other, Side, read_side, score_among
+from retrieval.sides import Other, Side, read_side, score_among
 
 if TYPE_CHECKING:
     from alignment.score import Beat
 
-__all__ = ["Format", "alignment_document", "alignment_text", "format_of", "require_plot", "write_plot", "write_warped"]
+__all__ = ["Format", "alignment_text", "format_of", "require_plot", "write_plot", "write_warped"]
 
 
 class Format(StrEnum):
@@ -40,22 +40,6 @@ _ENDINGS = {".json": Format.json, ".txt": Format.audacity, ".svl": Format.sonic_
 def format_of(output: Path | None) -> Format:
     """The format that the ending of a file asks for; CSV for any other."""
     return _ENDINGS.get(output.suffix.lower(), Format.csv) if output is not None else Format.csv
-
-
-def alignment_document(reference: Side, others: list[Other], seconds: float) -> dict[str, Any]:
-    """The JSON document of an alignment."""
-    from alignment.export import synchronisation_document
-
-    return {
-        "ref": reference.path,
-        "others": [
-            {"path": other.path, "error": other.error, "segments": [], "accepted": False}
-            if other.alignment is None
-            else synchronisation_document(other.path, other.alignment)
-            for other in others
-        ],
-        "seconds": round(seconds, 3),
-    }
 
 
 def alignment_text(reference: Side, others: list[Other], document: dict[str, Any], format: Format) -> str:

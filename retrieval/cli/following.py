@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.aligning import align_with
-from retrieval.cli.console import absolute, hush_decoders, json_line, line, warn, working
+from retrieval.cli.console import absolute, hush_decoders, json_line, library_folder, line, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet
-from retrieval.cli.sides import Other, Side, resolve
+from retrieval.sides import Other, Side, resolve
 
 if TYPE_CHECKING:
     from alignment.engraving import Engraving
@@ -43,7 +43,7 @@ def follow(
 
     hush_decoders()
     started = time.monotonic()
-    paths = [resolve(name, library) for name in (score, *recordings)]
+    paths = [resolve(name, library_folder(library)) for name in (score, *recordings)]
     _require_usable(paths[0], output)
     try:
         with working(f"engraving {score}", quiet):

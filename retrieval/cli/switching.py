@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.aligning import align_with
-from retrieval.cli.console import ProgressBar, absolute, hush_decoders, json_line, line, warn, working
+from retrieval.cli.console import ProgressBar, absolute, hush_decoders, json_line, library_folder, line, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet
-from retrieval.cli.sides import Other, Side, resolve
+from retrieval.sides import Other, Side, resolve
 
 if TYPE_CHECKING:
     from alignment.switcher import Performance, Sheets, Switcher
@@ -50,8 +50,8 @@ def switch(
 
     hush_decoders()
     started = time.monotonic()
-    paths = [resolve(name, library) for name in (ref, *others)]
-    sheet = None if score is None else resolve(score, library)
+    paths = [resolve(name, library_folder(library)) for name in (ref, *others)]
+    sheet = None if score is None else resolve(score, library_folder(library))
     _require_usable(paths, sheet, output)
     try:
         sheets = None if sheet is None else _sheets(sheet, paths[0], ref, quiet)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from retrieval.cli.console import absolute, explain, hush_decoders, json_line, warn, working
+from retrieval.cli.console import absolute, explain, hush_decoders, json_line, library_folder, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from alignment.audio import Audio
     from alignment.pulse import LocalPulse
     from alignment.score import Score
-    from retrieval.cli.sides import Side
+    from retrieval.sides import Side
 
     Floats = NDArray[np.float64]
 
@@ -69,13 +69,13 @@ def tempo(
     """
     from alignment.analysed import analyse
     from alignment.errors import AlignmentError
-    from retrieval.cli.sides import read_side, resolve
+    from retrieval.sides import read_side, resolve
 
     hush_decoders()
     started = time.monotonic()
     _require_writable({"-o": output, "--plot": plot})
     try:
-        side, sound = read_side(resolve(file, library))
+        side, sound = read_side(resolve(file, library_folder(library)))
     except AlignmentError as error:
         warn(str(error))
         if json:
@@ -89,7 +89,10 @@ def tempo(
     if others:
         analysed = analyse(sound)
         del sound
-        curves = [_curve(side, analysed, other, resolve(other, library), times, window, quiet) for other in others]
+        curves = [
+            _curve(side, analysed, other, resolve(other, library_folder(library)), times, window, quiet)
+            for other in others
+        ]
     _write(_csv(side.score, times, curves), output, json)
     if json:
         json_line(_document(side, times, curves, started))
@@ -138,7 +141,7 @@ def _curve(side: Side, analysed: Analysed, name: str, path: str, times: Floats, 
     from alignment.errors import AlignmentError
     from alignment.synchronise import synchronise
     from alignment.tempo import beats_per_minute, tempo_ratio
-    from retrieval.cli.sides import read_side
+    from retrieval.sides import read_side
 
     nothing = np.full(times.shape, np.nan)
     try:

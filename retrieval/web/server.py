@@ -56,7 +56,8 @@ class Server:
 
     def run(self) -> None:
         """Serve until a signal comes, then raise KeyboardInterrupt."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        for stopping in (signal.SIGINT, signal.SIGTERM):  # what a shell starts in the background ignores the first
+            signal.signal(stopping, signal.default_int_handler)
         self._server.run([self._socket])
 
 

@@ -23,14 +23,13 @@ from alignment.score import is_score, read_score
 from index.errors import LibraryLocked, LibraryMissing
 from index.library import Library
 from retrieval.analysis import hash_file
-from retrieval.cli.alignment_files import alignment_document
-from retrieval.cli.sides import Other, Side, kept_alignment, read_side
 from retrieval.collection import Collection
 from retrieval.comparison import compare
-from retrieval.documents import comparison_document, index_document, query_document
+from retrieval.documents import alignment_document, comparison_document, index_document, query_document
 from retrieval.encoders import Encoders
 from retrieval.hits import Hit, Wanted
 from retrieval.kept_alignment import alignment_method, to_kept
+from retrieval.sides import Other, Side, kept_alignment, read_side
 from retrieval.web.documents import (
     AlignRequest,
     CompareRequest,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrieval.cli.console import absolute, library_folder
-
 if TYPE_CHECKING:
     from alignment.audio import Audio
     from alignment.score import Score
@@ -51,9 +49,9 @@ class Other:
         return self.alignment is not None and self.alignment.accepted
 
 
-def resolve(name: str, library: Path | None) -> str:
-    """The path of a file, or of the recording or score of that id in the library."""
-    return name if os.path.lexists(name) else _path_of(name, library_folder(library)) or name
+def resolve(name: str, folder: Path) -> str:
+    """The path of a file, or of the recording or score of that id in the library of a folder."""
+    return name if os.path.lexists(name) else _path_of(name, folder) or name
 
 
 def read_side(path: str) -> tuple[Side, Audio]:
@@ -69,22 +67,21 @@ def read_side(path: str) -> tuple[Side, Audio]:
 
         score = read_score(path)
         sound = score_sound(score)
-        return Side(absolute(path), sound.duration, score), sound
+        return Side(os.path.abspath(path), sound.duration, score), sound
     sound = read_audio(path)
-    return Side(absolute(path), sound.duration, None, sound.warnings), sound
+    return Side(os.path.abspath(path), sound.duration, None, sound.warnings), sound
 
 
-def kept_alignment(ref: str, other: str, library: Path | None) -> tuple[Side, Other] | None:
+def kept_alignment(ref: str, other: str, folder: Path) -> tuple[Side, Other] | None:
     """Two items and how they correspond, if the library knows it and their files have not changed."""
     from index.errors import LibraryError
     from index.library import Library
 
-    folder = library_folder(library)
     if not (folder / "library.sqlite").is_file():
         return None
     try:
         with Library(folder) as opened:
-            return _kept_alignment(opened, absolute(ref), absolute(other))
+            return _kept_alignment(opened, os.path.abspath(ref), os.path.abspath(other))
     except LibraryError:
         return None
 
