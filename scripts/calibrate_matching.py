@@ -16,8 +16,9 @@ import argparse
 import json
 import os
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,19 +72,33 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--samples", type=Path)
     arguments = parser.parse_args()
-    if arguments.samples and arguments.samples.exists():
-        hours, rows = json.loads(arguments.samples.read_text("utf-8"))
+    set_numbers(PLAUSIBILITY_PATH, partial(_measured, arguments), arguments.samples, _LENGTHS)
+
+
+def set_numbers(
+    place: Path, measured: Callable[[], tuple[list[Sample], float]], kept: Path | None, lengths: Sequence[int]
+) -> None:
+    """Fit a plausibility and write it, after judging it by halves of the sources.
+
+    Args:
+        place: of the numbers.
+        measured: gives samples, and the hours of the library that they were found in.
+        kept: where these are kept, or shall be.
+        lengths: of passages, in seconds, that are judged one by one.
+    """
+    if kept and kept.exists():
+        hours, rows = json.loads(kept.read_text("utf-8"))
         samples = [Sample.load(row) for row in rows]
     else:
-        samples, hours = _measured(arguments)
-        if arguments.samples:
-            arguments.samples.write_text(json.dumps([hours, [sample.row() for sample in samples]]), "utf-8")
+        samples, hours = measured()
+        if kept:
+            kept.write_text(json.dumps([hours, [sample.row() for sample in samples]]), "utf-8")
     halves = [[sample for sample in samples if zlib.crc32(sample.source.encode()) % 2 == half] for half in (0, 1)]
     for fitted, judged in (halves, halves[::-1]):
-        judge(fit(fitted, hours), judged, _LENGTHS)
+        _judge(fit(fitted, hours), judged, lengths)
     plausibility = fit(samples, hours)
-    judge(plausibility, samples, _LENGTHS)
-    PLAUSIBILITY_PATH.write_text(json.dumps(asdict(plausibility), indent=1) + "\n", "utf-8")
+    _judge(plausibility, samples, lengths)
+    place.write_text(json.dumps(asdict(plausibility), indent=1) + "\n", "utf-8")
     print(plausibility)
 
 
@@ -97,11 +112,11 @@ def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
         samples = [sample for song in songs for sample in _of_song(library, song)]
         samples += [sample for path in recordings for sample in _of_recording(library, path, recordings)]
         for path in sorted((data / "noise" / "train").iterdir()):
-            samples += _of_stranger(Matcher(library, _START), path, path.name)
-        return samples, Matcher(library, _START).hours
+            samples += _of_stranger(Matcher(library, START), path, path.name)
+        return samples, Matcher(library, START).hours
 
 
-_START = Plausibility((0.0, -1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 1.0, 1.0)
+START = Plausibility((0.0, -1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 1.0, 1.0)
 """The less the cost, the likelier."""
 
 
@@ -109,7 +124,7 @@ def _of_song(library: Library, song: Song) -> Iterator[Sample]:
     """Places of passages of both performances; of each the performance that it is cut from is left out."""
     for number, path in enumerate(song.paths):
         rng = _random(path)
-        matcher = Matcher(library, _START, without=_ids(library, [path]))
+        matcher = Matcher(library, START, without=_ids(library, [path]))
         audio, others = read_audio(path), [other for other in range(len(song.paths)) if other != number]
         for seconds in _LENGTHS:
             quarters = _quarters(song, number, seconds)
@@ -153,7 +168,7 @@ def _of_recording(library: Library, path: Path, recordings: list[Path]) -> Itera
     """Places of passages of a recording; all of its source are left out."""
     source = path.name.split("__")[0]
     without = _ids(library, [other for other in recordings if other.name.split("__")[0] == source])
-    yield from _of_stranger(Matcher(library, _START, without=without), path, source)
+    yield from _of_stranger(Matcher(library, START, without=without), path, source)
 
 
 def _of_stranger(matcher: Matcher, path: Path, source: str) -> Iterator[Sample]:
@@ -209,7 +224,7 @@ def _best(plausibility: Plausibility, samples: list[Sample]) -> NDArray[np.float
     return np.array(list(best.values()))
 
 
-def judge(plausibility: Plausibility, samples: list[Sample], lengths: Sequence[int]) -> None:
+def _judge(plausibility: Plausibility, samples: list[Sample], lengths: Sequence[int]) -> None:
     """Print what is found and falsely accepted, by the length of the passage, and how well probabilities hold."""
     threshold = plausibility.threshold(_RATE, plausibility.hours)
     print("length  right accepted %  outsiders accepted %")

@@ -13,16 +13,15 @@ measured again. Wants the `train` extra and the program `fluidsynth`.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from functools import partial
 from hashlib import sha1, sha256
 from pathlib import Path
 
 import numpy as np
-from calibrate_matching import Sample, fit, judge
+from calibrate_matching import START, Sample, set_numbers
 from rich.progress import Progress, track
 from train_sync import held_out_lieder, lieder, sound_fonts
 
@@ -35,14 +34,11 @@ from retrieval.embedding.score_encoder import WINDOW_HOP_SECONDS, ScoreEncoder
 from retrieval.embedding.score_performances import ScorePerformance, perform_scores
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE
 from retrieval.passages import Passage, passage_of
-from retrieval.plausibility import Plausibility
 from retrieval.score_search import SCORE_PLAUSIBILITY_PATH, ScoreSearch
 
 _LENGTHS = (3, 5, 8, 13, 20, 30, 55, 110)
 _LENGTHS_OF_STRANGERS = (3, 8, 20, 55)
 _TOP = 5
-_START = Plausibility((0.0, -1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 1.0, 1.0)
-"""The less the cost, the likelier."""
 
 
 def for_calibration(path: Path) -> bool:
@@ -59,20 +55,7 @@ def main() -> None:
     parser.add_argument("--samples", type=Path)
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that perform
-    if arguments.samples and arguments.samples.exists():
-        hours, rows = json.loads(arguments.samples.read_text("utf-8"))
-        samples = [Sample.load(row) for row in rows]
-    else:
-        samples, hours = _measured(arguments)
-        if arguments.samples:
-            arguments.samples.write_text(json.dumps([hours, [sample.row() for sample in samples]]), "utf-8")
-    halves = [[sample for sample in samples if zlib.crc32(sample.source.encode()) % 2 == half] for half in (0, 1)]
-    for fitted, judged in (halves, halves[::-1]):
-        judge(fit(fitted, hours), judged, _LENGTHS)
-    plausibility = fit(samples, hours)
-    judge(plausibility, samples, _LENGTHS)
-    SCORE_PLAUSIBILITY_PATH.write_text(json.dumps(asdict(plausibility), indent=1) + "\n", "utf-8")
-    print(plausibility)
+    set_numbers(SCORE_PLAUSIBILITY_PATH, partial(_measured, arguments), arguments.samples, _LENGTHS)
 
 
 def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
@@ -98,7 +81,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
         samples = []
         for name, performance in track(performances.items(), "clips"):
             samples += _of_performance(library, encoder, name, performance, ids)
-        search = ScoreSearch(library, encoder, _START)
+        search = ScoreSearch(library, encoder, START)
         for path in sorted((data / "recordings" / "train").iterdir()):
             samples += _of_stranger(search, path, path.name.split("__")[0])
         for path in sorted((data / "noise" / "train").iterdir()):
@@ -132,7 +115,7 @@ def _of_performance(
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     clips = _clips(performance, rng)
     for inside in (True, False):
-        search = ScoreSearch(library, encoder, _START, without=frozenset() if inside else frozenset([ids[name]]))
+        search = ScoreSearch(library, encoder, START, without=frozenset() if inside else frozenset([ids[name]]))
         for seconds, passage in clips:
             for place in search.places(passage, _TOP):
                 right = search.number(place) == ids[name]
