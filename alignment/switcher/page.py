@@ -42,8 +42,10 @@ from alignment.tempo import tempo_ratio
 
 __all__ = ["Performance", "Sheets", "Switcher", "joined_script", "relative_tempi", "write_switcher"]
 
-MODULES = ("timemap.js", "state.js", "player.js", "score.js", "view.js", "main.js")
+MODULES = ("elements.js", "timemap.js", "state.js", "player.js", "score.js", "view.js", "main.js")
 """In the order in which they need each other."""
+
+STYLES = ("base.css", "page.css")
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
@@ -242,7 +244,7 @@ def _file_name(number: int, name: str) -> str:
 
 
 def _page(title: str, document: dict[str, Any]) -> str:
-    script, style = joined_script(), _source("page.css")
+    script, style = joined_script(), "".join(_source(name) for name in STYLES)
     policy = (
         f"default-src 'none'; script-src {_hash(script)} 'self' file:; style-src {_hash(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
