@@ -8,13 +8,14 @@ committing one transaction: a crash leaves all of it or nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.alignments import Alignments
@@ -25,7 +26,7 @@ from index.exact import ExactStore
 from index.faiss_store import FaissStore, faiss_is_installed
 from index.lock import writer_lock
 from index.runs import ItemKind, Model, Runs, Vectors
-from index.schema import Item, ItemFile, ModelRow, Recording, ScoreRow, Shard, SheetRow, VectorRun
+from index.schema import FailureRow, Item, ItemFile, ModelRow, Recording, ScoreRow, Shard, SheetRow, VectorRun
 from index.shards import ShardFile, VectorFormat
 from index.sheets import KeptScore, pack, unpack
 from index.spec import IndexSpec
@@ -204,6 +205,10 @@ class Library:
         """Every known file by its path."""
         return {file.path: file for file in self._session.scalars(select(ItemFile))}
 
+    def failures(self) -> Sequence[FailureRow]:
+        """Files that could not be taken in when that was last tried, by their path."""
+        return self._session.scalars(select(FailureRow).order_by(FailureRow.path)).all()
+
     def pending(self, models: Iterable[Model]) -> list[Item]:
         """Recordings and scores that lack vectors of any of these models that makes vectors of their kind."""
         lacking: dict[int, Item] = {}
@@ -295,6 +300,20 @@ class Library:
         with transaction(self._session):
             self._put_file(item, file)
 
+    def put_failures(self, causes: Mapping[str, str]) -> None:
+        """Note that files could not be taken in, and why; that is forgotten once they are."""
+        now = datetime.now(UTC)
+        with transaction(self._session):
+            for path, cause in causes.items():
+                error = cause.encode("utf-8", "backslashreplace").decode()  # it may name a file
+                self._session.merge(FailureRow(path=path, error=error, time=now))
+
+    def forget_failures(self, paths: Iterable[str]) -> None:
+        """Forget that files could not be taken in."""
+        with transaction(self._session):
+            for path in paths:
+                self._forget_failure(path)
+
     def set_missing(self, paths: Iterable[str], missing: bool = True) -> None:
         """Mark files as gone, or as back."""
         known = self.files()
@@ -327,6 +346,7 @@ class Library:
             known = ItemFile(path=file.path, item=item)
             self._session.add(known)
         known.size, known.mtime_ns, known.missing = file.size, file.mtime_ns, False
+        self._forget_failure(file.path)
         self._session.flush()
 
     def _drop_file(self, path: str) -> None:
@@ -339,6 +359,9 @@ class Library:
             self._session.delete(item)
             self.works.drop_empty()
         self._session.flush()
+
+    def _forget_failure(self, path: str) -> None:
+        self._session.execute(delete(FailureRow).where(FailureRow.path == path))
 
     def _append(self, item: Item, part: Vectors) -> bool:
         """Write the vectors of a model that an item lacks; whether it lacked them."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from index.library import Library
-    from index.schema import Item, Work
+    from index.schema import FailureRow, Item, Work
     from retrieval.comparison import Comparison
     from retrieval.hits import Hit
     from retrieval.ingest import IngestReport
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "alignment_document",
     "comparison_document",
+    "failure_document",
     "index_document",
     "item_details",
     "item_document",
@@ -40,6 +41,11 @@ def item_document(item: Item) -> dict[str, Any]:
         "duration": round(item.duration, 3),
         "flags": [*item.flags, *(["missing"] if missing else [])],
     }
+
+
+def failure_document(failure: FailureRow) -> dict[str, Any]:
+    """A file that could not be taken in."""
+    return {"path": failure.path, "error": failure.error, "time": failure.time.isoformat("T", "seconds")}
 
 
 def item_details(library: Library, item: Item) -> dict[str, Any]:

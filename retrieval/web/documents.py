@@ -377,10 +377,16 @@ class Failure(BaseModel):
     error: str
 
 
-class Failures(BaseModel):
-    """Files that could not be taken in since the server was started, and what is wrong with the library."""
+class KeptFailure(Failure):
+    """A file that could not be taken in when that was last tried, why, and when that was."""
 
-    failed: list[Failure]
+    time: datetime
+
+
+class Failures(BaseModel):
+    """Files that could not be taken in when that was last tried, and what is wrong with the library."""
+
+    failed: list[KeptFailure]
     damage: list[str]
 
 
