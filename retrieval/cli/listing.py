@@ -65,7 +65,7 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
                 json_line(document)
             else:
                 for name, value in document.items():
-                    line(name, str(value if value is not None else "-"))
+                    _print_fact(name, value)
     return 1 if failed else 0
 
 
@@ -86,6 +86,16 @@ def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> i
             if not quiet:
                 line("removed", item.key, path)
     return 1 if failed else 0
+
+
+def _print_fact(name: str, value: Any) -> None:
+    """A line, or several where it is a list of documents."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        for entry in value:
+            told = {key: text for key, text in entry.items() if text is not None and text is not False}
+            line(name, *(text if isinstance(text, str) else f"{key} {text}" for key, text in told.items()))
+    else:
+        line(name, "-" if value is None else str(value))
 
 
 def _print_failure(document: dict[str, Any], json: bool) -> None:

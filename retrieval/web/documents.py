@@ -221,6 +221,24 @@ class FileRef(BaseModel):
     missing: bool
 
 
+class MovementDocument(BaseModel):
+    """A movement of a score: what the file says of it, when it begins in the score's seconds, and in which measure."""
+
+    number: str | None
+    title: str | None
+    start: float
+    measure: str | None
+
+
+class PartDocument(BaseModel):
+    """A part of a score; it sounds `transposition` semitones higher than it is written."""
+
+    name: str | None
+    instrument: str | None
+    transposition: int
+    notes: int
+
+
 class ItemDetails(Item):
     """All of a recording or score, as `incipit show --json` prints it."""
 
@@ -229,6 +247,10 @@ class ItemDetails(Item):
     vectors: int
     notes: int | None = None
     measures: tuple[str, str] | None = None
+    work_title: str | None = Field(None, description="of the work that a score says it is, or is from")
+    work_number: str | None = None
+    movements: list[MovementDocument] | None = None
+    parts: list[PartDocument] | None = None
     scores: list[str] | None = Field(None, description="ids of the scores that a recording was found to play")
 
 
