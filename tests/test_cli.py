@@ -80,6 +80,15 @@ def test_index_document_is_the_contracts(tmp_path, music):
     assert document["library"] == str(tmp_path / "lib")
     assert document["added"] == 2
     assert document["failed"][0]["path"] == str(folder / "bad.mp3")
+    (failure,) = documents(incipit("list", "--failed", "--library", tmp_path / "lib", "--json"))
+    assert list(failure) == ["path", "error", "time"]
+    assert {key: failure[key] for key in ("path", "error")} == document["failed"][0]
+    assert failure["time"].endswith("+00:00")
+    shown = incipit("list", "--failed", "--library", tmp_path / "lib").stdout
+    assert shown == f"{failure['time']}\t{failure['path']}\t{failure['error']}\n"
+    again = incipit("index", folder, "--library", tmp_path / "lib")
+    assert again.returncode == 1
+    assert "incipit list --failed" in again.stderr
 
 
 def test_list_show_and_remove(tmp_path, music):

@@ -78,7 +78,6 @@ class Service:
         uploads: files that clients sent.
         copies: recordings as browsers can play them.
         jobs: long work.
-        failures: cause of each file that could not be taken in, by its path.
     """
 
     def __init__(self, library: Path, roots: Sequence[Path], most_upload_bytes: int) -> None:
@@ -87,8 +86,7 @@ class Service:
         self.most_upload_bytes = most_upload_bytes
         self.uploads = Uploads(most_upload_bytes)
         self.copies = Copies()
-        self.failures: dict[str, str] = {}
-        self.jobs = Jobs(library, self._file_finished)
+        self.jobs = Jobs(library)
         self._workers = ThreadPoolExecutor(min(max(os.cpu_count() or 1, 2), 4), "incipit-query")
         self._writer = ThreadPoolExecutor(1, "incipit-write")
         self._own = threading.local()
@@ -333,12 +331,6 @@ class Service:
             return Library(self.library)
         except LibraryMissing:
             return nullcontext(None)
-
-    def _file_finished(self, path: str, error: str | None) -> None:
-        if error is None:
-            self.failures.pop(path, None)
-        else:
-            self.failures[path] = error
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:
