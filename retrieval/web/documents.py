@@ -209,7 +209,8 @@ class Item(BaseModel):
     path: str
     title: str | None
     artist: str | None
-    work: str | None
+    work: str | None = Field(description="Name of its work, or the work's id where it has none.")
+    work_id: str | None
     duration: float
     flags: list[str]
 
@@ -230,6 +231,7 @@ class ItemDetails(Item):
     notes: int | None = None
     measures: tuple[str, str] | None = None
     scores: list[str] | None = Field(None, description="ids of the scores that a recording was found to play")
+    recordings: list[str] | None = Field(None, description="ids of the recordings that were found to play a score")
 
 
 class Items(BaseModel):
@@ -246,6 +248,7 @@ class Member(BaseModel):
     id: str
     path: str
     title: str | None
+    artist: str | None
     duration: float
     confirmed: bool
 
