@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, false, func, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.alignments import Alignments
@@ -208,12 +208,20 @@ class Library:
         """Recordings and scores that lack vectors of any of these models that makes vectors of their kind."""
         lacking: dict[int, Item] = {}
         for model in models:
-            row = self._model_row(model)
-            have = select(VectorRun.item_id).where(VectorRun.model_id == (row.id if row else -1))
-            query = select(Item).where(Item.kind == model.kind, Item.id.not_in(have))
-            found = self._session.scalars(query.options(selectinload(Item.files)))
+            found = self._session.scalars(select(Item).where(self._lacks(model)).options(selectinload(Item.files)))
             lacking.update((item.id, item) for item in found)
         return [lacking[id] for id in sorted(lacking)]
+
+    def count_pending(self, models: Iterable[Model]) -> int:
+        """How many `pending` gives, without loading them."""
+        lacking = or_(false(), *map(self._lacks, models))
+        return self._session.scalar(select(func.count(Item.id)).where(lacking)) or 0
+
+    def _lacks(self, model: Model) -> ColumnElement[bool]:
+        """That an item lacks vectors of a model that makes some of its kind."""
+        row = self._model_row(model)
+        have = select(VectorRun.item_id).where(VectorRun.model_id == (row.id if row else -1))
+        return (Item.kind == model.kind) & Item.id.not_in(have)
 
     def runs(self, model: Model) -> Runs:
         """Where the vectors of each item lie.

@@ -20,8 +20,15 @@ from retrieval.web.problems import Problem
 
 __all__ = ["add_pages"]
 
-PAGES = {"search": ("/", "Search"), "library": ("/library", "Library"), "works": ("/works", "Works")}
+LINKED = {"search": ("/", "Search"), "library": ("/library", "Library"), "works": ("/works", "Works")}
 """Path and title of each page that the head leads to, by its name."""
+
+PAGES = {
+    **LINKED,
+    "item": ("/item", "Item"),
+    "failures": ("/failures", "What failed"),
+}
+"""Path and title of every page, by its name."""
 
 _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -61,7 +68,7 @@ def _answer(page: str) -> Callable[[], Response]:
 def _page(name: str) -> str:
     path, title = PAGES[name]
     current = ' aria-current="page"'
-    links = "\n".join(f'<a href="{link}"{current if link == path else ""}>{text}</a>' for link, text in PAGES.values())
+    links = "\n".join(f'<a href="{link}"{current if link == path else ""}>{text}</a>' for link, text in LINKED.values())
     parts = {"title": title, "name": name, "links": links, "body": _text(f"{name}.html")}
     return _PLACE.sub(lambda place: parts[place.group(1)], _text("frame.html"))
 
