@@ -3,7 +3,7 @@ import { chooser, switchAddress } from "./chosen.js";
 import { icon } from "./icon.js";
 import { aboutItem, itemRow, searchAddress, workAddress } from "./itemrow.js";
 import { tellProblem } from "./note.js";
-import { playButton } from "./playbutton.js";
+import { playItem } from "./playitem.js";
 import { element, find } from "./switcher/elements.js";
 import { fileName, itemName, number, suffixOf, workName } from "./wording.js";
 
@@ -32,7 +32,7 @@ function head(item, address) {
   const { id, kind } = item;
   const title = itemName(item);
   const gone = item.flags.includes("missing");
-  const play = playButton({ id, title });
+  const play = playItem({ id, title });
   play.classList.add("round");
   return [
     element("h1", { tabindex: "-1" }, title),

@@ -2,7 +2,7 @@
 
 import { chooser } from "./chosen.js";
 import { icon } from "./icon.js";
-import { playButton } from "./playbutton.js";
+import { playItem } from "./playitem.js";
 import { element } from "./switcher/elements.js";
 import { dotted, itemCredit, itemName, length } from "./wording.js";
 
@@ -28,7 +28,7 @@ export function itemRow(item, { kind = item.kind, more = [] } = {}) {
     "li",
     { class: "item", "data-id": id },
     element("label", { class: "box" }, chooser({ id, kind, title })),
-    kind === "score" ? scoreMark() : playButton({ id, title }),
+    kind === "score" ? scoreMark() : playItem({ id, title }),
     element(
       "div",
       { class: "what" },

@@ -8,7 +8,7 @@ import { element } from "./switcher/elements.js";
 let buttons = [];
 let heard = { source: null, seconds: 0, playing: false };
 
-export function playButton({ id, title }) {
+export function playItem({ id, title }) {
   const source = `/v1/items/${encodeURIComponent(id)}/audio`;
   const button = element("button", { type: "button", class: "play", onclick: press });
   const made = { button, title, source, shown: null };
