@@ -22,6 +22,7 @@ const start = running(find("#running"), (ended) => ended && load());
 async function load() {
   try {
     const told = await api("/v1/failures");
+    const focused = find("#failed").contains(document.activeElement);
     failed = told.failed;
     find("#none").hidden = failed.length + told.damage.length > 0;
     find("#damage").hidden = !told.damage.length;
@@ -29,6 +30,7 @@ async function load() {
     find("#files").hidden = !failed.length;
     find("#count").textContent = `${counted(failed.length, "file")} could not be taken in`;
     render();
+    if (focused) find("#main").focus();
   } catch (error) {
     tellProblem(error);
   }

@@ -52,6 +52,16 @@ export function libraryRow(item) {
   return row;
 }
 
+// Renders the rows of a list anew; what had the focus in one of them has it in the row of the same item.
+export function keepingFocus(list, render) {
+  const parts = (row) => [...row.querySelectorAll("a, button, input")];
+  const row = list.contains(document.activeElement) && document.activeElement.closest("[data-id]");
+  const [id, part] = row ? [row.dataset.id, parts(row).indexOf(document.activeElement)] : [];
+  render();
+  const same = row && [...list.children].find((other) => other.dataset.id === id);
+  if (same) parts(same)[part]?.focus({ preventScroll: true });
+}
+
 export function scoreMark() {
   return element("span", { class: "play score", role: "img", "aria-label": "Score", title: "Score" }, icon("score"));
 }

@@ -1,7 +1,7 @@
 import { api } from "./api.js";
 import "./chosen.js";
 import { folderForm, noRoots } from "./folderform.js";
-import { libraryRow } from "./itemrow.js";
+import { keepingFocus, libraryRow } from "./itemrow.js";
 import { asked, listingOf, pagesIn, searchOf, spanOf } from "./listing.js";
 import { tellProblem } from "./note.js";
 import { pager } from "./pager.js";
@@ -55,12 +55,12 @@ async function list() {
   if (told === before) return;
   before = told;
   items.hidden = !page.items.length;
-  items.replaceChildren(...page.items.map(libraryRow));
+  keepingFocus(items, () => items.replaceChildren(...page.items.map(libraryRow)));
 }
 
-// What the library holds may have changed. What has the focus is not taken away.
+// What the library holds may have changed.
 async function refresh() {
-  const [status] = await Promise.all([api("/v1/status"), items.contains(document.activeElement) || list()]);
+  const [status] = await Promise.all([api("/v1/status"), list()]);
   render(status);
 }
 

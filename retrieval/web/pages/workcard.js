@@ -70,7 +70,7 @@ export function workCard(work, { mark, marked, changed }) {
 
 function playing({ recordings, scores }) {
   const items = [...recordings.slice(0, MOST_PLAYED).map(({ id }) => ({ id, kind: "recording" })), ...scores.slice(0, 1).map(({ id }) => ({ id, kind: "score" }))];
-  return recordings.length && items.length > 1 ? [element("a", { class: "button", href: switchAddress(items) }, "Play side by side")] : [];
+  return recordings.length && items.length > 1 ? [element("a", { class: "button quiet main", href: switchAddress(items) }, "Play side by side")] : [];
 }
 
 function list(members, work) {
