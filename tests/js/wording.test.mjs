@@ -7,10 +7,10 @@ const { counted, fileName, folderOf, indexSummary, itemCredit, itemName, length,
 
 test("an item is called by its title, else by its file", () => {
   assert.equal(itemName({ title: "Waltz", path: "/music/a.flac" }), "Waltz");
-  assert.equal(itemName({ title: null, path: "/music/a.flac" }), "a.flac");
-  assert.equal(itemCredit({ artist: "Clara", title: "Waltz", path: "/music/live/a.flac" }), "Clara");
-  assert.equal(itemCredit({ artist: null, title: "Waltz", path: "/music/live/a.flac" }), "live/a.flac");
-  assert.equal(itemCredit({ artist: null, title: null, path: "/music/live/a.flac" }), "live");
+  assert.equal(itemName({ title: null, path: "/music/a.b.flac" }), "a.b");
+  assert.equal(itemName({ title: null, path: "/music/.flac" }), ".flac");
+  assert.equal(itemCredit({ artist: "Clara", path: "/music/live/a.flac" }), "Clara");
+  assert.equal(itemCredit({ artist: null, path: "/music/live/a.flac" }), "live/a.flac");
 });
 
 test("the parts of a path", () => {
@@ -22,7 +22,7 @@ test("a work without a name is called as most of its items are", () => {
   const items = (...titles) => titles.map((title, number) => ({ title, path: `/${number}.flac` }));
   assert.equal(workName({ name: "Moonlight", recordings: items("Sonata"), scores: [] }), "Moonlight");
   assert.equal(workName({ name: null, recordings: items("track 1", "Sonata"), scores: items("Sonata") }), "Sonata");
-  assert.equal(workName({ name: null, recordings: items(null, null), scores: [] }), "0.flac");
+  assert.equal(workName({ name: null, recordings: items(null, null), scores: [] }), "0");
   assert.equal(workName({ name: null, recordings: items(null, "Sonata"), scores: [] }), "Sonata");
 });
 

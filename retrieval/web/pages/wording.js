@@ -15,9 +15,10 @@ export function suffixOf(path) {
   return (/[^.](\.[^.]+)$/.exec(fileName(path))?.[1] ?? "").toLowerCase();
 }
 
-// The title of an item, or its file's name where it has none.
+// The title of an item, or its file's name without its suffix where it has none.
 export function itemName({ title, path }) {
-  return title || fileName(path);
+  const name = fileName(path);
+  return title || name.slice(0, name.length - suffixOf(path).length);
 }
 
 // A work's name; for one that has none, what most of its items are called, or the first.
@@ -30,11 +31,9 @@ export function workName({ name, recordings, scores }) {
   return [...times].sort((a, b) => b[1] - a[1])[0][0];
 }
 
-// Who plays or wrote it; where that is not known, where it lies.
-export function itemCredit({ artist, title, path }) {
-  if (artist) return artist;
-  const folder = fileName(folderOf(path));
-  return title ? `${folder}/${fileName(path)}` : folder;
+// Who plays or wrote it; where that is not known, its file with the folder that it lies in.
+export function itemCredit({ artist, path }) {
+  return artist || `${fileName(folderOf(path))}/${fileName(path)}`;
 }
 
 // Minutes and whole seconds.
