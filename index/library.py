@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import and_, delete, func, not_, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, func, not_, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.alignments import Alignments
@@ -229,14 +229,21 @@ class Library:
         """
         lacking: dict[int, Item] = {}
         for model in models:
-            row = self._model_row(model)
-            have = select(VectorRun.item_id).where(VectorRun.model_id == (row.id if row else -1))
-            known = select(PartRow.item_id) if model.kind == "score" else select(Item.id)
-            complete = and_(Item.id.in_(have), Item.id.in_(known))
-            query = select(Item).where(Item.kind == model.kind, not_(complete))
-            found = self._session.scalars(query.options(selectinload(Item.files)))
+            found = self._session.scalars(select(Item).where(self._lacks(model)).options(selectinload(Item.files)))
             lacking.update((item.id, item) for item in found)
         return [lacking[id] for id in sorted(lacking)]
+
+    def count_pending(self, models: Iterable[Model]) -> int:
+        """How many `pending` gives, without loading them."""
+        lacking = or_(false(), *map(self._lacks, models))
+        return self._session.scalar(select(func.count(Item.id)).where(lacking)) or 0
+
+    def _lacks(self, model: Model) -> ColumnElement[bool]:
+        """That an item lacks vectors of a model that makes some of its kind, or is a score without parts."""
+        row = self._model_row(model)
+        have = select(VectorRun.item_id).where(VectorRun.model_id == (row.id if row else -1))
+        known = select(PartRow.item_id) if model.kind == "score" else select(Item.id)
+        return (Item.kind == model.kind) & not_(and_(Item.id.in_(have), Item.id.in_(known)))
 
     def runs(self, model: Model) -> Runs:
         """Where the vectors of each item lie.

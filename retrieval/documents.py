@@ -39,6 +39,7 @@ def item_document(item: Item) -> dict[str, Any]:
         "title": item.title or None,
         "artist": item.artist or None,
         "work": item.work.label if item.work else None,
+        "work_id": item.work.key if item.work else None,
         "duration": round(item.duration, 3),
         "flags": [*item.flags, *(["missing"] if missing else [])],
     }
@@ -51,6 +52,8 @@ def failure_document(failure: FailureRow) -> dict[str, Any]:
 
 def item_details(library: Library, item: Item) -> dict[str, Any]:
     """All that the library knows of a recording or a score."""
+    from retrieval.kept_alignment import alignment_method
+
     document = item_document(item)
     document["paths"] = [{"path": file.path, "missing": file.missing} for file in item.files]
     document["content_hash"] = item.content_hash
@@ -65,9 +68,9 @@ def item_details(library: Library, item: Item) -> dict[str, Any]:
         document["parts"] = [
             {**part._asdict(), "name": part.name or None, "instrument": part.instrument or None} for part in sheet.parts
         ]
+        played_in = library.alignments.recordings_of(item, alignment_method())
+        document["recordings"] = [recording.key for recording in played_in]
     else:
-        from retrieval.kept_alignment import alignment_method
-
         document["scores"] = [score.key for score in library.alignments.scores_of(item, alignment_method())]
     return document
 
@@ -165,6 +168,7 @@ def _member(item: Item) -> dict[str, Any]:
         "id": item.key,
         "path": item.path,
         "title": item.title or None,
+        "artist": item.artist or None,
         "duration": round(item.duration, 3),
         "confirmed": item.work_confirmed,
     }

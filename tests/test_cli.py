@@ -95,7 +95,7 @@ def test_list_show_and_remove(tmp_path, music):
     library = ("--library", tmp_path / "lib")
     incipit("index", music.recorded[0].path, music.recorded[1].path, *library)
     first, second = documents(incipit("list", *library, "--json"))
-    assert list(first) == ["id", "kind", "path", "title", "artist", "work", "duration", "flags"]
+    assert list(first) == ["id", "kind", "path", "title", "artist", "work", "work_id", "duration", "flags"]
     assert first["kind"] == "recording"
     (shown,) = documents(incipit("show", first["id"], *library, "--json"))
     assert shown["paths"] == [{"path": str(music.recorded[0].path), "missing": False}]

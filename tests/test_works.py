@@ -622,7 +622,7 @@ def test_indexing_groups_what_is_new_and_aligns_it(fresh, talking, music, capsys
     assert list(work) == ["id", "name", "confirmed", "recordings", "scores"]
     assert (work["name"], work["confirmed"]) == (None, False)
     assert [recording["path"] for recording in work["recordings"]] == [first, second]
-    assert list(work["recordings"][0]) == ["id", "path", "title", "duration", "confirmed"]
+    assert list(work["recordings"][0]) == ["id", "path", "title", "artist", "duration", "confirmed"]
     with Library(folder) as library:
         ref, other, _ = library.recordings()
         kept = from_kept(library.alignments.get(ref, other, alignment_method()))

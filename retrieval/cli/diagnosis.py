@@ -116,7 +116,7 @@ def _library(folder: Path, models: Sequence[Model]) -> tuple[dict[str, Any], lis
             "files": len(files),
             "missing": sum(file.missing for file in files),
             "failed": len(opened.failures()),
-            "pending": len(opened.pending((*models, *KEPT))),
+            "pending": opened.count_pending((*models, *KEPT)),
             "vectors": vectors,
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }

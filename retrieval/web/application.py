@@ -84,7 +84,7 @@ def _add_library(router: APIRouter, service: Service) -> None:
                 recordings=library.count("recording") if library else 0,
                 scores=library.count("score") if library else 0,
                 works=library.catalogue.works("", 0, 1)[1] if library else 0,
-                pending=len(library.pending((*service.models.models, *KEPT))) if library else 0,
+                pending=library.count_pending((*service.models.models, *KEPT)) if library else 0,
                 roots=[clean(str(folder)) for folder in service.roots.folders],
                 tasks=list(TASKS),
                 most_upload_bytes=service.most_upload_bytes,

@@ -209,7 +209,8 @@ class Item(BaseModel):
     path: str
     title: str | None
     artist: str | None
-    work: str | None
+    work: str | None = Field(description="Name of its work, or the work's id where it has none.")
+    work_id: str | None
     duration: float
     flags: list[str]
 
@@ -252,6 +253,7 @@ class ItemDetails(Item):
     movements: list[MovementDocument] | None = None
     parts: list[PartDocument] | None = None
     scores: list[str] | None = Field(None, description="ids of the scores that a recording was found to play")
+    recordings: list[str] | None = Field(None, description="ids of the recordings that were found to play a score")
 
 
 class Items(BaseModel):
@@ -268,6 +270,7 @@ class Member(BaseModel):
     id: str
     path: str
     title: str | None
+    artist: str | None
     duration: float
     confirmed: bool
 
