@@ -135,7 +135,7 @@ def test_markers_and_the_place_outlast_the_page(page, folder):
 
 RENDER = """async ([seconds, voices]) => {
   const context = new OfflineAudioContext(1, seconds * 48000, 48000);
-  const pieces = new incipit.Pieces(context, incipit.model, incipit.player.pieces.reader);
+  const pieces = new incipit.Pieces(context, incipit.model, incipit.player.pieces.source);
   for (const track of [0, 1]) for (const number of [0, 1]) await pieces.get(track, number);
   let last = null;
   for (const [track, own, start] of voices) {

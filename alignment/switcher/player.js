@@ -13,46 +13,13 @@ const CURVE = 65;
 const RISE = Float32Array.from({ length: CURVE }, (_, k) => Math.sin((k / (CURVE - 1)) * (Math.PI / 2)));
 const FALL = RISE.toReversed();
 
-// Reads pieces of sound and pages by adding a script to the page, which calls `incipit.piece`: the one way that works from a file.
-export class PieceScripts {
-  constructor() {
-    this.waiting = new Map();
-  }
-
-  receive(name, base64) {
-    this.waiting.get(name)?.(base64);
-  }
-
-  // The bytes of FOLDER/NAME.js.
-  read(folder, name) {
-    return new Promise((resolve, reject) => {
-      const script = document.createElement("script");
-      const done = (settle, value) => {
-        script.remove();
-        this.waiting.delete(name);
-        settle(value);
-      };
-      this.waiting.set(name, (base64) => done(resolve, bytesOf(base64)));
-      script.onerror = () => done(reject, new Error(`${folder}/${name}.js cannot be read`));
-      script.src = `${folder}/${name}.js`;
-      document.head.append(script);
-    });
-  }
-}
-
-function bytesOf(base64) {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let index = 0; index < text.length; index += 1) bytes[index] = text.charCodeAt(index);
-  return bytes.buffer;
-}
-
 // Decoded pieces by track and number; those that are not wanted any more are let go.
 export class Pieces {
-  constructor(context, model, reader) {
+  // source: gives the bytes of a piece, as Ogg Opus.
+  constructor(context, model, source) {
     this.context = context;
     this.model = model;
-    this.reader = reader;
+    this.source = source;
     this.held = new Map();
   }
 
@@ -100,8 +67,8 @@ export class Pieces {
     const { margin_frames: margin, seam_frames: seam } = this.model;
     const { frames } = this.model.tracks[track];
     const [start, end] = this.span(track, number);
-    const name = `${this.model.tracks[track].file}-${String(number + 1).padStart(4, "0")}`;
-    const decoded = await this.context.decodeAudioData(await this.reader.read("audio", name));
+    const bytes = await this.source.piece(this.model.tracks[track].file, number);
+    const decoded = await this.context.decodeAudioData(bytes);
     const held = [Math.max(start - margin, 0), Math.min(end + margin, frames)];
     // A decoder that keeps what the encoder put before the first sample gives so much more.
     const delay = Math.max(0, decoded.length - (held[1] - held[0]));
@@ -197,9 +164,9 @@ export class Voice {
 
 export class Player {
   // loop: gives [start, end] in seconds of a track, or null; the others are called when it happens.
-  constructor(context, model, reader, { loop, ended, failed, waiting }) {
+  constructor(context, model, source, { loop, ended, failed, waiting }) {
     Object.assign(this, { context, model, loop, ended, failed, waiting });
-    this.pieces = new Pieces(context, model, reader);
+    this.pieces = new Pieces(context, model, source);
     this.output = context.createGain();
     this.output.connect(context.destination);
     this.voice = null;
