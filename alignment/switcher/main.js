@@ -1,5 +1,6 @@
 // The page: state, sound and drawing put together.
 
+import { element, find } from "./elements.js";
 import { Pieces, Player, Voice } from "./player.js";
 import { nearestPlaying, ScoreView } from "./score.js";
 import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce } from "./state.js";
@@ -9,7 +10,6 @@ const PUMP_MS = 100;
 const STEP = 5; // seconds of the arrow keys
 const TOLD_SECONDS = 3; // silence at an end is often this long
 
-const find = (selector, within = document) => within.querySelector(selector);
 let source; // see `open`
 let model;
 let tempo;
@@ -79,16 +79,6 @@ function keptMarkers() {
 
 const seek = find("#seek");
 const ruler = find("#ruler");
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
-    else made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
 
 function trackRow(track, number) {
   const pick = element(

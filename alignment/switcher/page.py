@@ -41,7 +41,7 @@ from alignment.switcher.sound import (
 from alignment.tempo import tempo_ratio
 
 __all__ = [
-    "MODULES",
+    "STYLES",
     "Performance",
     "Sheets",
     "Switcher",
@@ -53,8 +53,10 @@ __all__ = [
     "write_switcher",
 ]
 
-MODULES = ("timemap.js", "state.js", "player.js", "score.js", "view.js", "main.js")
+MODULES = ("elements.js", "timemap.js", "state.js", "player.js", "score.js", "view.js", "main.js")
 """In the order in which they need each other."""
+
+STYLES = ("base.css", "page.css")
 
 _ENTRY = "file.js"
 """Begins where the page is a file."""
@@ -280,7 +282,7 @@ def page_text(title: str, head: str, scripts: str) -> str:
 
 
 def _page(title: str, document: dict[str, Any]) -> str:
-    script, style = joined_script(), source("page.css")
+    script, style = joined_script(), "".join(source(name) for name in STYLES)
     policy = (
         f"default-src 'none'; script-src {_hash(script)} 'self' file:; style-src {_hash(style)}; img-src data:; "
         "base-uri 'none'; form-action 'none'"

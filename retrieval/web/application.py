@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from functools import partial
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +13,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, FastAPI, Query, Request
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
-from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.types import ASGIApp
 
 from index.catalogue import ItemOrder, Selection
@@ -28,6 +27,7 @@ from retrieval.web.access import Access
 from retrieval.web.documents import clean, job_document
 from retrieval.web.guard import Guard
 from retrieval.web.jobs import Job
+from retrieval.web.pages import add_pages
 from retrieval.web.problems import Problem, add_problem_handlers
 from retrieval.web.ranges import file_response
 from retrieval.web.service import Service
@@ -71,6 +71,7 @@ def application(service: Service, access: Access) -> ASGIApp:
     app.include_router(router)
     add_problem_handlers(app, service.library)
     _add_description(app)
+    add_pages(app)
     return Guard(app, access)
 
 
@@ -352,7 +353,7 @@ def _bytes_in(text: str | None) -> int:
 
 
 def _add_description(app: FastAPI) -> None:
-    """The OpenAPI document, in which every error is a problem, and a start page that lists it."""
+    """The OpenAPI document, in which every error is a problem."""
     document = app.openapi()
     schemas = document["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
@@ -365,22 +366,8 @@ def _add_description(app: FastAPI) -> None:
             operation["responses"].pop("422", None)
             operation["responses"]["default"] = {"description": "A problem", "content": problem}
             operation["security"] = [{"token": []}] + ([{}] if method == "get" else [])
-    rows = "".join(
-        f"<tr><td>{method.upper()}</td><td><code>{escape(path)}</code></td><td>{escape(operation['summary'])}</td></tr>"
-        for path, operations in document["paths"].items()
-        for method, operation in operations.items()
-    )
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Incipit</title><h1>Incipit</h1>'
-        '<p>This server answers programs: <a href="/v1/openapi.json">its description</a>.</p>'
-        f"<table>{rows}</table></html>"
-    )
     app.openapi_schema = document
 
     @app.get("/v1/openapi.json", include_in_schema=False)
     def description() -> dict[str, Any]:
         return document
-
-    @app.get("/", include_in_schema=False)
-    def start() -> HTMLResponse:
-        return HTMLResponse(page)

@@ -1,0 +1,81 @@
+// Items that the user has put aside to hear side by side or to compare; they last as long as the tab.
+
+import { element, find } from "./switcher/elements.js";
+
+const KEPT = "incipit-chosen";
+const place = find("#chosen");
+let chosen = kept();
+let boxes = [];
+
+// Where the switcher plays these: the first recording is the timeline.
+export function switchAddress(items) {
+  const parts = new URLSearchParams();
+  for (const { id, kind } of items) parts.append(kind === "score" ? "score" : "item", id);
+  return `/switch?${parts}`;
+}
+
+// Where two recordings are compared.
+export function compareAddress([a, b]) {
+  return `/compare?${new URLSearchParams({ a: a.id, b: b.id })}`;
+}
+
+// A box that puts {id, kind, title} aside or takes it back.
+export function chooser(item) {
+  const box = element("input", { type: "checkbox", "aria-label": `Choose ${item.title}`, onchange: () => choose(item, box.checked) });
+  box.checked = chosen.some(({ id }) => id === item.id);
+  boxes.push({ box, id: item.id });
+  return box;
+}
+
+function choose({ id, kind, title }, yes) {
+  chosen = chosen.filter((other) => other.id !== id);
+  if (yes) chosen.push({ id, kind, title });
+  render();
+}
+
+function kept() {
+  try {
+    return JSON.parse(sessionStorage.getItem(KEPT) ?? "[]");
+  } catch {
+    return [];
+  }
+}
+
+function render() {
+  try {
+    sessionStorage.setItem(KEPT, JSON.stringify(chosen));
+  } catch {
+    // Without storage they last as long as the page.
+  }
+  boxes = boxes.filter(({ box }) => box.isConnected);
+  for (const { box, id } of boxes) box.checked = chosen.some((item) => item.id === id);
+  place.hidden = !chosen.length;
+  const recordings = chosen.filter(({ kind }) => kind === "recording");
+  const scores = chosen.length - recordings.length;
+  const clear = () => {
+    chosen = [];
+    render();
+  };
+  place.replaceChildren(
+    element(
+      "ul",
+      { "aria-label": "Chosen" },
+      ...chosen.map((item) =>
+        element(
+          "li",
+          {},
+          element("span", { class: "name" }, item.title),
+          element("button", { type: "button", class: "quiet", "aria-label": `Put back ${item.title}`, onclick: () => choose(item, false) }, "×"),
+        ),
+      ),
+    ),
+    element("span", { class: "space" }),
+    ...(recordings.length && recordings.length + scores > 1 && scores < 2
+      ? [element("a", { class: "button", href: switchAddress(chosen) }, "Play side by side")]
+      : []),
+    ...(recordings.length === 2 ? [element("a", { class: "button quiet", href: compareAddress(recordings) }, "Compare")] : []),
+    element("button", { type: "button", class: "quiet", onclick: clear }, "Clear"),
+  );
+}
+
+render();

@@ -1,0 +1,80 @@
+"""Pages and assets as answers.
+
+Every page is the frame around a body of its own; its module has the page's name. Assets are the files of this folder
+and, below `switcher/`, those of the switcher, which are the same that `incipit switch` writes into its page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+from retrieval.web.problems import Problem
+
+__all__ = ["add_pages"]
+
+PAGES = {"search": ("/", "Search"), "library": ("/library", "Library"), "works": ("/works", "Works")}
+"""Path and title of each page that the head leads to, by its name."""
+
+_MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+
+@dataclass(frozen=True)
+class _Asset:
+    content: bytes
+    media_type: str
+    tag: str
+
+
+def add_pages(app: FastAPI) -> None:
+    """Let an application answer with the pages, which hold nothing of the user's."""
+    assets = dict(_assets())
+    for name in PAGES:
+        app.add_api_route(PAGES[name][0], _answer(_page(name)), include_in_schema=False)
+
+    @app.get("/assets/{path:path}", include_in_schema=False)
+    def asset(path: str, request: Request) -> Response:
+        found = assets.get(path)
+        if found is None:
+            raise Problem(404, "no-such-path", "there is nothing at this path")
+        headers = {"ETag": found.tag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == found.tag:
+            return Response(status_code=304, headers=headers)
+        return Response(found.content, media_type=found.media_type, headers=headers)
+
+
+def _answer(page: str) -> Callable[[], Response]:
+    def answer() -> Response:
+        return Response(page, media_type="text/html; charset=utf-8")
+
+    return answer
+
+
+def _page(name: str) -> str:
+    path, title = PAGES[name]
+    current = ' aria-current="page"'
+    links = "\n".join(f'<a href="{link}"{current if link == path else ""}>{text}</a>' for link, text in PAGES.values())
+    parts = {"title": title, "name": name, "links": links, "body": _text(f"{name}.html")}
+    return _PLACE.sub(lambda place: parts[place.group(1)], _text("frame.html"))
+
+
+def _text(name: str) -> str:
+    return files("retrieval.web.pages").joinpath(name).read_text("utf-8")
+
+
+def _assets() -> Iterator[tuple[str, _Asset]]:
+    for package, folder in (("retrieval.web.pages", ""), ("alignment.switcher", "switcher/")):
+        for file in files(package).iterdir():
+            suffix = file.name[file.name.rfind(".") :]
+            if suffix in _MEDIA_TYPES:
+                content = file.read_bytes()
+                tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+                yield f"{folder}{file.name}", _Asset(content, _MEDIA_TYPES[suffix], tag)
