@@ -13,6 +13,7 @@ import hashlib
 import html
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ __all__ = [
     "model_document",
     "page_text",
     "relative_tempi",
+    "shown_names",
     "source",
     "write_switcher",
 ]
@@ -64,6 +66,9 @@ _ENTRY = "file.js"
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+_LONG_BEGINNING = 12
+_SHORTEST_NAME = 3
 
 _LOUDEST = -14.0
 """LUFS at which performances are played at most."""
@@ -148,6 +153,21 @@ def write_switcher(
         written += (folder / "score").glob("page-*.js")
     size = sum(file.stat().st_size for file in written)
     return Switcher(page, tuple(sound.frames / RATE for sound in sounds), size)
+
+
+def shown_names(files: Sequence[str]) -> list[str]:
+    """Names to show: stems without a long beginning that all share, numbered where they are the same."""
+    stems = [Path(file).stem for file in files]
+    shared = re.sub(r"[^\W_]*$", "", os.path.commonprefix(stems))  # noqa: RUF071  letters are meant
+    if len(shared) >= _LONG_BEGINNING and all(len(stem) >= len(shared) + _SHORTEST_NAME for stem in stems):
+        stems = [stem[len(shared) :] for stem in stems]
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 2
+        while name in names:
+            name, number = f"{stem} ({number})", number + 1
+        names.append(name)
+    return names
 
 
 def joined_script() -> str:
@@ -275,9 +295,9 @@ def _file_name(number: int, name: str) -> str:
     return f"{number:02d}-{plain}" if plain else f"{number:02d}"
 
 
-def page_text(title: str, head: str, scripts: str) -> str:
-    """The HTML of the page, with what it loads or holds in its head and at its end."""
-    parts = {"title": html.escape(title), "head": head, "scripts": scripts}
+def page_text(title: str, head: str, scripts: str, above: str = "") -> str:
+    """The HTML of the page, with what it loads or holds in its head and at its end, and what stands above the title."""
+    parts = {"title": html.escape(title), "head": head, "scripts": scripts, "above": above}
     return _PLACE.sub(lambda place: parts[place.group(1)], source("page.html"))
 
 

@@ -16,12 +16,16 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from alignment.switcher.page import STYLES, page_text
 from retrieval.web.problems import Problem
 
 __all__ = ["add_pages"]
 
 PAGES = {"search": ("/", "Search"), "library": ("/library", "Library"), "works": ("/works", "Works")}
 """Path and title of each page that the head leads to, by its name."""
+
+SWITCHER = "/switch"
+"""Path of the page that plays performances side by side."""
 
 _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -39,6 +43,7 @@ def add_pages(app: FastAPI) -> None:
     assets = dict(_assets())
     for name in PAGES:
         app.add_api_route(PAGES[name][0], _answer(_page(name)), include_in_schema=False)
+    app.add_api_route(SWITCHER, _answer(_switcher()), include_in_schema=False)
 
     @app.get("/assets/{path:path}", include_in_schema=False)
     def asset(path: str, request: Request) -> Response:
@@ -64,6 +69,13 @@ def _page(name: str) -> str:
     links = "\n".join(f'<a href="{link}"{current if link == path else ""}>{text}</a>' for link, text in PAGES.values())
     parts = {"title": title, "name": name, "links": links, "body": _text(f"{name}.html")}
     return _PLACE.sub(lambda place: parts[place.group(1)], _text("frame.html"))
+
+
+def _switcher() -> str:
+    """The page that `incipit switch` writes, which here loads what it wants."""
+    styles = "\n".join(f'<link rel="stylesheet" href="/assets/switcher/{name}">' for name in STYLES)
+    script = '<script type="module" src="/assets/switch.js"></script>'
+    return page_text("Side by side", styles, script, '<a class="home" href="/">Incipit</a>')
 
 
 def _text(name: str) -> str:
