@@ -257,12 +257,11 @@ def test_several_ask_at_once_while_the_library_is_written(collection, snippet, t
         work = own.get("/v1/works").json()["works"][0]["id"]
         answers = []
 
-        def ask():
-            other = Client(own.service)
+        def ask(other):
             answers.append(other.post("/v1/query", asked).json()["hits"])
             other.close()
 
-        threads = [threading.Thread(target=ask) for _ in range(4)]
+        threads = [threading.Thread(target=ask, args=[Client(own.service)]) for _ in range(4)]
         for thread in threads:
             thread.start()
         for number in range(5):

@@ -22,12 +22,21 @@ class FileSource {
     return new TextDecoder().decode(await this.read("score", name));
   }
 
+  // The address of the module that changes the speed of sound.
+  async worklet() {
+    return `data:text/javascript;base64,${await this.text("code", "stretcher")}`;
+  }
+
   receive(name, base64) {
     this.waiting.get(name)?.(base64);
   }
 
-  // The bytes of FOLDER/NAME.js.
-  read(folder, name) {
+  async read(folder, name) {
+    return bytesOf(await this.text(folder, name));
+  }
+
+  // What FOLDER/NAME.js hands over, in Base64.
+  text(folder, name) {
     return new Promise((resolve, reject) => {
       const script = document.createElement("script");
       const done = (settle, value) => {
@@ -35,7 +44,7 @@ class FileSource {
         this.waiting.delete(name);
         settle(value);
       };
-      this.waiting.set(name, (base64) => done(resolve, bytesOf(base64)));
+      this.waiting.set(name, (base64) => done(resolve, base64));
       script.onerror = () => done(reject, new Error(`${folder}/${name}.js cannot be read`));
       script.src = `${folder}/${name}.js`;
       document.head.append(script);

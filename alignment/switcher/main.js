@@ -1,10 +1,12 @@
 // The page: state, sound and drawing put together.
 
 import { element, find } from "./elements.js";
-import { Pieces, Player, Voice } from "./player.js";
+import { Pieces, Player } from "./player.js";
 import { nearestPlaying, ScoreView } from "./score.js";
+import { speedBeside, StretchedVoice, Stretches } from "./speed.js";
 import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce } from "./state.js";
 import { Axis, decodeBytes, drawRuler, drawStrip, tempoRange } from "./view.js";
+import { Voice } from "./voice.js";
 
 const PUMP_MS = 100;
 const STEP = 5; // seconds of the arrow keys
@@ -39,6 +41,7 @@ function sound(before, action) {
     return;
   }
   const after = state;
+  player.speed = after.speed;
   const fixed = player.pending || !before.playing;
   player.start(after.track, (own) => {
     if (fixed || own === null || player.voice.track !== before.track) return after.own;
@@ -196,6 +199,7 @@ function render(before) {
     document.body.classList.toggle("playing", state.playing);
     find("#play").setAttribute("aria-label", state.playing ? "Pause" : "Play");
   }
+  if (changed("speed")) renderSpeed();
   if (changed("loop") || changed("view")) renderLoop();
   if (changed("markers") || changed("view")) renderMarkers(before);
   if (changed("follow")) find("#follow").setAttribute("aria-pressed", String(state.follow));
@@ -235,6 +239,14 @@ function renderPlace() {
 function renderScore() {
   const { ref, shared } = placeOf(state, model);
   score?.place(shared ? ref : -1, state.follow);
+}
+
+function renderSpeed() {
+  find("#speed").textContent = `${state.speed}×`;
+  find("#speed").setAttribute("aria-label", `Speed ${state.speed}; back to 1`);
+  find("#speed").classList.toggle("set", state.speed !== 1);
+  find("#slower").disabled = speedBeside(state.speed, -1) === state.speed;
+  find("#faster").disabled = speedBeside(state.speed, 1) === state.speed;
 }
 
 function renderLoop() {
@@ -306,6 +318,20 @@ async function copyLink() {
   }
 }
 
+// What changes the speed is loaded when it is first wanted.
+async function setSpeed(speed) {
+  try {
+    await player.stretches.load();
+    dispatch({ type: "speed", speed });
+  } catch (error) {
+    dispatch({ type: "tell", text: `Another speed cannot be had: ${error.message}` });
+  }
+}
+
+const slower = () => setSpeed(speedBeside(state.speed, -1));
+const faster = () => setSpeed(speedBeside(state.speed, 1));
+const usual = () => dispatch({ type: "speed", speed: 1 });
+
 const keys = {
   " ": () => dispatch({ type: "toggle" }),
   ArrowLeft: () => dispatch({ type: "step", seconds: -STEP }),
@@ -316,6 +342,10 @@ const keys = {
   b: () => dispatch({ type: "loopB" }),
   l: () => dispatch({ type: "loop" }),
   m: () => dispatch({ type: "mark" }),
+  "-": slower,
+  "+": faster,
+  "=": faster,
+  0: usual,
   Home: () => dispatch({ type: "seek", ref: 0 }),
 };
 
@@ -340,7 +370,7 @@ function follow(text) {
 }
 
 // Show and play what a source has: `model()`, the document that `createModel` reads; `piece(file, number)`, the bytes
-// of a piece of sound; `page(name)`, the text of a page of the score.
+// of a piece of sound; `page(name)`, the text of a page of the score; `worklet()`, the address of vendor's module.
 export async function open(given) {
   source = given;
   model = createModel(await source.model());
@@ -352,7 +382,7 @@ export async function open(given) {
   kept = `incipit-switcher:${model.id}`;
   player = newPlayer();
   // What the console and tests may look at.
-  globalThis.incipit = { ...globalThis.incipit, state: () => state, dispatch, model, player, Pieces, Voice };
+  globalThis.incipit = { ...globalThis.incipit, state: () => state, dispatch, model, player, Pieces, Voice, Stretches, StretchedVoice };
   rows = model.tracks.map(trackRow);
   score = model.score && scoreView();
   fillIn();
@@ -412,6 +442,7 @@ const clicks = {
 function listen() {
   for (const [selector, action] of Object.entries(clicks)) find(selector).addEventListener("click", () => dispatch(action));
   find("#link").addEventListener("click", copyLink);
+  for (const [id, act] of Object.entries({ slower, faster, speed: usual })) find(`#${id}`).addEventListener("click", act);
   for (const button of document.querySelectorAll("[data-view]")) {
     button.addEventListener("click", () => dispatch({ type: "view", view: button.dataset.view }));
   }

@@ -1,9 +1,11 @@
 """The page of the switcher, as one HTML file beside a folder of sound.
 
-From a file a browser loads neither modules nor fetched sound. So the modules are joined into one inline script,
-which the page's content-security policy allows by its hash, and the pieces of sound are classic scripts. These no
-hash can allow (integrity of a file's script cannot be checked), so scripts may also come from `file:` and, where
-the folder is served, from the page's own host: never from another.
+From a file a browser loads neither modules nor fetched sound. So the modules are joined into one inline script, which
+the page's content-security policy allows by its hash, and the pieces of sound are classic scripts, which that script
+adds. These no hash can allow (integrity of a file's script cannot be checked). 'strict-dynamic' says that what the
+allowed script itself adds may run, and nothing that stands in the page, wherever it is from: so no address has to be
+allowed, neither `file:` nor `data:`, by which the module of the audio worklet is given to the browser (Chromium takes
+none from a `blob:` of a file). 'wasm-unsafe-eval' lets the worklet compile its WebAssembly, and no text to be run.
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from alignment.switcher.sound import (
 from alignment.tempo import tempo_ratio
 
 __all__ = [
+    "STRETCHER",
     "STYLES",
     "Performance",
     "Sheets",
@@ -55,10 +58,23 @@ __all__ = [
     "write_switcher",
 ]
 
-MODULES = ("elements.js", "timemap.js", "state.js", "player.js", "score.js", "view.js", "main.js")
+MODULES = (
+    "elements.js",
+    "timemap.js",
+    "state.js",
+    "voice.js",
+    "speed.js",
+    "player.js",
+    "score.js",
+    "view.js",
+    "main.js",
+)
 """In the order in which they need each other."""
 
 STYLES = ("base.css", "page.css")
+
+STRETCHER = "vendor/SignalsmithStretch.mjs"
+"""What changes the speed; vendor/README.md tells whence it comes."""
 
 _ENTRY = "file.js"
 """Begins where the page is a file."""
@@ -124,7 +140,7 @@ def write_switcher(
     sheets: Sheets | None = None,
     done: Callable[[str], None] | None = None,
 ) -> Switcher:
-    """Write `index.html`, `audio/` and, of a score, `score/` into a folder, which is made if need be.
+    """Write `index.html`, `audio/`, `code/` and, of a score, `score/` into a folder, which is made if need be.
 
     What an earlier run has written there is replaced.
 
@@ -146,9 +162,12 @@ def write_switcher(
             done(performance.name)
     pages = [] if sheets is None else _write_pages(folder / "score", sheets.engraving)
     document = model_document(title, performances, names, sounds, sheets, pages)
+    code = folder / "code"
+    code.mkdir(exist_ok=True)
+    write_script(code, "stretcher", source(STRETCHER).encode())
     page = folder / "index.html"
     page.write_text(_page(title, document), "utf-8", newline="")
-    written = [page, *(file for name in names for file in audio.glob(f"{name}-*.js"))]
+    written = [page, code / "stretcher.js", *(file for name in names for file in audio.glob(f"{name}-*.js"))]
     if sheets is not None:
         written += (folder / "score").glob("page-*.js")
     size = sum(file.stat().st_size for file in written)
@@ -304,8 +323,8 @@ def page_text(title: str, head: str, scripts: str, above: str = "") -> str:
 def _page(title: str, document: dict[str, Any]) -> str:
     script, style = joined_script(), "".join(source(name) for name in STYLES)
     policy = (
-        f"default-src 'none'; script-src {_hash(script)} 'self' file:; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {_hash(script)} 'strict-dynamic' 'wasm-unsafe-eval'; "
+        f"style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
     )
     data = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     return page_text(

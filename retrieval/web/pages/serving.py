@@ -27,7 +27,11 @@ PAGES = {"search": ("/", "Search"), "library": ("/library", "Library"), "works":
 SWITCHER = "/switch"
 """Path of the page that plays performances side by side."""
 
-_MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_MEDIA_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+}
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -83,8 +87,10 @@ def _text(name: str) -> str:
 
 
 def _assets() -> Iterator[tuple[str, _Asset]]:
-    for package, folder in (("retrieval.web.pages", ""), ("alignment.switcher", "switcher/")):
-        for file in files(package).iterdir():
+    switcher = files("alignment.switcher")
+    folders = {"": files("retrieval.web.pages"), "switcher/": switcher, "switcher/vendor/": switcher.joinpath("vendor")}
+    for folder, place in folders.items():
+        for file in place.iterdir():
             suffix = file.name[file.name.rfind(".") :]
             if suffix in _MEDIA_TYPES:
                 content = file.read_bytes()

@@ -22,6 +22,11 @@ const source = {
   async page(name) {
     return (await answered(`/v1/${name}`)).text();
   },
+
+  // The address of the module that changes the speed of sound.
+  async worklet() {
+    return "/assets/switcher/vendor/SignalsmithStretch.mjs";
+  },
 };
 
 function asked(parts) {
