@@ -48,6 +48,8 @@ _OVERFULL = 20
 _PERCUSSION = "10"
 _PART = 4
 """Column of the notes that tells their part."""
+_MOST_STAVES = 4
+_BEFORE_STAVES = ("footnote", "level", "divisions", "key", "time")
 
 
 def read_musicxml(data: bytes) -> Sheet:
@@ -83,10 +85,24 @@ def marked_musicxml(data: bytes) -> tuple[str, list[tuple[str, str]], list[Head]
 
     root = _parse(_unzipped(data))
     mark(root)
+    _declare_staves(root)
     document = etree.tostring(root, encoding="unicode")
     _tidy(root)
     labels = [label for label, _ in headings(_written(root)[0])]
     return document, [(measure_id(index), label) for index, label in enumerate(labels)], heads(root)
+
+
+def _declare_staves(root: Any) -> None:
+    """Say how many staves a part has that uses several and does not say so: verovio would draw one."""
+    for part in root.iterfind("part"):
+        used = [_number(staff.text) for staff in part.iterfind("measure/note/staff")]
+        most = max((number for number in used if 1 < number <= _MOST_STAVES), default=1)
+        attributes = part.find("measure/attributes")
+        if most == 1 or attributes is None or part.find("measure/attributes/staves") is not None:
+            continue
+        staves = attributes.makeelement("staves")
+        staves.text = str(int(most))
+        attributes.insert(sum(child.tag in _BEFORE_STAVES for child in attributes), staves)
 
 
 def _unzipped(data: bytes) -> bytes:

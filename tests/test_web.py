@@ -27,6 +27,7 @@ from index import Library
 from retrieval import Collection
 from retrieval.documents import item_document, work_document
 from retrieval.hits import FIELDS
+from retrieval.sides import kept_either_way
 from retrieval.web.access import Access
 from retrieval.web.application import application
 from retrieval.web.documents import ProblemDocument
@@ -122,6 +123,11 @@ def sent(client, path, name="clip"):
 def items_of(collection):
     with Library(collection.folder) as library:
         return [item_document(item) for item in sorted(library.items(), key=lambda item: item.path)]
+
+
+def item_path(collection, key):
+    with Library(collection.folder) as library:
+        return library.item(key).path
 
 
 # What the library holds
@@ -258,12 +264,11 @@ def test_several_ask_at_once_while_the_library_is_written(collection, snippet, t
         work = own.get("/v1/works").json()["works"][0]["id"]
         answers = []
 
-        def ask():
-            other = Client(own.service)
+        def ask(other):
             answers.append(other.post("/v1/query", asked).json()["hits"])
             other.close()
 
-        threads = [threading.Thread(target=ask) for _ in range(4)]
+        threads = [threading.Thread(target=ask, args=[Client(own.service)]) for _ in range(4)]
         for thread in threads:
             thread.start()
         for number in range(5):
@@ -285,6 +290,34 @@ def test_two_performances_are_aligned_and_compared(client, collection, music, sn
     clip = {"upload": sent(client, snippet[0])["id"]}
     compared = client.post("/v1/compare", {"a": clip, "b": {"item": ids[str(snippet[1])]}}).json()
     assert compared["verdict"] == "same recording"
+
+
+def test_the_switcher_is_told_how_performances_correspond_and_the_library_keeps_it(
+    collection, music, snippet, tmp_path
+):
+    shutil.copytree(collection.folder, tmp_path / "lib")
+    ids = {item["path"]: item["id"] for item in items_of(collection)}
+    one, other = (ids[str(recorded.path)] for recorded in music.pair(music.recorded[0].piece))
+    strange = ids[str(music.pair(music.recorded[2].piece)[0].path)]
+    with serving(tmp_path / "lib") as client:
+        clip = {"upload": sent(client, snippet[0], "some.wav")["id"]}
+        others = [{"item": one}, {"item": strange}, clip]
+        job = client.post("/v1/jobs", {"kind": "switch", "ref": {"item": other}, "others": others}).json()
+        made = client.get(client.finished(job["id"])["result"]).json()
+        files = [f"items/{other}", f"items/{one}", f"uploads/{clip['upload']}"]
+        assert [track["file"] for track in made["tracks"]] == files
+        assert [out["name"] for out in made["left_out"]] == [Path(item_path(collection, strange)).stem]
+        assert made["tracks"][1]["segments"]
+        answer = client.get(f"/v1/items/{one}/pieces/1")
+        assert (answer.content[:4], answer.headers["content-type"]) == (b"OggS", "audio/ogg")
+        assert client.get(f"/v1/uploads/{clip['upload']}/pieces/1").content[:4] == b"OggS"
+        problem(client.get(f"/v1/items/{one}/pieces/99"), 404, "no-such-piece")
+        problem(client.get(f"/v1/items/{one}/pieces/0"), 404, "no-such-piece")
+        problem(client.get(f"/v1/items/{one}/pages/1"), 404, "no-score")
+        deadline = time.monotonic() + 20.0
+        while kept_either_way(item_path(collection, other), item_path(collection, one), tmp_path / "lib") is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 # Works

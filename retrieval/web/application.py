@@ -41,6 +41,7 @@ Text = Annotated[str, Query(max_length=200, description="In titles, artists, nam
 
 _EVENTS_SECONDS = 0.2
 _HEARTBEAT_SECONDS = 15.0
+_PLAYED_SECONDS = 3600
 _SCORE_TYPES = {
     ".mid": "audio/midi",
     ".midi": "audio/midi",
@@ -65,7 +66,7 @@ def application(service: Service, access: Access) -> ASGIApp:
         redirect_slashes=False,
     )
     router = APIRouter(prefix="/v1", generate_unique_id_function=lambda route: route.name)
-    for add in (_add_library, _add_works, _add_questions, _add_jobs):
+    for add in (_add_library, _add_works, _add_played, _add_questions, _add_jobs):
         add(router, service)
     _add_session(router, access)
     app.include_router(router)
@@ -212,6 +213,53 @@ def _add_works(router: APIRouter, service: Service) -> None:
         return await service.write(change)
 
 
+def _add_played(router: APIRouter, service: Service) -> None:
+    kept = {"Cache-Control": f"private, max-age={_PLAYED_SECONDS}"}  # an id is that of a content
+    sound: dict[int | str, dict[str, Any]] = {200: {"description": "Ogg Opus", "content": {"audio/ogg": {}}}}
+    sheet: dict[int | str, dict[str, Any]] = {200: {"description": "A page", "content": {"image/svg+xml": {}}}}
+
+    async def piece(source: told.KeptSource, number: int) -> Response:
+        content = await service.play(partial(service.piece, source, number - 1))
+        return Response(content, media_type="audio/ogg", headers=kept)
+
+    async def page(source: told.KeptSource, number: int) -> Response:
+        text = await service.play(partial(service.page, source, number))
+        return Response(text, media_type="image/svg+xml", headers=kept)
+
+    @router.get(
+        "/items/{id}/pieces/{number}",
+        summary="15 seconds of a recording, for the switcher",
+        response_class=Response,
+        responses=sound,
+    )
+    async def item_piece(id: str, number: int) -> Response:
+        return await piece(told.ItemSource.model_construct(item=id), number)
+
+    @router.get(
+        "/uploads/{id}/pieces/{number}",
+        summary="15 seconds of a recording that was sent",
+        response_class=Response,
+        responses=sound,
+    )
+    async def upload_piece(id: str, number: int) -> Response:
+        return await piece(told.UploadSource.model_construct(upload=id), number)
+
+    @router.get(
+        "/items/{id}/pages/{number}", summary="An engraved page of a score", response_class=Response, responses=sheet
+    )
+    async def item_page(id: str, number: int) -> Response:
+        return await page(told.ItemSource.model_construct(item=id), number)
+
+    @router.get(
+        "/uploads/{id}/pages/{number}",
+        summary="An engraved page of a score that was sent",
+        response_class=Response,
+        responses=sheet,
+    )
+    async def upload_page(id: str, number: int) -> Response:
+        return await page(told.UploadSource.model_construct(upload=id), number)
+
+
 def _add_questions(router: APIRouter, service: Service) -> None:
     body = {
         "required": True,
@@ -271,6 +319,8 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
             id = service.start_query(wanted)
         elif wanted.kind == "align":
             id = service.start_align(wanted)
+        elif wanted.kind == "switch":
+            id = service.start_switch(wanted)
         else:
             id = service.start_compare(wanted)
         response.headers["Location"] = f"/v1/jobs/{id}"
@@ -289,7 +339,14 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
     @router.get("/jobs/{id}/result", summary="What came of a job")
     def result(
         id: str,
-    ) -> told.IndexResult | told.GroupResult | told.QueryResult | told.AlignmentResult | told.ComparisonResult:
+    ) -> (
+        told.IndexResult
+        | told.GroupResult
+        | told.QueryResult
+        | told.AlignmentResult
+        | told.ComparisonResult
+        | told.SwitchResult
+    ):
         found = service.jobs.find(id)
         if found.result is None:
             raise found.problem or Problem(409, "no-result", f"the job is {found.state}")
@@ -299,6 +356,7 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
             "query": told.QueryResult,
             "align": told.AlignmentResult,
             "compare": told.ComparisonResult,
+            "switch": told.SwitchResult,
         }
         document: Any = kinds[found.kind].model_validate(found.result)
         return document

@@ -21,10 +21,12 @@ __all__ = [
     "IndexResult",
     "Item",
     "ItemDetails",
+    "ItemSource",
     "Items",
     "JobList",
     "JobRequest",
     "JobStatus",
+    "KeptSource",
     "Merge",
     "ProblemDocument",
     "QueryRequest",
@@ -33,7 +35,10 @@ __all__ = [
     "Source",
     "Split",
     "Status",
+    "SwitchRequest",
+    "SwitchResult",
     "UploadDocument",
+    "UploadSource",
     "WorkDocument",
     "WorkName",
     "Works",
@@ -84,6 +89,8 @@ class UploadSource(_Model):
 
 
 Source = ItemSource | PathSource | UploadSource
+KeptSource = ItemSource | UploadSource
+"""What can be asked for again by its id."""
 
 
 class QueryRequest(_Model):
@@ -109,6 +116,14 @@ class CompareRequest(_Model):
 
     a: Source
     b: Source
+
+
+class SwitchRequest(_Model):
+    """Performances that are played in step, and their score; see `incipit switch`."""
+
+    ref: KeptSource = Field(description="Its timeline is shown; if it is a score, the first recording's.")
+    others: list[KeptSource] = Field(default=[], max_length=50)
+    score: KeptSource | None = Field(None, description="Else the first score of ref and others.")
 
 
 class IndexRequest(_Model):
@@ -149,7 +164,13 @@ class CompareJob(CompareRequest):
     kind: Literal["compare"]
 
 
-JobRequest = Annotated[IndexJob | GroupJob | QueryJob | AlignJob | CompareJob, Field(discriminator="kind")]
+class SwitchJob(SwitchRequest):
+    """Align performances, and tell all that a page wants to play them in step."""
+
+    kind: Literal["switch"]
+
+
+JobRequest = Annotated[IndexJob | GroupJob | QueryJob | AlignJob | CompareJob | SwitchJob, Field(discriminator="kind")]
 
 
 class WorkName(_Model):
@@ -353,6 +374,61 @@ class AlignmentResult(BaseModel):
     ref: str
     others: list[AlignedOther]
     seconds: float
+
+
+class SwitchSegment(BaseModel):
+    """A stretch that corresponds, or that one side alone plays."""
+
+    kind: Literal["match", "only_ref", "only_other"]
+    ref: Span | None
+    other: Span | None
+    warping_path: list[Span]
+
+
+class Track(BaseModel):
+    """A performance as it is played: `GET /v1/{file}/pieces/{number}` gives its sound."""
+
+    name: str
+    file: str
+    duration: float
+    frames: int
+    loudness: float | None = Field(description="LUFS; null for silence.")
+    gain: float = Field(description="Decibels at which all are equally loud.")
+    envelope: str = Field(description="Greatest samples of evenly long bins, bytes in Base64.")
+    body: str = Field(description="Root mean squares, likewise.")
+    tempo: list[float | None] = Field(description="Speed against the mean of all, at each step of the reference.")
+    transposition: int
+    segments: list[SwitchSegment] = Field(description="How it corresponds to the first, which has none.")
+
+
+class Sheet(BaseModel):
+    """A score as it is shown: `GET /v1/{page}` gives a page as SVG."""
+
+    pages: list[str]
+    measures: list[tuple[float, float, str, int]] = Field(description="Start, end (of the first track), id, page.")
+    notes: list[tuple[float, float, str]] = Field(description="Start, end, id.")
+
+
+class LeftOut(BaseModel):
+    """What was asked for and is not played or shown, and why."""
+
+    name: str
+    cause: str
+
+
+class SwitchResult(BaseModel):
+    """What the page of the switcher plays and shows."""
+
+    id: str
+    title: str
+    rate: int
+    piece_frames: int
+    margin_frames: int
+    seam_frames: int
+    tempo_step: float
+    tracks: list[Track]
+    score: Sheet | None
+    left_out: list[LeftOut]
 
 
 class SoundEvidence(BaseModel):

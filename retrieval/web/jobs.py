@@ -16,7 +16,7 @@ from retrieval.web.problems import Problem, problem_of
 
 __all__ = ["Cancelled", "Job", "JobKind", "JobState", "Jobs", "Told"]
 
-JobKind = Literal["index", "group", "query", "align", "compare"]
+JobKind = Literal["index", "group", "query", "align", "compare", "switch"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 _MOST_WAITING = 100

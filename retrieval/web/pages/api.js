@@ -47,11 +47,17 @@ function ask(path, { method = "GET", json, body, signal } = {}) {
 
 // What the API answers: a document, or null where it has none. `json` is sent as the body, `body` as it is.
 export async function api(path, options = {}) {
+  const answer = await answered(path, options);
+  return answer.status === 204 ? null : answer.json();
+}
+
+// What it answers where that is no document: the response, whose body is still to be read.
+export async function answered(path, options = {}) {
   const answer = await ask(path, options).catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new Problem({ detail: "The server does not answer. Is `incipit serve` still running?", status: 0 });
   });
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));
   throw new Problem({ ...told, detail: answer.status === 401 ? NO_TOKEN : told.detail, status: answer.status });
 }
