@@ -166,7 +166,7 @@ def test_a_folder_is_taken_in_and_what_fails_is_told_until_it_is_mended(page, se
     page.get_by_role("button", name="Add a folder").click()
     path = page.get_by_label("Folder or file on the server's machine")
     expect(path).to_be_focused()
-    assert path.input_value() == str(served.folder)
+    expect(path).to_have_value(str(served.folder))
     path.fill("/etc")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="not below a folder")).to_be_visible()
