@@ -23,7 +23,7 @@ if CHROMIUM is None:
 
 TOKEN = "a-token-of-the-tests"
 MARKUP = '<b>new & "old".wav'
-MANY = 104
+MANY = 53
 PATIENCE = 30_000  # milliseconds
 
 
@@ -145,16 +145,15 @@ def test_pages_follow_one_another_and_the_browser_goes_back(page, served):
         names = page.locator("#items .name")
         expect(names).to_have_text([f"Title {number:03}" for number in range(50)])
         page.get_by_role("button", name="Next").click()
-        expect(names).to_have_text([f"Title {number:03}" for number in range(50, 100)])
-        expect(page.get_by_text(f"51 to 100 of {MANY}")).to_be_visible()
-        page.get_by_label("Page", exact=True).fill("999")
-        page.keyboard.press("Enter")
-        expect(names).to_have_count(MANY - 100)
+        expect(names).to_have_text([f"Title {number:03}" for number in range(50, MANY)])
+        expect(page.get_by_text(f"51 to {MANY} of {MANY}")).to_be_visible()
         expect(page.get_by_role("button", name="Next")).to_be_disabled()
         assert_accessible(page)
         page.go_back()
-        page.go_back()
         expect(names.first).to_have_text("Title 000")
+        page.get_by_label("Page", exact=True).fill("999")
+        page.keyboard.press("Enter")
+        expect(names).to_have_count(MANY - 50)
 
 
 def test_a_folder_is_taken_in_and_what_fails_is_told_until_it_is_mended(page, served, music):
@@ -166,7 +165,7 @@ def test_a_folder_is_taken_in_and_what_fails_is_told_until_it_is_mended(page, se
     page.get_by_role("button", name="Add a folder").click()
     path = page.get_by_label("Folder or file on the server's machine")
     expect(path).to_be_focused()
-    assert path.input_value() == str(served.folder)
+    expect(path).to_have_value(str(served.folder))
     path.fill("/etc")
     page.keyboard.press("Enter")
     expect(page.get_by_role("status").filter(has_text="not below a folder")).to_be_visible()

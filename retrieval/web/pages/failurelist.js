@@ -4,15 +4,15 @@ import { element } from "./switcher/elements.js";
 import { counted, fileName, folderOf } from "./wording.js";
 
 // {place, show(failures)}: what was shown before stays as it is, since failures only come.
-export function failureList(failures, more = () => []) {
+export function failureList(failures) {
   const heading = element("h3", {});
-  const list = element("ul", { class: "list failures" });
+  const list = element("ul", { class: "list failures", "aria-label": "Files that failed", tabindex: "0" });
   const place = element("div", { hidden: "" }, heading, list);
   const show = (failed) => {
     place.hidden = !failed.length;
     if (failed.length === list.children.length) return;
     heading.textContent = `${counted(failed.length, "file")} failed`;
-    list.append(...failed.slice(list.children.length).map((failure) => failureRow(failure, more(failure))));
+    list.append(...failed.slice(list.children.length).map((failure) => failureRow(failure)));
   };
   show(failures);
   return { place, show };

@@ -25,7 +25,7 @@ export function folderForm(form, button, start) {
     roots,
     element("label", { class: "about" }, prune, "Also forget files below it that are gone"),
   );
-  const none = element("div", {}, ...noRoots());
+  const none = element("div", { hidden: "" }, ...noRoots());
   form.append(fields, none);
 
   function show(yes) {

@@ -62,6 +62,6 @@ function summary(kind, result) {
 }
 
 function messages(texts) {
-  const list = element("ul", { class: "messages" }, ...texts.map((text) => element("li", {}, text)));
+  const list = element("ul", { class: "messages", "aria-label": "Remarks", tabindex: "0" }, ...texts.map((text) => element("li", {}, text)));
   return element("details", {}, element("summary", {}, counted(texts.length, "remark")), list);
 }

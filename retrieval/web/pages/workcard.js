@@ -10,7 +10,8 @@ import { dotted, workName } from "./wording.js";
 const MOST_SHOWN = 12;
 const MOST_PLAYED = 9; // as many as the player has keys
 
-// `marked` is told whether the work is marked; `changed(works, text)` what is there in its place now.
+// `mark`: whether it is marked, which `marked` is told when it changes; `changed(works, text)` is told what is there in
+// its place now.
 export function workCard(work, { mark, marked, changed }) {
   const address = `/v1/works/${encodeURIComponent(work.id)}`;
   const title = workName(work);
@@ -35,9 +36,10 @@ export function workCard(work, { mark, marked, changed }) {
   );
   const card = element("section", { class: "card work", "data-id": work.id, "aria-label": title }, head, ...list(members, work));
   let chosenHere = [];
+  let shown = false;
   onChosen((chosen) => {
-    if (!card.isConnected && card.shown) return false;
-    card.shown = card.isConnected;
+    if (shown && !card.isConnected) return false;
+    shown = card.isConnected;
     chosenHere = members.filter(({ id }) => chosen.some((item) => item.id === id)).map(({ id }) => id);
     split.hidden = !chosenHere.length || chosenHere.length === members.length;
     return true;

@@ -108,4 +108,8 @@ addEventListener("popstate", () => {
 });
 
 field.value = listing.q;
-await load().catch(tellProblem);
+await load().catch((error) => {
+  tellProblem(error);
+  find("#none").hidden = false;
+  find("#none").textContent = error.message;
+});
