@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -377,7 +378,14 @@ def test_a_folder_is_taken_in_with_progress_and_what_fails_is_told(tmp_path, mus
         result = client.get(events[-1][1]["result"]).json()
         assert (result["added"], len(result["failed"]), result["skipped"]) == (2, 1, 1)
         assert not any("secret" in item["path"] for item in client.get("/v1/items").json()["items"])
-        assert client.get("/v1/failures").json()["failed"] == result["failed"]
+        assert [
+            {"path": failure["path"], "error": failure["error"]}
+            for failure in client.get("/v1/failures").json()["failed"]
+        ] == result["failed"]
+    with serving(tmp_path / "lib", [folder]) as client:
+        (failure,) = client.get("/v1/failures").json()["failed"]
+        assert failure["path"] == str(folder / "broken.wav")
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(failure["time"])) < timedelta(minutes=5)
         shutil.copy(music.recorded[1].path, folder / "broken.wav")
         client.finished(client.post("/v1/jobs", {"kind": "index", "path": str(folder), "works": False}).json()["id"])
         assert client.get("/v1/failures").json()["failed"] == []

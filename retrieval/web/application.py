@@ -21,7 +21,7 @@ from index.library import Library
 from index.schema import Item as ItemRow
 from retrieval.analysis import KEPT
 from retrieval.collection import TASKS
-from retrieval.documents import item_details, item_document, work_document
+from retrieval.documents import failure_document, item_details, item_document, work_document
 from retrieval.web import documents as told
 from retrieval.web.access import Access
 from retrieval.web.documents import clean, job_document
@@ -85,7 +85,7 @@ def _add_library(router: APIRouter, service: Service) -> None:
                 recordings=library.count("recording") if library else 0,
                 scores=library.count("score") if library else 0,
                 works=library.catalogue.works("", 0, 1)[1] if library else 0,
-                pending=len(library.pending((*service.models.models, *KEPT))) if library else 0,
+                pending=library.count_pending((*service.models.models, *KEPT)) if library else 0,
                 roots=[clean(str(folder)) for folder in service.roots.folders],
                 tasks=list(TASKS),
                 most_upload_bytes=service.most_upload_bytes,
@@ -153,12 +153,12 @@ def _add_library(router: APIRouter, service: Service) -> None:
 
     @router.get("/failures", summary="What could not be taken in, and why")
     def failures() -> told.Failures:
-        failed = sorted(service.failures.copy().items())
         with service.opened() as library:
+            failed = [failure_document(failure) for failure in library.failures()] if library else []
             damage = library.damage() if library else []
         folder = str(service.library.absolute())
         return told.Failures(
-            failed=[told.Failure(path=clean(path), error=clean(error)) for path, error in failed],
+            failed=[told.KeptFailure(**clean(failure)) for failure in failed],
             damage=[clean(text).replace(folder, "the library") for text in damage],
         )
 

@@ -230,7 +230,8 @@ class Item(BaseModel):
     path: str
     title: str | None
     artist: str | None
-    work: str | None
+    work: str | None = Field(description="Name of its work, or the work's id where it has none.")
+    work_id: str | None
     duration: float
     flags: list[str]
 
@@ -242,6 +243,24 @@ class FileRef(BaseModel):
     missing: bool
 
 
+class MovementDocument(BaseModel):
+    """A movement of a score: what the file says of it, when it begins in the score's seconds, and in which measure."""
+
+    number: str | None
+    title: str | None
+    start: float
+    measure: str | None
+
+
+class PartDocument(BaseModel):
+    """A part of a score; it sounds `transposition` semitones higher than it is written."""
+
+    name: str | None
+    instrument: str | None
+    transposition: int
+    notes: int
+
+
 class ItemDetails(Item):
     """All of a recording or score, as `incipit show --json` prints it."""
 
@@ -250,7 +269,12 @@ class ItemDetails(Item):
     vectors: int
     notes: int | None = None
     measures: tuple[str, str] | None = None
+    work_title: str | None = Field(None, description="of the work that a score says it is, or is from")
+    work_number: str | None = None
+    movements: list[MovementDocument] | None = None
+    parts: list[PartDocument] | None = None
     scores: list[str] | None = Field(None, description="ids of the scores that a recording was found to play")
+    recordings: list[str] | None = Field(None, description="ids of the recordings that were found to play a score")
 
 
 class Items(BaseModel):
@@ -267,6 +291,7 @@ class Member(BaseModel):
     id: str
     path: str
     title: str | None
+    artist: str | None
     duration: float
     confirmed: bool
 
@@ -453,10 +478,16 @@ class Failure(BaseModel):
     error: str
 
 
-class Failures(BaseModel):
-    """Files that could not be taken in since the server was started, and what is wrong with the library."""
+class KeptFailure(Failure):
+    """A file that could not be taken in when that was last tried, why, and when that was."""
 
-    failed: list[Failure]
+    time: datetime
+
+
+class Failures(BaseModel):
+    """Files that could not be taken in when that was last tried, and what is wrong with the library."""
+
+    failed: list[KeptFailure]
     damage: list[str]
 
 

@@ -85,7 +85,6 @@ class Service:
         pieces: recordings as the switcher plays them.
         sheets: scores as it shows them.
         jobs: long work.
-        failures: cause of each file that could not be taken in, by its path.
     """
 
     def __init__(self, library: Path, roots: Sequence[Path], most_upload_bytes: int) -> None:
@@ -96,8 +95,7 @@ class Service:
         self.copies = Copies()
         self.pieces = Pieces(self.copies)
         self.sheets = Sheets()
-        self.failures: dict[str, str] = {}
-        self.jobs = Jobs(library, self._file_finished)
+        self.jobs = Jobs(library)
         self._workers = ThreadPoolExecutor(min(max(os.cpu_count() or 1, 2), 4), "incipit-query")
         self._writer = ThreadPoolExecutor(1, "incipit-write")
         self._players = ThreadPoolExecutor(2, "incipit-play")  # their own, since who listens cannot wait
@@ -434,12 +432,6 @@ class Service:
             return Library(self.library)
         except LibraryMissing:
             return nullcontext(None)
-
-    def _file_finished(self, path: str, error: str | None) -> None:
-        if error is None:
-            self.failures.pop(path, None)
-        else:
-            self.failures[path] = error
 
 
 def _added(ensemble: Ensemble, path: str) -> Other:

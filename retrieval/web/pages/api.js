@@ -64,7 +64,11 @@ export async function answered(path, options = {}) {
 
 // Start a job, tell how it goes, and give its result. An aborted `signal` cancels it.
 export async function job(request, progress = () => {}, signal) {
-  const started = await api("/v1/jobs", { method: "POST", json: request });
+  return follow(await api("/v1/jobs", { method: "POST", json: request }), progress, signal);
+}
+
+// Tell how a job goes that was started, by its status, and give its result. An aborted `signal` cancels it.
+export async function follow(started, progress = () => {}, signal) {
   const cancel = () => api(`/v1/jobs/${started.id}`, { method: "DELETE" }).catch(() => {});
   signal?.addEventListener("abort", cancel, { once: true });
   if (signal?.aborted) cancel();
@@ -92,6 +96,12 @@ export async function watch(status, progress) {
       reject(new Problem({ detail: "The server does not answer. Is `incipit serve` still running?", status: 0 }));
     };
   });
+}
+
+// Where the file of a score is; ready to be asked for when the promise is kept.
+export async function fileOf(id) {
+  await opened();
+  return `/v1/items/${encodeURIComponent(id)}/score`;
 }
 
 // Where the sound of an item is; ready to be asked for when the promise is kept.

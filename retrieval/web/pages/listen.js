@@ -34,6 +34,10 @@ export async function listen({ item, url, title }, at = 0) {
   return play();
 }
 
+export function pause() {
+  audio.pause();
+}
+
 export function stop() {
   audio.pause();
   audio.removeAttribute("src");
