@@ -16,7 +16,7 @@ from alignment.path import WarpingPath
 from alignment.segments import Segment, Synchronisation
 from index.alignments import KeptAlignment, KeptSegment
 
-__all__ = ["alignment_method", "from_kept", "to_kept"]
+__all__ = ["alignment_method", "as_kept", "from_kept", "to_kept"]
 
 _VERSION = 2
 """Counted up whenever `alignment.synchronise` comes to give other paths."""
@@ -44,6 +44,11 @@ def from_kept(kept: KeptAlignment) -> Synchronisation:
     """The alignment that was kept; times are exact to a quarter of a millisecond an hour."""
     segments = tuple(_segment(part) for part in kept.segments)
     return Synchronisation(segments, kept.accepted, kept.confidence, kept.transposition, kept.tuning_cents)
+
+
+def as_kept(alignment: Synchronisation) -> Synchronisation:
+    """An alignment with the points of it that are kept."""
+    return from_kept(to_kept(alignment))
 
 
 def _points(segment: Segment) -> NDArray[np.float32]:

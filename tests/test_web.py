@@ -528,11 +528,12 @@ def test_what_writes_wants_the_token_and_elsewhere_what_reads_too(client, collec
 
 
 def test_every_answer_carries_the_headers(client):
-    for path, host in (("/", None), ("/v1/items", None), ("/nothing", None), ("/", "x")):
+    for path, host in (("/", None), ("/switch", None), ("/v1/items", None), ("/nothing", None), ("/", "x")):
         answer = client.get(path, headers={"Host": host} if host else {})
         policy = answer.headers["content-security-policy"]
         assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(policy.split("; "))
         assert "http" not in policy
+        assert ("unsafe" in policy) == (path == "/switch")
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert answer.headers["cross-origin-resource-policy"] == "same-origin"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import uvicorn
+from accessibility import severe_findings
 from alignments import match, only_ref, synchronisation
 from written import attributes, document, measure, note
 
@@ -172,6 +173,7 @@ def test_the_score_is_shown_to_the_first_recording_and_a_click_goes_there(page, 
     assert opened.evaluate("incipit.state().own") == pytest.approx(12.0, abs=0.001)
     until(opened, f"{sounding}.length > 1 && !{sounding}.includes(value)", first[0])
     assert "r000000000000: there is no such recording" in opened.locator("#left-out").inner_text()
+    assert severe_findings(opened) == []
 
 
 def test_what_cannot_be_played_is_told(page, library):

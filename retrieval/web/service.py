@@ -29,7 +29,7 @@ from retrieval.comparison import compare
 from retrieval.documents import alignment_document, comparison_document, index_document, query_document
 from retrieval.encoders import Encoders
 from retrieval.hits import Hit, Wanted
-from retrieval.kept_alignment import alignment_method, to_kept
+from retrieval.kept_alignment import alignment_method, as_kept, to_kept
 from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side
 from retrieval.web.documents import (
     AlignRequest,
@@ -272,6 +272,8 @@ class Service:
     def pairs(self, ref: str, others: Sequence[str], tell: Callable[[int], None]) -> list[Other]:
         """Align files with a reference, each by itself; what is kept is not computed again, and the rest is kept.
 
+        Alignments have the points that are kept, so that they are the same the next time.
+
         Args:
             tell: told before each how many are done.
 
@@ -286,8 +288,9 @@ class Service:
                 done.append(kept[1])
                 continue
             ensemble = ensemble or Ensemble(read_side(ref)[1])
-            done.append(_added(ensemble, path))
-            self._keep_soon(ref, done[-1])
+            other = _added(ensemble, path)
+            self._keep_soon(ref, other)
+            done.append(other if other.alignment is None else replace(other, alignment=as_kept(other.alignment)))
         return done
 
     def _aligned(self, ref: _File, others: Sequence[_File], told: Told | None) -> tuple[Side, list[Other]]:
