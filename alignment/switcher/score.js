@@ -64,24 +64,24 @@ export class ScoreView {
       this.root.adoptedStyleSheets = [sheet];
       this.root.replaceChildren(document.importNode(parsed, true));
       this.scroller.scrollTop = 0;
-      this.measure = null;
       this.light(this.lit, true);
+      if (this.follows && this.measure) this.reveal(this.measure);
     } catch (error) {
       this.failed(error);
     }
   }
 
   // Mark what sounds at a place of the timeline; turn to its page if asked to follow.
-  async place(seconds, follow) {
+  place(seconds, follow) {
     const [measure] = rowsAt(this.score.measures, seconds + AHEAD, this.longest[0]);
     const ids = new Set(rowsAt(this.score.notes, seconds, this.longest[1]).map((row) => row[2]));
     if (measure) ids.add(measure[2]);
-    if (measure && follow) await this.show(measure[3]);
     this.light(ids, false);
-    if (measure && measure[2] !== this.measure) {
-      this.measure = measure[2];
-      if (follow) this.reveal(measure[2]);
-    }
+    const moved = measure && measure[2] !== this.measure;
+    this.measure = measure?.[2] ?? this.measure;
+    this.follows = follow;
+    if (follow || !this.page) this.show(measure?.[3] ?? (this.page || 1));
+    if (moved && follow) this.reveal(this.measure);
   }
 
   light(ids, anew) {
