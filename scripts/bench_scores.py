@@ -19,6 +19,7 @@ the `dev` extra, and with SONGS the `train` extra and FluidSynth.
 With --encoded it asks instead how much the format counts in which a score is kept. Each score asked for of which there
 is MusicXML is taken in as MusicXML, MIDI, MEI and kern, the last two written into that folder by verovio. In four turns
 each of them is searched in one format, and its neighbours in others, so that each query is asked once in each format.
+Kern that is not as long as the MEI is left out.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from train_sync import FONT_FOLDER, held_out_lieder
 
 from alignment import synchronise
 from alignment.audio import Audio, read_audio
+from alignment.errors import ScoreError
 from alignment.score import read_score
 from alignment.score_sound import score_sound
 from index.library import Library
@@ -203,7 +205,20 @@ def _forms(bed: Path, places: Places, split: str, asap: Path, folder: Path) -> d
             written = asap / score["xml"], asap / score["midi"], folder / f"{name}.mei", folder / f"{name}.krn"
             encode(written[0], *written[2:])
             found[work] = {form: str(path) for form, path in zip(_FORMATS, written, strict=True) if path.exists()}
+            if not _as_long(*(found[work].get(form) for form in ("MEI", "kern"))):
+                found[work].pop("kern", None)
     return found
+
+
+def _as_long(one: str | None, other: str | None) -> bool:
+    """Whether two scores have as many quarters, to a tenth: the converter to kern loses its way in some."""
+    if one is None or other is None:
+        return False
+    try:
+        lengths = [read_score(path).played[-1].quarters for path in (one, other)]
+    except ScoreError:
+        return False
+    return max(lengths) <= 1.1 * min(lengths)
 
 
 def _group(work: str) -> str:
