@@ -31,7 +31,7 @@ from alignment._sheet import COMMON_TIME, GRACE_QUARTERS, PLAIN_VELOCITY, Head, 
 from alignment._unfolding import WrittenMeasure, headings, perform
 from alignment.heading import Heading, Movement, Part
 
-__all__ = ["marked_musicxml", "read_musicxml"]
+__all__ = ["marked_musicxml", "plain_musicxml", "read_musicxml"]
 
 _LONGEST_GRACE_RUN = 16
 _MOST_BYTES = 2**26
@@ -58,7 +58,7 @@ def read_musicxml(data: bytes) -> Sheet:
     Raises:
         ReadError: it is not such a file, or is damaged.
     """
-    root = _parse(_unzipped(data))
+    root = _parse(plain_musicxml(data))
     _tidy(root)
     if sum(1 for _ in root.iter("note")) > _MOST_NOTES:
         raise ReadError(f"has more than {_MOST_NOTES} notes")
@@ -83,7 +83,7 @@ def marked_musicxml(data: bytes) -> tuple[str, list[tuple[str, str]], list[Head]
     """
     from lxml import etree
 
-    root = _parse(_unzipped(data))
+    root = _parse(plain_musicxml(data))
     mark(root)
     _declare_staves(root)
     document = etree.tostring(root, encoding="unicode")
@@ -105,8 +105,12 @@ def _declare_staves(root: Any) -> None:
         attributes.insert(sum(child.tag in _BEFORE_STAVES for child in attributes), staves)
 
 
-def _unzipped(data: bytes) -> bytes:
-    """The document inside a compressed file; any other data as they are."""
+def plain_musicxml(data: bytes) -> bytes:
+    """The document inside a compressed file; any other data as they are.
+
+    Raises:
+        ReadError: it is damaged, encrypted or too large.
+    """
     if not data.startswith(b"PK"):
         return data
     try:
@@ -484,7 +488,9 @@ def _joined(credit: Any) -> str:
 
 
 def _text(element: Any, place: str) -> str:
-    return " ".join((element.findtext(place) or "").split())
+    """What an element says; nothing where the template of a score editor was not filled in."""
+    text = " ".join((element.findtext(place) or "").split())
+    return "" if text.startswith("{{") else text
 
 
 def _parts(root: Any, played: NDArray[np.float64]) -> list[Part]:

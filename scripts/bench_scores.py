@@ -1,7 +1,7 @@
 """Measure the search for scores on a bed of rendered performances: the peer and Incipit in one run.
 
     INCIPIT_DATA=DATA python scripts/bench_scores.py BED --library DIR [--split dev] [--songs FOLDER] [--number 60]
-        [--jobs 2] [--no-peer]
+        [--jobs 2] [--no-peer] [--encoded FOLDER]
 
 BED holds collection.json, `{id: {midi, xml, split, seconds, beats, downbeat}}` with paths relative to DATA/asap, and
 queries.json, a list of `{id, split, work, path, condition, own, end_beat, truth}`: own is the place in beats at which
@@ -15,6 +15,11 @@ Prints how often the first score, and one of the first ten, is the right one (sc
 names count as one), with the interval that holds 95 % of bootstrap samples of works; how many of the right ones are
 placed within a beat; what is accepted, also when a third of the works is left out; and the CPU time of a query. Wants
 the `dev` extra, and with SONGS the `train` extra and FluidSynth.
+
+With --encoded it asks instead how much the format counts in which a score is kept. Each score asked for of which there
+is MusicXML is taken in as MusicXML, MIDI, MEI and kern, the last two written into that folder by verovio. In four turns
+each of them is searched in one format, and its neighbours in others, so that each query is asked once in each format.
+Kern that is not as long as the MEI is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +31,7 @@ import platform
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,6 +39,7 @@ from typing import Any
 import numpy as np
 from bench_matching import processor
 from calibrate_scores import for_calibration
+from encoded_scores import encode
 from numpy.typing import NDArray
 from peer_cens import CensScores
 from performed_lieder import perform
@@ -42,6 +48,7 @@ from train_sync import FONT_FOLDER, held_out_lieder
 
 from alignment import synchronise
 from alignment.audio import Audio, read_audio
+from alignment.errors import ScoreError
 from alignment.score import read_score
 from alignment.score_sound import score_sound
 from index.library import Library
@@ -57,6 +64,7 @@ _OTHER_FONTS = ("FluidR3_GM.sf2",)
 _SAMPLES = 2000
 _PARTS = 3
 _TOP = 10
+_FORMATS = ("MusicXML", "MIDI", "MEI", "kern")
 
 
 @dataclass(frozen=True)
@@ -137,11 +145,16 @@ def main() -> None:
     parser.add_argument("--number", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--no-peer", action="store_true")
+    parser.add_argument("--encoded", type=Path)
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that perform
     data = Path(os.environ["INCIPIT_DATA"])
     lieder = [path for path in held_out_lieder() if not for_calibration(path)]
     places = Places(arguments.bed, data / "asap", lieder)
+    forms: dict[str, dict[str, str]] = {}
+    if arguments.encoded:
+        forms = _forms(arguments.bed, places, arguments.split, data / "asap", arguments.encoded.absolute())
+        places.names |= {path: work for work, paths in forms.items() for path in paths.values()}
     collection = Collection(arguments.library)
     report = collection.add(*places.names, jobs=arguments.jobs, works=False)
     print(f"{processor()}, Python {platform.python_version()}", end="")
@@ -154,6 +167,9 @@ def main() -> None:
     with Library(arguments.library) as library:
         hours = sum(row.duration for row in library.scores()) / 3600
         print(f"{library.count('score')} scores, {hours:.1f} h; times are CPU of one thread, features included")
+        if forms:
+            _print_formats(library, places, forms, *queries.values())
+            return
         searched = {row.id: places.names.get(row.path) for row in library.scores()}
         peer = None if arguments.no_peer else _peer(library)
         for name, asked in queries.items():
@@ -176,6 +192,33 @@ def _bed_queries(bed: Path, places: Places, split: str) -> list[Query]:
             }
             queries.append(Query(read_audio(bed / query["path"]), query["work"], same, middles))
     return queries
+
+
+def _forms(bed: Path, places: Places, split: str, asap: Path, folder: Path) -> dict[str, dict[str, str]]:
+    """Paths of each work asked for, by format, where there is MusicXML of it."""
+    asked = {query["work"] for query in json.loads((bed / "queries.json").read_text()) if query["split"] == split}
+    found: dict[str, dict[str, str]] = {}
+    for work in track(sorted(asked), "MEI and kern"):
+        score = places.collection[work]
+        if score["xml"]:
+            name = work.replace("/", "_")
+            written = asap / score["xml"], asap / score["midi"], folder / f"{name}.mei", folder / f"{name}.krn"
+            encode(written[0], *written[2:])
+            found[work] = {form: str(path) for form, path in zip(_FORMATS, written, strict=True) if path.exists()}
+            if not _as_long(*(found[work].get(form) for form in ("MEI", "kern"))):
+                found[work].pop("kern", None)
+    return found
+
+
+def _as_long(one: str | None, other: str | None) -> bool:
+    """Whether two scores have as many quarters, to a tenth: the converter to kern loses its way in some."""
+    if one is None or other is None:
+        return False
+    try:
+        lengths = [read_score(path).played[-1].quarters for path in (one, other)]
+    except ScoreError:
+        return False
+    return max(lengths) <= 1.1 * min(lengths)
 
 
 def _group(work: str) -> str:
@@ -278,6 +321,28 @@ def _interval(answers: Sequence[Answer], statistic: Callable[[Sequence[Answer]],
     values = [statistic([answer for number in row for answer in works[number]]) for row in drawn]
     low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
+
+
+def _print_formats(
+    library: Library, places: Places, forms: dict[str, dict[str, str]], queries: Sequence[Query]
+) -> None:
+    """How often the first score is the right one, by the format in which that is kept."""
+    ids = {row.path: row.id for row in library.scores()}
+    held = {
+        work: {form: ids[path] for form, path in paths.items() if path in ids} for work, paths in sorted(forms.items())
+    }
+    print("".join(f", {sum(form in kept for kept in held.values())} as {form}" for form in _FORMATS)[2:])
+    answers: dict[tuple[str, int], list[Answer]] = {}
+    for turn in range(len(_FORMATS)):
+        chosen = {work: _FORMATS[(number + turn) % len(_FORMATS)] for number, work in enumerate(held)}
+        without = {id for work, kept in held.items() for form, id in kept.items() if form != chosen[work]}
+        asked = [replace(query, middles={}) for query in queries if chosen.get(query.work) in held.get(query.work, {})]
+        for seconds in _LENGTHS:
+            for query, answer in zip(asked, _answers(library, places, asked, seconds, frozenset(without)), strict=True):
+                answers.setdefault((chosen[query.work], seconds), []).append(answer)
+    for form in _FORMATS:
+        print(form)
+        _print([answers[form, seconds] for seconds in _LENGTHS], sum(row.duration for row in library.scores()) / 3600)
 
 
 def _print_outsiders(

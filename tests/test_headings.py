@@ -3,6 +3,7 @@
 import json
 
 import mido
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -57,6 +58,10 @@ def stated(*lines):
         ),
         (("<work><work-title>Air</work-title></work>", "<movement-title>Air</movement-title>"), "Air", []),
         (("<movement-title>Air</movement-title>",), "Air", []),
+        (
+            ("<work><work-number>{{Work Number}}</work-number><work-title>Air</work-title></work>",),
+            *("Air", []),
+        ),
         (
             ("<work><work-title>Sonata</work-title></work>", "<movement-number>2</movement-number>"),
             "Sonata, no. 2",
@@ -182,6 +187,23 @@ def test_movements_of_kern_begin_where_the_records_say(read):
     assert [movement.title for movement in score.movements] == ["", "Allegro"]
     assert score.movements[1].start == next(start.seconds for start in score.measures if start.measure == "3")
     assert read("tempo.krn", KERN.replace("=3\t=3\n", "!!!OMD: Presto\n=3\t=3\n")).movements == ()
+
+
+def melody(seed):
+    """Four measures of quarters in kern, no two melodies alike."""
+    steps = np.random.default_rng(seed).choice(list("cdefgab"), 16)
+    return "".join(f"4{step}\n" + ("=\n" if place % 4 == 3 else "") for place, step in enumerate(steps))
+
+
+def test_a_hit_is_called_by_the_movement_that_is_played(tmp_path):
+    begin, end = "**kern\n*M4/4\n=1\n", "*-\n"
+    suite = f"!!!OTL: Suite\n!!!OMV: 1\n{begin}{melody(1)}!!!OMV: 2\n!!!OMD: Gigue\n{melody(2)}{end}"
+    (tmp_path / "suite.krn").write_text(suite)
+    (tmp_path / "clip.krn").write_text(f"{begin}{melody(2)}{end}")
+    collection = Collection(tmp_path / "lib")
+    collection.add(tmp_path / "suite.krn", works=False)
+    hit = collection.query(tmp_path / "clip.krn", "scores")[0]
+    assert (hit.title, hit.places[0].start) == ("Suite, 2. Gigue", pytest.approx(8.0, abs=0.1))
 
 
 def test_midi_has_a_part_for_each_track_or_channel_that_plays(tmp_path):

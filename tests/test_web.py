@@ -219,7 +219,8 @@ def test_the_file_of_a_score_comes_as_it_is(tmp_path, client, collection):
         item = scores.get("/v1/items?kind=score").json()["items"][0]
         answer = scores.get(f"/v1/items/{item['id']}/score", headers={"Range": "bytes=0-3"})
         assert (answer.status_code, answer.content, answer.headers["content-type"]) == (206, b"MThd", "audio/midi")
-        assert scores.get(f"/v1/items/{item['id']}").json()["notes"] == 3
+        details = scores.get(f"/v1/items/{item['id']}").json()
+        assert (details["notes"], [part["notes"] for part in details["parts"]], details["movements"]) == (3, [3], [])
         problem(scores.get(f"/v1/items/{item['id']}/audio"), 404, "no-sound")
         upload = sent(scores, path, "scale.mid")
         assert upload["kind"] == "score"
