@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from alignment.errors import FeatureError
+from alignment.features._filterbank_kernels import frame_magnitudes, pass_bands
 from alignment.features.frames import HOP, frame_count
 
 __all__ = ["SemitoneBank", "semitone_magnitudes"]
@@ -56,11 +57,21 @@ class SemitoneBank:
         return np.asarray(centres, np.float64), np.asarray(deviations, np.float64)
 
 
-class _Filter(NamedTuple):
-    """Response over the bins from `low` on, and how many samples a frame its output needs."""
+class _Filters(NamedTuple):
+    """Filters whose outputs have as many samples a frame, so that they are transformed at once.
 
-    low: int
-    response: NDArray[np.float32]
+    Attributes:
+        rows: of the output, which are theirs.
+        lows, counts: the first bin that each passes, and how many.
+        centres, deviations: hertz.
+        oversampling: samples a frame.
+    """
+
+    rows: NDArray[np.int64]
+    lows: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    centres: NDArray[np.float64]
+    deviations: NDArray[np.float64]
     oversampling: int
 
 
@@ -89,29 +100,32 @@ def semitone_magnitudes(
     frames = frame_count(len(samples))
     out = np.zeros((sum(bank.bins for bank in banks), frames), np.float32)
     chunk = min(_CHUNK_FRAMES, fft.next_fast_len(frames + 2 * _MARGIN_FRAMES, real=False))
-    filters = [one for bank in banks for one in _filters(bank, rate, tuning, chunk)]
+    spacing = rate / (chunk * HOP)
+    groups = _filters(banks, rate, tuning, chunk)
     for first, spectrum in _spectra(samples, frames, chunk):
         count = min(chunk - 2 * _MARGIN_FRAMES, frames - first)
-        for row, one in zip(out, filters, strict=True):
-            if one is not None:
-                row[first : first + count] = _envelope(spectrum, one, chunk)[_MARGIN_FRAMES:][:count]
+        for one in groups:
+            bands = np.empty((len(one.rows), chunk * one.oversampling), np.complex64)
+            pass_bands(spectrum, one.lows, one.counts, one.centres, one.deviations, spacing, 2.0 / HOP, bands)
+            outputs = fft.ifft(bands, axis=1, overwrite_x=True)
+            frame_magnitudes(outputs, one.oversampling, _MARGIN_FRAMES, one.rows, out[:, first : first + count])
     return out
 
 
-def _filters(bank: SemitoneBank, rate: int, tuning: float, chunk: int) -> list[_Filter | None]:
+def _filters(banks: Sequence[SemitoneBank], rate: int, tuning: float, chunk: int) -> list[_Filters]:
+    """The filters of all banks that stay below the Nyquist frequency."""
     spacing = rate / (chunk * HOP)
-    out: list[_Filter | None] = []
-    for centre, deviation in zip(*bank.filters(rate, tuning), strict=True):
-        reach = _CUT_AT_DEVIATIONS * deviation
-        if centre + reach >= rate / 2:
-            out.append(None)
-            continue
-        low, high = max(0, int((centre - reach) / spacing)), int((centre + reach) / spacing) + 2
-        response = np.exp(-0.5 * ((np.arange(low, high) * spacing - centre) / deviation) ** 2)
-        needed = 0.6 * len(response) / chunk
-        oversampling = next((factor for factor in _OVERSAMPLINGS if factor >= needed), _OVERSAMPLINGS[-1])
-        out.append(_Filter(low, (response * (2.0 / HOP)).astype(np.float32), oversampling))
-    return out
+    centres, deviations = np.concatenate([bank.filters(rate, tuning) for bank in banks], axis=1)
+    reach = _CUT_AT_DEVIATIONS * deviations
+    lows = np.maximum(0, ((centres - reach) / spacing).astype(np.int64))
+    counts = ((centres + reach) / spacing).astype(np.int64) + 2 - lows
+    steps = np.minimum(np.searchsorted(_OVERSAMPLINGS, 0.6 * counts / chunk), len(_OVERSAMPLINGS) - 1)
+    groups = []
+    for step in np.unique(steps).tolist():
+        rows = np.flatnonzero((steps == step) & (centres + reach < rate / 2))
+        kept = (values[rows] for values in (lows, counts, centres, deviations))
+        groups.append(_Filters(rows, *kept, _OVERSAMPLINGS[step]))
+    return groups
 
 
 def _spectra(samples: NDArray[np.float32], frames: int, chunk: int) -> Iterator[tuple[int, NDArray[np.complex64]]]:
@@ -122,18 +136,3 @@ def _spectra(samples: NDArray[np.float32], frames: int, chunk: int) -> Iterator[
         low, high = max(start, 0), min(start + len(piece), len(samples))
         piece[low - start : high - start] = samples[low:high]
         yield first, fft.rfft(piece)
-
-
-def _envelope(spectrum: NDArray[np.complex64], one: _Filter, chunk: int) -> NDArray[np.float32]:
-    """Root of the mean power of a filter's output in each frame of the chunk, shape `(chunk,)`."""
-    size = chunk * one.oversampling
-    band = spectrum[one.low : one.low + len(one.response)] * one.response
-    if len(band) > size:  # sampled below its bandwidth: what lies beyond folds back
-        folded = np.zeros(-(-len(band) // size) * size, np.complex64)
-        folded[: len(band)] = band
-        band = folded.reshape(-1, size).sum(axis=0)
-    output = fft.ifft(band, size)
-    power = (np.square(output.real) + np.square(output.imag)) * np.float32(one.oversampling**2)
-    if one.oversampling > 1:
-        power = np.roll(power, one.oversampling // 2).reshape(chunk, one.oversampling).mean(axis=1)
-    return np.sqrt(power)
