@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import cos, exp, pi, sin
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 _BLOCK = 16
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def twist(parts: Any, samples: int) -> None:
+    """Multiply entry `(k, r)` by `exp(-2 pi i k r / samples)`.
+
+    Args:
+        parts: float32, shape `(bins, 2 columns)`, real and imaginary parts by turns; changed in place.
+        samples: of the whole transform.
+    """
+    columns = parts.shape[1] // 2
+    real, imaginary = np.empty(_BLOCK), np.empty(_BLOCK)
+    for k in range(parts.shape[0]):
+        step = -2.0 * pi * k / samples
+        for r in range(_BLOCK):
+            real[r], imaginary[r] = cos(step * r), sin(step * r)
+        for start in range(0, columns, _BLOCK):
+            c, s = cos(step * start), sin(step * start)
+            part = parts[k, 2 * start : 2 * min(start + _BLOCK, columns)]
+            for r in range(len(part) // 2):
+                x, y = part[2 * r], part[2 * r + 1]
+                cosine = np.float32(c * real[r] - s * imaginary[r])
+                sine = np.float32(c * imaginary[r] + s * real[r])
+                part[2 * r] = x * cosine - y * sine
+                part[2 * r + 1] = x * sine + y * cosine
 
 
 @njit(cache=True, nogil=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from alignment.errors import FeatureError
-from alignment.features._filterbank_kernels import frame_magnitudes, pass_bands
+from alignment.features._filterbank_kernels import frame_magnitudes, pass_bands, twist
 from alignment.features.frames import HOP, frame_count
 
 __all__ = ["SemitoneBank", "semitone_magnitudes"]
@@ -102,7 +102,8 @@ def semitone_magnitudes(
     chunk = min(_CHUNK_FRAMES, fft.next_fast_len(frames + 2 * _MARGIN_FRAMES, real=False))
     spacing = rate / (chunk * HOP)
     groups = _filters(banks, rate, tuning, chunk)
-    for first, spectrum in _spectra(samples, frames, chunk):
+    bins = max((int((one.lows + one.counts).max()) for one in groups), default=0)
+    for first, spectrum in _spectra(samples, frames, chunk, bins):
         count = min(chunk - 2 * _MARGIN_FRAMES, frames - first)
         for one in groups:
             bands = np.empty((len(one.rows), chunk * one.oversampling), np.complex64)
@@ -123,16 +124,41 @@ def _filters(banks: Sequence[SemitoneBank], rate: int, tuning: float, chunk: int
     groups = []
     for step in np.unique(steps).tolist():
         rows = np.flatnonzero((steps == step) & (centres + reach < rate / 2))
-        kept = (values[rows] for values in (lows, counts, centres, deviations))
-        groups.append(_Filters(rows, *kept, _OVERSAMPLINGS[step]))
+        if len(rows):
+            kept = (values[rows] for values in (lows, counts, centres, deviations))
+            groups.append(_Filters(rows, *kept, _OVERSAMPLINGS[step]))
     return groups
 
 
-def _spectra(samples: NDArray[np.float32], frames: int, chunk: int) -> Iterator[tuple[int, NDArray[np.complex64]]]:
-    """Yield the first frame and the spectrum of each chunk, which begins `_MARGIN_FRAMES` before that frame."""
+def _spectra(
+    samples: NDArray[np.float32], frames: int, chunk: int, bins: int
+) -> Iterator[tuple[int, NDArray[np.complex64]]]:
+    """Yield the first frame and the lower spectrum of each chunk, which begins `_MARGIN_FRAMES` before that frame."""
     for first in range(0, frames, chunk - 2 * _MARGIN_FRAMES):
         start = (first - _MARGIN_FRAMES) * HOP
         piece = np.zeros(chunk * HOP, np.float32)
         low, high = max(start, 0), min(start + len(piece), len(samples))
         piece[low - start : high - start] = samples[low:high]
-        yield first, fft.rfft(piece)
+        yield first, _lower_spectrum(piece.reshape(chunk, HOP), bins)
+
+
+def _lower_spectrum(piece: NDArray[np.float32], bins: int) -> NDArray[np.complex64]:
+    """The first bins of the Fourier transform of a chunk, at least as many as are wanted.
+
+    Its columns are transformed, then the rows of that: the four steps of Bailey, FFTs in External or Hierarchical
+    Memory (1990). Many short transforms side by side take a third of the time of one long one.
+
+    Args:
+        piece: the chunk by frames, shape `(chunk, HOP)`.
+        bins: how many are wanted, at most half of the samples.
+    """
+    chunk, hop = piece.shape
+    columns = fft.rfft(piece, axis=0)
+    twist(columns.view(np.float32), piece.size)
+    both = fft.fft(columns, axis=1, overwrite_x=True)
+    rounds = -(-bins // chunk)
+    out = np.empty((rounds, chunk), np.complex64)
+    out[:, : len(both)] = both[:, :rounds].T
+    mirrored = both[chunk - len(both) : 0 : -1, hop - rounds :]
+    out[:, len(both) :] = mirrored[:, ::-1].conj().T
+    return out.ravel()
