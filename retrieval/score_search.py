@@ -10,9 +10,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+import math
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,7 @@ from retrieval.hits import Hit, Place, Wanted
 from retrieval.kept_score import from_kept
 from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
-from retrieval.subsequences import halved, overlap, subsequences
+from retrieval.subsequences import best_subsequences, halved, overlap, subsequences
 
 __all__ = ["SCORE_PLAUSIBILITY_PATH", "ScorePlace", "ScoreSearch"]
 
@@ -203,11 +204,10 @@ class ScoreSearch:
         if not passage.usable or not len(self._frames):
             return []
         heard = _Heard(passage)
-        laid = sorted(self._laid(heard, proposal) for proposal in self._proposals(passage))
+        laid = sorted(self._laid(heard, self._proposals(passage)))
         by_score: dict[int, list[_Laid]] = {}
         for one in laid:
-            if np.isfinite(one.cost):
-                by_score.setdefault(one.position, []).append(one)
+            by_score.setdefault(one.position, []).append(one)
         others = [found[0].cost for found in by_score.values()][_OTHERS]
         enough = len(others) >= _FEWEST_OTHERS
         background = float(np.mean(others)) if enough else 1.0
@@ -261,42 +261,48 @@ class ScoreSearch:
                 middles.append(centres)
         return np.concatenate(parts), np.array(keys), np.array(tempi), np.concatenate(middles)
 
-    def _laid(self, heard: _Heard, proposal: _Proposal) -> _Laid:
-        """A passage laid along a score near a place that was proposed, at 5 Hz."""
-        query = heard.coarse(proposal.key, proposal.tempo)
-        seconds = heard.passage.seconds * proposal.tempo
-        margin = _MARGIN_SECONDS + _MARGIN_SHARE * seconds
-        first, frames = self._between(proposal.position, proposal.start - margin, proposal.start + seconds + margin)
-        return self._best(proposal, query, halved(frames), first, _COARSE_RATE)
+    def _laid(self, heard: _Heard, proposals: Sequence[_Proposal]) -> list[_Laid]:
+        """A passage laid along scores near the places that were proposed, at 5 Hz; those of one key and tempo at once.
+
+        Without places where no path fits.
+        """
+        alike: dict[tuple[int, float], list[_Proposal]] = {}
+        for proposal in proposals:
+            alike.setdefault((proposal.key, proposal.tempo), []).append(proposal)
+        laid = []
+        for (key, tempo), several in alike.items():
+            seconds = heard.passage.seconds * tempo
+            margin = _MARGIN_SECONDS + _MARGIN_SHARE * seconds
+            firsts, parts = [], []
+            for one in several:
+                first, stored = self._between(one.position, one.start - margin, one.start + seconds + margin)
+                firsts.append(first)
+                parts.append(stored)
+            found = best_subsequences(heard.coarse(key, tempo), parts)
+            for one, first, cost, start, end in zip(
+                several, firsts, *(values.tolist() for values in found), strict=True
+            ):
+                if math.isfinite(cost):
+                    times = first + start / _COARSE_RATE, first + (end + 1) / _COARSE_RATE
+                    laid.append(_Laid(cost, one.position, key, tempo, *times))
+        return laid
 
     def _refined(self, heard: _Heard, rough: _Laid) -> tuple[float, float]:
         """Start and end near a rough place, at 10 Hz."""
-        first, frames = self._between(
+        first, stored = self._between(
             rough.position, rough.start - _FINE_MARGIN_SECONDS, rough.end + _FINE_MARGIN_SECONDS
         )
-        found = self._best(rough, heard.fine(rough.key, rough.tempo), frames, first, SONORITY_RATE)
-        return (found.start, found.end) if np.isfinite(found.cost) else (rough.start, rough.end)
-
-    def _between(self, position: int, start: float, end: float) -> tuple[float, NDArray[np.float32]]:
-        """The sonority of a score between two times, and the time of the first frame."""
-        first = 2 * max(0, round(start * _COARSE_RATE))
-        stored = self._frames.rows(position).stored[first : max(first + 1, round(end * SONORITY_RATE))]
-        return first / SONORITY_RATE, self._frames.shards[0].format.decode(stored)
-
-    def _best(
-        self,
-        near: _Proposal | _Laid,
-        query: NDArray[np.float32],
-        frames: NDArray[np.float32],
-        first: float,
-        rate: float,
-    ) -> _Laid:
-        found = subsequences(query, frames)
-        if not len(found.costs):
-            return _Laid(np.inf, near.position, near.key, near.tempo, first, first)
+        found = subsequences(heard.fine(rough.key, rough.tempo), self._frames.shards[0].format.decode(stored))
         last = int(np.argmin(found.costs))
-        start, end = first + int(found.starts[last]) / rate, first + (last + 1) / rate
-        return _Laid(float(found.costs[last]), near.position, near.key, near.tempo, start, end)
+        if not np.isfinite(found.costs[last]):
+            return rough.start, rough.end
+        return first + int(found.starts[last]) / SONORITY_RATE, first + (last + 1) / SONORITY_RATE
+
+    def _between(self, position: int, start: float, end: float) -> tuple[float, NDArray[Any]]:
+        """The sonority of a score between two times as it is stored, some of it, and the time of the first frame."""
+        rows = self._frames.rows(position).stored
+        first = min(2 * max(0, round(start * _COARSE_RATE)), (len(rows) - 1) // 2 * 2)
+        return first / SONORITY_RATE, rows[first : max(first + 1, round(end * SONORITY_RATE))]
 
 
 class _Heard:
