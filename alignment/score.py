@@ -71,6 +71,12 @@ class Beat(NamedTuple):
     measure: str
     beat: float
 
+    def reached(self, seconds: float, until: float) -> float:
+        """The beat, with its fraction, at a time; the next one falls on `until`."""
+        lasts = until - self.seconds
+        share = min(max((seconds - self.seconds) / lasts, 0.0), 1.0) if lasts > 0 else 0.0
+        return self.beat + share * (math.floor(self.beat) + 1.0 - self.beat)
+
 
 class PlayedMeasure(NamedTuple):
     """A measure of a score as it is played; a repeated one occurs again.
@@ -159,10 +165,8 @@ class Score:
         if not self.beats:
             return "", 1.0
         index = max(bisect_right(self._seconds, seconds) - 1, 0)
-        start, measure, beat = self.beats[index]
         until = self._seconds[index + 1] if index + 1 < len(self.beats) else self.duration
-        share = min(max((seconds - start) / (until - start), 0.0), 1.0) if until > start else 0.0
-        return measure, beat + share * (math.floor(beat) + 1.0 - beat)
+        return self.beats[index].measure, self.beats[index].reached(seconds, until)
 
 
 def is_score(path: str | os.PathLike[str]) -> bool:

@@ -27,7 +27,7 @@ from index.lock import writer_lock
 from index.runs import ItemKind, Model, Runs, Vectors
 from index.schema import Item, ItemFile, ModelRow, Recording, ScoreRow, Shard, SheetRow, VectorRun
 from index.shards import ShardFile, VectorFormat
-from index.sheets import KeptScore, pack, unpack
+from index.sheets import KeptBeats, KeptScore, pack, unpack, unpack_beats
 from index.spec import IndexSpec
 from index.store import VectorStore
 from index.versions import Versions
@@ -199,6 +199,11 @@ class Library:
         query = select(ScoreRow, SheetRow).join(SheetRow, SheetRow.item_id == ScoreRow.id)
         found = self._session.execute(query.where(ScoreRow.id.in_(list(ids))))
         return {score.id: unpack(sheet, score.title, score.duration) for score, sheet in found}
+
+    def score_beats(self, ids: Iterable[int]) -> dict[int, KeptBeats]:
+        """The beats of the scores of these ids."""
+        query = select(SheetRow.item_id, SheetRow.beats).where(SheetRow.item_id.in_(list(ids)))
+        return {number: unpack_beats(beats) for number, beats in self._session.execute(query)}
 
     def files(self) -> dict[str, ItemFile]:
         """Every known file by its path."""

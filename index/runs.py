@@ -74,7 +74,7 @@ class Runs:
 
     @cached_property
     def _maps(self) -> list[NDArray[Any]]:
-        return [shard.map() for shard in self.shards]
+        return [np.asarray(shard.map()) for shard in self.shards]  # slices of a memmap cost several times as much
 
     @property
     def end(self) -> int:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.schema import SheetRow
 
-__all__ = ["KeptScore", "pack", "unpack"]
+__all__ = ["KeptBeats", "KeptScore", "pack", "unpack", "unpack_beats"]
 
 _TICKS = 100_000
 """A second."""
@@ -41,6 +42,14 @@ class KeptScore:
     beats: tuple[tuple[float, str, float], ...]
 
 
+class KeptBeats(NamedTuple):
+    """The beats of a score, in time order: seconds, to 10 µs, labels of their measures, and beats in these."""
+
+    seconds: list[float]
+    measures: list[str]
+    places: list[float]
+
+
 def pack(score: KeptScore) -> tuple[bytes, bytes]:
     """Notes and beats, compressed."""
     onset, offset = np.rint(score.notes[:, :2] * _TICKS).astype(np.int64).T
@@ -62,6 +71,10 @@ def unpack(row: SheetRow, title: str, duration: float) -> KeptScore:
         first += count * dtype.itemsize
     onset = np.cumsum(columns[0])
     notes = np.column_stack([onset / _TICKS, (onset + columns[1]) / _TICKS, columns[2], columns[3] / _VELOCITIES])
-    steps, measures, places = json.loads(zlib.decompress(row.beats))
-    seconds = (np.cumsum(np.array(steps, np.int64)) / _TICKS).tolist()
-    return KeptScore(title, duration, notes, tuple(zip(seconds, measures, places, strict=True)))
+    return KeptScore(title, duration, notes, tuple(zip(*unpack_beats(row.beats), strict=True)))
+
+
+def unpack_beats(packed: bytes) -> KeptBeats:
+    """The beats alone, which is a good deal quicker."""
+    steps, measures, places = json.loads(zlib.decompress(packed))
+    return KeptBeats((np.cumsum(np.array(steps, np.int64)) / _TICKS).tolist(), measures, places)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from alignment.score import Beat, Score
-from index.sheets import KeptScore
+from bisect import bisect_right
 
-__all__ = ["from_kept", "to_kept"]
+from alignment.score import Beat, Score
+from index.sheets import KeptBeats, KeptScore
+
+__all__ = ["from_kept", "position", "to_kept"]
 
 
 def to_kept(score: Score) -> KeptScore:
@@ -21,3 +23,13 @@ def to_kept(score: Score) -> KeptScore:
 def from_kept(kept: KeptScore, path: str) -> Score:
     """The score that was kept; its times are exact to 10 µs."""
     return Score(path, kept.title or None, kept.notes, tuple(map(Beat._make, kept.beats)), kept.duration)
+
+
+def position(beats: KeptBeats, duration: float, seconds: float) -> tuple[str, float]:
+    """Measure and beat at a time of a score of which only the beats were unpacked; see `Score.position`."""
+    if not beats.seconds:
+        return "", 1.0
+    index = max(bisect_right(beats.seconds, seconds) - 1, 0)
+    until = beats.seconds[index + 1] if index + 1 < len(beats.seconds) else duration
+    beat = Beat(beats.seconds[index], beats.measures[index], beats.places[index])
+    return beat.measure, beat.reached(seconds, until)

@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -19,20 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import Audio
-from alignment.score import Score
 from index.library import Library
 from index.schema import ScoreRow
+from index.sheets import KeptBeats
 from index.store import VectorStore
 from retrieval.embedding.score_encoder import SCORE_MODEL_PATH, ScoreEncoder
 from retrieval.embedding.score_windows import WINDOW_SECONDS, windows
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE
 from retrieval.hits import Hit, Place, Wanted
-from retrieval.kept_score import from_kept
+from retrieval.kept_score import position
 from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
 from retrieval.subsequences import best_subsequences, halved, overlap, subsequences
 
-__all__ = ["SCORE_PLAUSIBILITY_PATH", "ScorePlace", "ScoreSearch"]
+__all__ = ["SCORE_PLAUSIBILITY_PATH", "FoundScore", "ScorePlace", "ScoreSearch"]
 
 SCORE_PLAUSIBILITY_PATH = SCORE_MODEL_PATH.with_name("scores.plausibility.json")
 
@@ -62,6 +63,15 @@ _AS_GOOD = 0.5
 """Of the way from the best place of a score to the background: places within fit it, too."""
 
 
+class _Asked(NamedTuple):
+    """Windows of a passage that are asked for, which of the keys and tempi tried each has, and its middle (seconds)."""
+
+    windows: NDArray[np.float32]
+    tried: list[tuple[int, float]]
+    which: NDArray[np.int64]
+    centres: NDArray[np.float64]
+
+
 class _Proposal(NamedTuple):
     """Where a clip may begin in a score: position of its run, key and tempo that were tried, seconds."""
 
@@ -81,6 +91,13 @@ class _Laid(NamedTuple):
     tempo: float
     start: float
     end: float
+
+
+class FoundScore(NamedTuple):
+    """What is told of a score that is found."""
+
+    row: ScoreRow
+    beats: KeptBeats
 
 
 @dataclass(frozen=True)
@@ -126,10 +143,12 @@ class ScoreSearch:
         self._windows = library.runs(encoder.model)
         self._store: VectorStore = library.store(encoder.model, self._windows)
         self._frames = library.runs(SCORE_SONORITY)
-        self._position = {number: position for position, number in enumerate(self._frames.items.tolist())}
-        self._without = without
-        self._scores: dict[int, tuple[ScoreRow, Score]] = {}
-        kept = [position for number, position in self._position.items() if number not in without]
+        self._scores: dict[int, FoundScore] = {}
+        searched = {
+            number: position for position, number in enumerate(self._frames.items.tolist()) if number not in without
+        }
+        self._positions = np.array([searched.get(number, -1) for number in self._windows.items.tolist()], np.int64)
+        kept = list(searched.values())
         self.hours = float(np.sum(self._frames.count[kept] * self._frames.hop[kept])) / 3600.0
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
@@ -157,7 +176,7 @@ class ScoreSearch:
     def hit(
         self,
         rank: int,
-        found: tuple[ScoreRow, Score],
+        found: FoundScore,
         place: ScorePlace,
         places: tuple[Place, ...],
         *,
@@ -165,9 +184,8 @@ class ScoreSearch:
         transposition: int | None = None,
     ) -> Hit:
         """A score as a hit that is played at some places."""
-        row, score = found
-        first = places[0]
-        measure, beat = score.position(first.start)
+        row, first = found.row, places[0]
+        measure, beat = position(found.beats, row.duration, first.start)
         return Hit(
             rank=rank,
             id=row.key,
@@ -187,16 +205,16 @@ class ScoreSearch:
         """Id of the score of a place in the library."""
         return int(self._frames.items[place.position])
 
-    def scores(self, numbers: Iterable[int]) -> dict[int, tuple[ScoreRow, Score]]:
-        """The scores of these ids, without those that were removed since the library was opened."""
+    def scores(self, numbers: Iterable[int]) -> dict[int, FoundScore]:
+        """What is told of the scores of these ids, without those that were removed since the library was opened."""
         wanted = list(numbers)
         if len(self._scores) > _MOST_REMEMBERED:
             self._scores.clear()
         lacking = [number for number in wanted if number not in self._scores]
         if lacking:
-            rows, sheets = self._library.scores_by_id(lacking), self._library.score_sheets(lacking)
-            for number in rows.keys() & sheets.keys():
-                self._scores[number] = rows[number], from_kept(sheets[number], rows[number].path)
+            rows, beats = self._library.scores_by_id(lacking), self._library.score_beats(lacking)
+            for number in rows.keys() & beats.keys():
+                self._scores[number] = FoundScore(rows[number], beats[number])
         return {number: self._scores[number] for number in wanted if number in self._scores}
 
     def places(self, passage: Passage, top: int) -> list[ScorePlace]:
@@ -224,42 +242,55 @@ class ScoreSearch:
 
     def _proposals(self, passage: Passage) -> list[_Proposal]:
         """Where the nearest windows lie, those that most windows of the clip agree on first."""
-        asked, keys, tempi, centres = self._asked(passage)
-        found = self._store.search(self._encoder.encode(asked), _NEIGHBOURS)
-        rows, columns = np.nonzero(found.numbers >= 0)
+        asked = self._asked(passage)
+        found = self._store.search(self._encoder.encode(asked.windows), _NEIGHBOURS)
         last = np.min(np.where(found.numbers >= 0, found.similarities, 1.0), axis=1, keepdims=True)
-        votes = (found.similarities - last)[rows, columns]
+        rows, columns = np.nonzero(found.numbers >= 0)
         runs, seconds = self._windows.locate(found.numbers[rows, columns])
-        starts = seconds - centres[rows] * tempi[rows]
-        counts = np.array([np.count_nonzero((keys == keys[row]) & (tempi == tempi[row])) for row in range(len(keys))])
-        cells: dict[tuple[int, int, float, int], dict[int, tuple[float, float]]] = {}
-        for row, run, vote, start in zip(rows.tolist(), runs.tolist(), votes.tolist(), starts.tolist(), strict=True):
-            cell = cells.setdefault((run, int(keys[row]), float(tempi[row]), round(start / _SAME_START_SECONDS)), {})
-            cell[row] = max(cell.get(row, (0.0, 0.0)), (vote, start))
-        proposals = []
-        for (run, key, tempo, _), by_window in cells.items():
-            number = int(self._windows.items[run])
-            if number in self._without or number not in self._position:
-                continue
-            total = sum(vote for vote, _ in by_window.values()) / counts[next(iter(by_window))]
-            proposals.append(_Proposal(total, self._position[number], key, tempo, max(by_window.values())[1]))
-        wanted = max(_FEWEST_PROPOSALS, round(_PROPOSED_SECONDS / passage.seconds))
-        return sorted(proposals, reverse=True)[:wanted]
+        kept = np.flatnonzero(self._positions[runs] >= 0)
+        if not len(kept):
+            return []
+        rows, columns, runs = rows[kept], columns[kept], runs[kept]
+        votes = (found.similarities - last)[rows, columns].astype(np.float64)
+        tempi = np.array([tempo for _, tempo in asked.tried])[asked.which]
+        starts = seconds[kept] - asked.centres[rows] * tempi[rows]
+        cells = np.rint(starts / _SAME_START_SECONDS)
+        which = asked.which[rows]
 
-    def _asked(
-        self, passage: Passage
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Windows of a passage in all its keys and at all tempi, with key, tempo and middle (in seconds) of each."""
-        parts, keys, tempi, middles = [], [], [], []
-        for key, frames in passage.keys.items():
-            for tempo in _TEMPI:
-                count = int(np.clip(round(passage.seconds * tempo / WINDOW_SECONDS), 1, _MOST_WINDOWS))
-                centres = (np.arange(count) + 0.5) * passage.seconds / count
-                parts.append(windows(frames, centres, tempo))
-                keys += [key] * count
-                tempi += [tempo] * count
-                middles.append(centres)
-        return np.concatenate(parts), np.array(keys), np.array(tempi), np.concatenate(middles)
+        # Of each window the best vote counts in a cell, and the best of these tells where the clip begins.
+        order = np.lexsort((starts, votes, rows, cells, which, runs))
+        order = order[_ends(runs[order], which[order], cells[order], rows[order])]
+        runs, which, votes, starts = runs[order], which[order], votes[order], starts[order]
+        ends = _ends(runs, which, cells[order])
+        cell = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+        totals = np.bincount(cell, votes) / np.bincount(asked.which)[which[ends]]
+        best = np.lexsort((starts, votes, cell))[ends]
+
+        wanted = max(_FEWEST_PROPOSALS, round(_PROPOSED_SECONDS / passage.seconds))
+        proposals = [
+            _Proposal(total, position, *asked.tried[tried], start)
+            for total, position, tried, start in zip(
+                totals.tolist(),
+                self._positions[runs[best]].tolist(),
+                which[best].tolist(),
+                starts[best].tolist(),
+                strict=True,
+            )
+        ]
+        return heapq.nlargest(wanted, proposals)
+
+    def _asked(self, passage: Passage) -> _Asked:
+        """Windows of a passage in all its keys and at all tempi."""
+        tried = [(key, tempo) for key in passage.keys for tempo in _TEMPI]
+        parts, counts, middles = [], [], []
+        for key, tempo in tried:
+            count = int(np.clip(round(passage.seconds * tempo / WINDOW_SECONDS), 1, _MOST_WINDOWS))
+            centres = (np.arange(count) + 0.5) * passage.seconds / count
+            parts.append(windows(passage.keys[key], centres, tempo))
+            counts.append(count)
+            middles.append(centres)
+        which = np.repeat(np.arange(len(tried)), counts)
+        return _Asked(np.concatenate(parts), tried, which, np.concatenate(middles))
 
     def _laid(self, heard: _Heard, proposals: Sequence[_Proposal]) -> list[_Laid]:
         """A passage laid along scores near the places that were proposed, at 5 Hz; those of one key and tempo at once.
@@ -324,6 +355,12 @@ class _Heard:
         if (key, tempo) not in self._coarse:
             self._coarse[key, tempo] = halved(self.fine(key, tempo))
         return self._coarse[key, tempo]
+
+
+def _ends(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Where stretches of equal rows end, of columns that are sorted together."""
+    changes = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return np.append(np.flatnonzero(changes), len(columns[0]) - 1)
 
 
 def _distinct(laid: list[_Laid]) -> Iterator[_Laid]:
