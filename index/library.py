@@ -200,10 +200,11 @@ class Library:
         found = self._session.execute(query.where(ScoreRow.id.in_(list(ids))))
         return {score.id: unpack(sheet, score.title, score.duration) for score, sheet in found}
 
-    def score_beats(self, ids: Iterable[int]) -> dict[int, KeptBeats]:
-        """The beats of the scores of these ids."""
-        query = select(SheetRow.item_id, SheetRow.beats).where(SheetRow.item_id.in_(list(ids)))
-        return {number: unpack_beats(beats) for number, beats in self._session.execute(query)}
+    def scores_with_beats(self, ids: Iterable[int]) -> dict[int, tuple[ScoreRow, KeptBeats]]:
+        """The scores of these ids, with their files, and their beats."""
+        query = select(ScoreRow, SheetRow.beats).join(SheetRow, SheetRow.item_id == ScoreRow.id)
+        query = query.options(selectinload(ScoreRow.files)).where(ScoreRow.id.in_(list(ids)))
+        return {score.id: (score, unpack_beats(beats)) for score, beats in self._session.execute(query)}
 
     def files(self) -> dict[str, ItemFile]:
         """Every known file by its path."""

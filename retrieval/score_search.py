@@ -10,7 +10,6 @@
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -212,9 +211,8 @@ class ScoreSearch:
             self._scores.clear()
         lacking = [number for number in wanted if number not in self._scores]
         if lacking:
-            rows, beats = self._library.scores_by_id(lacking), self._library.score_beats(lacking)
-            for number in rows.keys() & beats.keys():
-                self._scores[number] = FoundScore(rows[number], beats[number])
+            for number, found in self._library.scores_with_beats(lacking).items():
+                self._scores[number] = FoundScore(*found)
         return {number: self._scores[number] for number in wanted if number in self._scores}
 
     def places(self, passage: Passage, top: int) -> list[ScorePlace]:
@@ -243,15 +241,15 @@ class ScoreSearch:
     def _proposals(self, passage: Passage) -> list[_Proposal]:
         """Where the nearest windows lie, those that most windows of the clip agree on first."""
         asked = self._asked(passage)
-        found = self._store.search(self._encoder.encode(asked.windows), _NEIGHBOURS)
-        last = np.min(np.where(found.numbers >= 0, found.similarities, 1.0), axis=1, keepdims=True)
-        rows, columns = np.nonzero(found.numbers >= 0)
-        runs, seconds = self._windows.locate(found.numbers[rows, columns])
+        near = self._store.search(self._encoder.encode(asked.windows), _NEIGHBOURS)
+        last = np.min(np.where(near.numbers >= 0, near.similarities, 1.0), axis=1, keepdims=True)
+        rows, columns = np.nonzero(near.numbers >= 0)
+        runs, seconds = self._windows.locate(near.numbers[rows, columns])
         kept = np.flatnonzero(self._positions[runs] >= 0)
         if not len(kept):
             return []
         rows, columns, runs = rows[kept], columns[kept], runs[kept]
-        votes = (found.similarities - last)[rows, columns].astype(np.float64)
+        votes = (near.similarities - last)[rows, columns].astype(np.float64)
         tempi = np.array([tempo for _, tempo in asked.tried])[asked.which]
         starts = seconds[kept] - asked.centres[rows] * tempi[rows]
         cells = np.rint(starts / _SAME_START_SECONDS)
@@ -267,21 +265,14 @@ class ScoreSearch:
         best = np.lexsort((starts, votes, cell))[ends]
 
         wanted = max(_FEWEST_PROPOSALS, round(_PROPOSED_SECONDS / passage.seconds))
-        proposals = [
-            _Proposal(total, position, *asked.tried[tried], start)
-            for total, position, tried, start in zip(
-                totals.tolist(),
-                self._positions[runs[best]].tolist(),
-                which[best].tolist(),
-                starts[best].tolist(),
-                strict=True,
-            )
-        ]
-        return heapq.nlargest(wanted, proposals)
+        positions, which, starts = self._positions[runs[best]], which[best], starts[best]
+        chosen = np.lexsort((starts, which, positions, totals))[::-1][:wanted]
+        found = (values[chosen].tolist() for values in (totals, positions, which, starts))
+        return [_Proposal(votes, at, *asked.tried[tried], start) for votes, at, tried, start in zip(*found, strict=True)]
 
     def _asked(self, passage: Passage) -> _Asked:
         """Windows of a passage in all its keys and at all tempi."""
-        tried = [(key, tempo) for key in passage.keys for tempo in _TEMPI]
+        tried = [(key, tempo) for key in sorted(passage.keys) for tempo in _TEMPI]
         parts, counts, middles = [], [], []
         for key, tempo in tried:
             count = int(np.clip(round(passage.seconds * tempo / WINDOW_SECONDS), 1, _MOST_WINDOWS))
