@@ -45,7 +45,7 @@ class KeptScore:
 class KeptBeats(NamedTuple):
     """The beats of a score, in time order: seconds, to 10 µs, labels of their measures, and beats in these."""
 
-    seconds: list[float]
+    seconds: NDArray[np.float64]
     measures: list[str]
     places: list[float]
 
@@ -71,10 +71,13 @@ def unpack(row: SheetRow, title: str, duration: float) -> KeptScore:
         first += count * dtype.itemsize
     onset = np.cumsum(columns[0])
     notes = np.column_stack([onset / _TICKS, (onset + columns[1]) / _TICKS, columns[2], columns[3] / _VELOCITIES])
-    return KeptScore(title, duration, notes, tuple(zip(*unpack_beats(row.beats), strict=True)))
+    beats = unpack_beats(row.beats)
+    return KeptScore(
+        title, duration, notes, tuple(zip(beats.seconds.tolist(), beats.measures, beats.places, strict=True))
+    )
 
 
 def unpack_beats(packed: bytes) -> KeptBeats:
     """The beats alone, which is a good deal quicker."""
     steps, measures, places = json.loads(zlib.decompress(packed))
-    return KeptBeats((np.cumsum(np.array(steps, np.int64)) / _TICKS).tolist(), measures, places)
+    return KeptBeats(np.cumsum(np.array(steps, np.int64)) / _TICKS, measures, places)

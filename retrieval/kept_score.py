@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+import numpy as np
 
 from alignment.score import Beat, Score
 from index.sheets import KeptBeats, KeptScore
@@ -27,9 +27,9 @@ def from_kept(kept: KeptScore, path: str) -> Score:
 
 def position(beats: KeptBeats, duration: float, seconds: float) -> tuple[str, float]:
     """Measure and beat at a time of a score of which only the beats were unpacked; see `Score.position`."""
-    if not beats.seconds:
+    if not len(beats.seconds):
         return "", 1.0
-    index = max(bisect_right(beats.seconds, seconds) - 1, 0)
-    until = beats.seconds[index + 1] if index + 1 < len(beats.seconds) else duration
-    beat = Beat(beats.seconds[index], beats.measures[index], beats.places[index])
+    index = max(int(np.searchsorted(beats.seconds, seconds, side="right")) - 1, 0)
+    until = float(beats.seconds[index + 1]) if index + 1 < len(beats.seconds) else duration
+    beat = Beat(float(beats.seconds[index]), beats.measures[index], beats.places[index])
     return beat.measure, beat.reached(seconds, until)

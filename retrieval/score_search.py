@@ -27,7 +27,7 @@ from retrieval.embedding.score_encoder import SCORE_MODEL_PATH, ScoreEncoder
 from retrieval.embedding.score_windows import WINDOW_SECONDS, windows
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE
 from retrieval.hits import Hit, Place, Wanted
-from retrieval.kept_score import position
+from retrieval.kept_score import position as score_position
 from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
 from retrieval.subsequences import best_subsequences, halved, overlap, subsequences
@@ -184,7 +184,7 @@ class ScoreSearch:
     ) -> Hit:
         """A score as a hit that is played at some places."""
         row, first = found.row, places[0]
-        measure, beat = position(found.beats, row.duration, first.start)
+        measure, beat = score_position(found.beats, row.duration, first.start)
         return Hit(
             rank=rank,
             id=row.key,
@@ -267,8 +267,11 @@ class ScoreSearch:
         wanted = max(_FEWEST_PROPOSALS, round(_PROPOSED_SECONDS / passage.seconds))
         positions, which, starts = self._positions[runs[best]], which[best], starts[best]
         chosen = np.lexsort((starts, which, positions, totals))[::-1][:wanted]
-        found = (values[chosen].tolist() for values in (totals, positions, which, starts))
-        return [_Proposal(votes, at, *asked.tried[tried], start) for votes, at, tried, start in zip(*found, strict=True)]
+        proposals = []
+        for one in chosen.tolist():
+            key, tempo = asked.tried[which[one]]
+            proposals.append(_Proposal(float(totals[one]), int(positions[one]), key, tempo, float(starts[one])))
+        return proposals
 
     def _asked(self, passage: Passage) -> _Asked:
         """Windows of a passage in all its keys and at all tempi."""

@@ -125,8 +125,8 @@ def _filters(banks: Sequence[SemitoneBank], rate: int, tuning: float, chunk: int
     for step in np.unique(steps).tolist():
         rows = np.flatnonzero((steps == step) & (centres + reach < rate / 2))
         if len(rows):
-            kept = (values[rows] for values in (lows, counts, centres, deviations))
-            groups.append(_Filters(rows, *kept, _OVERSAMPLINGS[step]))
+            kept = rows, lows[rows], counts[rows], centres[rows], deviations[rows]
+            groups.append(_Filters(*kept, oversampling=_OVERSAMPLINGS[step]))
     return groups
 
 

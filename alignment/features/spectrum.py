@@ -22,6 +22,8 @@ from alignment.features.frames import HOP, frame_count
 __all__ = ["LogFrequency", "log_frequency_filterbank", "log_frequency_spectrogram", "pitch_to_hertz", "stft_magnitude"]
 
 _FRAMES_AT_ONCE = 2048
+_SAMPLES_AT_ONCE = 1 << 18
+"""Of windows that are transformed together: so many stay near the processor."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,8 @@ def stft_magnitude(
     Raises:
         FeatureError: `samples` is not one-dimensional.
     """
-    blocks = [block.T for block in _stft_blocks(_checked(samples), window, hop, bins)]
+    at_once = max(_SAMPLES_AT_ONCE // window, 1)
+    blocks = [block.T for block in _stft_blocks(_checked(samples), window, hop, bins, at_once)]
     return np.concatenate(blocks, axis=1) if blocks else np.zeros((window // 2 + 1, 0), np.float32)[bins]
 
 
@@ -144,13 +147,13 @@ def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _stft_blocks(
-    samples: NDArray[np.float32], window: int, hop: int, bins: slice
+    samples: NDArray[np.float32], window: int, hop: int, bins: slice, at_once: int = _FRAMES_AT_ONCE
 ) -> Iterator[NDArray[np.float32]]:
-    """Yield magnitudes as `(frames, bins)`, `_FRAMES_AT_ONCE` frames at a time."""
+    """Yield magnitudes as `(frames, bins)`, some frames at a time."""
     frames = frame_count(len(samples), hop)
     taper = _taper(window)
-    for first in range(0, frames, _FRAMES_AT_ONCE):
-        count = min(_FRAMES_AT_ONCE, frames - first)
+    for first in range(0, frames, at_once):
+        count = min(at_once, frames - first)
         start = first * hop - window // 2
         stop = start + (count - 1) * hop + window
         piece = samples[max(start, 0) : min(stop, len(samples))]
