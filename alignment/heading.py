@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
-__all__ = ["Heading", "Movement", "Part", "full_title"]
+__all__ = ["Heading", "Movement", "Part", "full_title", "title_of_stretch"]
 
 
 class Heading(NamedTuple):
@@ -57,6 +59,17 @@ def full_title(heading: Heading, movement: Movement | None = None) -> str:
     if movement is not None:
         parts.append(_named(movement))
     return ", ".join(part for part in parts if part)
+
+
+def title_of_stretch(
+    title: str | None, heading: Heading, movements: Sequence[Movement], start: float, end: float
+) -> str | None:
+    """The title of a stretch of a score: where there are several movements and it is in one, with that."""
+    if len(movements) < 2:
+        return title
+    starts = [movement.start for movement in movements]
+    first, last = max(bisect_right(starts, start) - 1, 0), max(bisect_left(starts, end) - 1, 0)
+    return title if first != last else full_title(heading, movements[first])
 
 
 def _named(movement: Movement) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,7 +27,7 @@ from alignment._musicxml import read_musicxml
 from alignment._sheet import DEFAULT_TEMPO, Measure, ReadError, Sheet
 from alignment._verovio import read_encoded
 from alignment.errors import ScoreError
-from alignment.heading import Heading, Movement, Part, full_title
+from alignment.heading import Heading, Movement, Part, full_title, title_of_stretch
 
 __all__ = [
     "SCORE_SUFFIXES",
@@ -73,6 +73,12 @@ class Beat(NamedTuple):
     seconds: float
     measure: str
     beat: float
+
+    def reached(self, seconds: float, until: float) -> float:
+        """The beat, with its fraction, at a time; the next one falls on `until`."""
+        lasts = until - self.seconds
+        share = min(max((seconds - self.seconds) / lasts, 0.0), 1.0) if lasts > 0 else 0.0
+        return self.beat + share * (math.floor(self.beat) + 1.0 - self.beat)
 
 
 class PlayedMeasure(NamedTuple):
@@ -168,18 +174,12 @@ class Score:
         if not self.beats:
             return "", 1.0
         index = max(bisect_right(self._seconds, seconds) - 1, 0)
-        start, measure, beat = self.beats[index]
         until = self._seconds[index + 1] if index + 1 < len(self.beats) else self.duration
-        share = min(max((seconds - start) / (until - start), 0.0), 1.0) if until > start else 0.0
-        return measure, beat + share * (math.floor(beat) + 1.0 - beat)
+        return self.beats[index].measure, self.beats[index].reached(seconds, until)
 
     def title_at(self, start: float, end: float) -> str | None:
         """The title of a stretch in seconds: where there are several movements and it is in one, with that."""
-        if len(self.movements) < 2:
-            return self.title
-        starts = [movement.start for movement in self.movements]
-        first, last = max(bisect_right(starts, start) - 1, 0), max(bisect_left(starts, end) - 1, 0)
-        return self.title if first != last else full_title(self.heading, self.movements[first])
+        return title_of_stretch(self.title, self.heading, self.movements, start, end)
 
 
 def is_score(path: str | os.PathLike[str]) -> bool:

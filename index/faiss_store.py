@@ -80,16 +80,15 @@ class FaissStore:
 
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """The k most similar vectors of each query, as far as the lists looked into hold them."""
-        later = self._tail.search(queries, k)
         if self._index is None or not self._rows:
-            return later
+            return self._tail.search(queries, k)
         scaled = np.ascontiguousarray(queries / np.float32(self._format.scale), np.float32)
         wanted = max(k, self._candidates)
         similarities, numbers = self._index.search(scaled, wanted, **self._options)
         if self._candidates:
             similarities = self._similarities(queries, numbers)
         found = Neighbours(numbers, np.where(numbers < 0, -np.inf, similarities).astype(np.float32))
-        return merge_neighbours(found, later, k)
+        return merge_neighbours(found, self._tail.search(queries, min(k, len(self._tail))), k)
 
     def _believable(self, cache: Path, end: int) -> Any | None:
         index = read_index(cache, self._format, mapped=True)

@@ -40,7 +40,7 @@ from index.schema import (
     VectorRun,
 )
 from index.shards import ShardFile, VectorFormat
-from index.sheets import KeptScore, pack, unpack
+from index.sheets import KeptBeats, KeptScore, pack, unpack, unpack_beats
 from index.spec import IndexSpec
 from index.store import VectorStore
 from index.versions import Versions
@@ -213,6 +213,14 @@ class Library:
         query = query.options(selectinload(ScoreRow.parts), selectinload(ScoreRow.movements))
         found = self._session.execute(query.where(ScoreRow.id.in_(list(ids))))
         return {score.id: unpack(score, sheet) for score, sheet in found}
+
+    def scores_with_beats(self, ids: Iterable[int]) -> dict[int, tuple[ScoreRow, KeptBeats]]:
+        """The scores of these ids, with their files and movements, and their beats."""
+        query = select(ScoreRow, SheetRow.beats).join(SheetRow, SheetRow.item_id == ScoreRow.id)
+        query = query.options(selectinload(ScoreRow.files), selectinload(ScoreRow.movements)).where(
+            ScoreRow.id.in_(list(ids))
+        )
+        return {score.id: (score, unpack_beats(beats)) for score, beats in self._session.execute(query)}
 
     def files(self) -> dict[str, ItemFile]:
         """Every known file by its path."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
@@ -74,7 +75,11 @@ class Runs:
 
     @cached_property
     def _maps(self) -> list[NDArray[Any]]:
-        return [shard.map() for shard in self.shards]
+        return [np.asarray(shard.map()) for shard in self.shards]  # slices of a memmap cost several times as much
+
+    @cached_property
+    def _bases(self) -> list[int]:
+        return [shard.base for shard in self.shards]
 
     @property
     def end(self) -> int:
@@ -84,18 +89,18 @@ class Runs:
     def rows(self, position: int) -> VectorRows:
         """The stored vectors of the run at a position."""
         first, count = int(self.first[position]), int(self.count[position])
-        number = max(number for number, shard in enumerate(self.shards) if shard.base <= first)
-        start = first - self.shards[number].base
+        number = bisect_right(self._bases, first) - 1
+        start = first - self._bases[number]
         return VectorRows(first, self._maps[number][start : start + count])
 
     def stretches(self) -> list[VectorRows]:
         """The stored vectors of all runs, neighbours in one file put together, in the order of their numbers."""
         ends = self.first + self.count
-        files = np.searchsorted([shard.base for shard in self.shards], self.first, side="right") - 1
+        files = np.searchsorted(self._bases, self.first, side="right") - 1
         begins = np.flatnonzero((self.first[1:] != ends[:-1]) | (files[1:] != files[:-1])) + 1
         stretches = []
         for part in np.split(np.arange(len(self)), begins) if len(self) else []:
-            base = self.shards[files[part[0]]].base
+            base = self._bases[files[part[0]]]
             first, end = int(self.first[part[0]]), int(ends[part[-1]])
             stretches.append(VectorRows(first, self._maps[files[part[0]]][first - base : end - base]))
         return stretches

@@ -1,4 +1,4 @@
-"""Numba kernel of subsequence dynamic time warping: arrays in, arrays out, no validation."""
+"""Numba kernels of subsequence dynamic time warping: arrays in, arrays out, no validation."""
 
 from __future__ import annotations
 
@@ -7,33 +7,27 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+_SILENT = 1e-6
+
 
 @njit(cache=True, nogil=True)
 def _row(
-    cost: Any,
-    left: Any,
-    above: Any,
-    both: Any,
-    recording_ahead: Any,
-    query_ahead: Any,
-    both_start: Any,
-    recording_ahead_start: Any,
-    query_ahead_start: Any,
-    total: Any,
-    start: Any,
+    costs: Any, costs_before: Any, one: Any, two: Any, one_start: Any, two_start: Any, total: Any, start: Any
 ) -> None:
-    """Fill a row from the two before it; all slices are shifted so that entry k belongs to one cell."""
+    """Fill a row from the two before it, all from the first column on; the first is not filled.
+
+    Whatever a step begins with is read before it is chosen: only so do compilers fill several cells at once.
+    """
     half = np.float32(0.5)
-    for k in range(len(cost)):
-        best, begun = both[k] + cost[k], both_start[k]
-        value = recording_ahead[k] + half * (left[k] + cost[k])
-        begun = recording_ahead_start[k] if value < best else begun
-        best = value if value < best else best
-        value = query_ahead[k] + above[k] + cost[k]
-        begun = query_ahead_start[k] if value < best else begun
-        best = value if value < best else best
-        total[k] = best
-        start[k] = begun
+    for k in range(len(costs) - 1):
+        both, recording_ahead, query_ahead = one_start[k + 1], one_start[k], two_start[k + 1]
+        value = one[k + 1] + costs[k + 1]
+        other = one[k] + half * (costs[k] + costs[k + 1])
+        begun = recording_ahead if other < value else both
+        value = other if other < value else value
+        other = two[k + 1] + costs_before[k + 1] + costs[k + 1]
+        start[k] = query_ahead if other < value else begun
+        total[k] = other if other < value else value
 
 
 @njit(cache=True, nogil=True)
@@ -69,16 +63,67 @@ def sweep(costs: Any, totals: Any, starts: Any) -> int:
         here, one, two = i % 3, (i - 1) % 3, (i - 2) % 3
         totals[here, 2] = infinity
         _row(
-            costs[i, 1:],
             costs[i],
-            costs[i - 1, 1:],
-            totals[one, 2:],
+            costs[i - 1],
             totals[one, 1:],
-            totals[two, 2:],
-            starts[one, 2:],
+            totals[two, 1:],
             starts[one, 1:],
-            starts[two, 2:],
+            starts[two, 1:],
             totals[here, 3:],
             starts[here, 3:],
         )
     return (n - 1) % 3
+
+
+@njit(cache=True, nogil=True)
+def sweep_each(costs: Any, bounds: Any, best: Any, starts: Any, ends: Any) -> None:
+    """The least that is accumulated in each of several recordings, see `sweep`, and where that path lies.
+
+    Args:
+        costs: float32 `(n, m)`, the recordings side by side.
+        bounds: int64 `(recordings + 1,)`, the column where each begins and the last ends; each has some.
+        best: float32 `(recordings,)`, filled; infinity where no path ends.
+        starts, ends: int64 `(recordings,)`, filled: the columns of that path's beginning and end in its recording.
+    """
+    longest = 0
+    for number in range(len(best)):
+        longest = max(longest, bounds[number + 1] - bounds[number])
+    totals, begun = np.empty((3, longest + 2), np.float32), np.empty((3, longest + 2), np.int32)
+    for number in range(len(best)):
+        low, high = bounds[number], bounds[number + 1]
+        last = sweep(costs[:, low:high], totals[:, : high - low + 2], begun[:, : high - low + 2])
+        end = np.argmin(totals[last, 2 : high - low + 2])
+        best[number], starts[number], ends[number] = totals[last, end + 2], begun[last, end + 2], end
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+def halve_each(frames: Any, bounds: Any, out: Any) -> None:
+    """Every second frame of several recordings, smoothed with its neighbours and scaled to unit length.
+
+    Args:
+        frames: `(n, dimensions)`, the recordings one after the other, of any type and scale.
+        bounds: int64 `(recordings + 1,)`, where each begins and the last ends.
+        out: float32 `(frames, dimensions)`, filled: of each recording the half, rounded up; zero where nothing is.
+    """
+    two = np.float32(2.0)
+    row = 0
+    for number in range(len(bounds) - 1):
+        low, high = bounds[number], bounds[number + 1]
+        for middle in range(low, high, 2):
+            line = out[row]
+            for d in range(len(line)):
+                line[d] = two * np.float32(frames[middle, d])
+            if middle > low:
+                for d in range(len(line)):
+                    line[d] += np.float32(frames[middle - 1, d])
+            if middle + 1 < high:
+                for d in range(len(line)):
+                    line[d] += np.float32(frames[middle + 1, d])
+            power = np.float32(0.0)
+            for d in range(len(line)):
+                power += line[d] * line[d]
+            length = np.sqrt(power)
+            scale = np.float32(1.0) / length if length > _SILENT else np.float32(0.0)
+            for d in range(len(line)):
+                line[d] *= scale
+            row += 1

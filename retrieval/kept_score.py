@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from alignment.heading import Heading, Movement, Part
-from alignment.score import Beat, Score
-from index.sheets import KeptMovement, KeptPart, KeptScore
+import numpy as np
 
-__all__ = ["from_kept", "to_kept"]
+from alignment.heading import Heading, Movement, Part, title_of_stretch
+from alignment.score import Beat, Score
+from index.schema import ScoreRow
+from index.sheets import KeptBeats, KeptMovement, KeptPart, KeptScore
+
+__all__ = ["beat_position", "from_kept", "stretch_title", "to_kept"]
 
 
 def to_kept(score: Score) -> KeptScore:
@@ -35,3 +38,20 @@ def from_kept(kept: KeptScore, path: str) -> Score:
         movements=tuple(map(Movement._make, kept.movements)),
         parts=tuple(map(Part._make, kept.parts)),
     )
+
+
+def beat_position(beats: KeptBeats, duration: float, seconds: float) -> tuple[str, float]:
+    """Measure and beat at a time of a score of which only the beats were unpacked; see `Score.position`."""
+    if not len(beats.seconds):
+        return "", 1.0
+    index = max(int(np.searchsorted(beats.seconds, seconds, side="right")) - 1, 0)
+    until = float(beats.seconds[index + 1]) if index + 1 < len(beats.seconds) else duration
+    beat = Beat(float(beats.seconds[index]), beats.measures[index], beats.places[index])
+    return beat.measure, beat.reached(seconds, until)
+
+
+def stretch_title(score: ScoreRow, start: float, end: float) -> str | None:
+    """The title of a stretch in seconds; see `Score.title_at`."""
+    movements = [Movement(movement.number, movement.title, movement.start) for movement in score.movements]
+    heading = Heading(score.work_title, score.work_number)
+    return title_of_stretch(score.title or None, heading, movements, start, end)

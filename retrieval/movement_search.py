@@ -18,9 +18,11 @@ from alignment.score_sound import score_sound
 from alignment.segments import Synchronisation
 from alignment.synchronise import synchronise
 from index.library import Library
+from retrieval import kept_alignment
 from retrieval.embedding.sonority import SONORITY_RATE
 from retrieval.hits import Hit, Place, Wanted
-from retrieval.kept_alignment import alignment_method, from_kept
+from retrieval.kept_alignment import alignment_method
+from retrieval.kept_score import from_kept
 from retrieval.passages import Passage, passage_of
 from retrieval.score_search import ScorePlace, ScoreSearch
 
@@ -138,13 +140,14 @@ class MovementSearch:
 
     def _aligned(self, number: int, clip: Audio, content_hash: str) -> Synchronisation | None:
         """How a score is aligned with a recording: as the library knows it, or anew."""
-        found = self._passages.scores([number]).get(number)
+        row, sheet = self._library.scores_by_id([number]).get(number), self._library.score_sheet(number)
         recording = self._library.recording_of(content_hash) if content_hash else None
-        if found is None:
+        if row is None or sheet is None:
             return None
-        row, score = found
         kept = self._library.alignments.get(row, recording, alignment_method()) if recording is not None else None
-        return synchronise(score_sound(score), clip) if kept is None else from_kept(kept)
+        if kept is not None:
+            return kept_alignment.from_kept(kept)
+        return synchronise(score_sound(from_kept(sheet, row.path)), clip)
 
 
 def _excerpt_starts(seconds: float) -> list[float]:

@@ -10,28 +10,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+import math
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import Audio
-from alignment.score import Score
 from index.library import Library
 from index.schema import ScoreRow
+from index.sheets import KeptBeats
 from index.store import VectorStore
 from retrieval.embedding.score_encoder import SCORE_MODEL_PATH, ScoreEncoder
 from retrieval.embedding.score_windows import WINDOW_SECONDS, windows
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE
 from retrieval.hits import Hit, Place, Wanted
-from retrieval.kept_score import from_kept
+from retrieval.kept_score import beat_position, stretch_title
 from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
-from retrieval.subsequences import halved, overlap, subsequences
+from retrieval.subsequences import best_subsequences, halved, overlap, subsequences
 
-__all__ = ["SCORE_PLAUSIBILITY_PATH", "ScorePlace", "ScoreSearch"]
+__all__ = ["SCORE_PLAUSIBILITY_PATH", "FoundScore", "ScorePlace", "ScoreSearch"]
 
 SCORE_PLAUSIBILITY_PATH = SCORE_MODEL_PATH.with_name("scores.plausibility.json")
 
@@ -61,6 +62,15 @@ _AS_GOOD = 0.5
 """Of the way from the best place of a score to the background: places within fit it, too."""
 
 
+class _Asked(NamedTuple):
+    """Windows of a passage that are asked for, which of the keys and tempi tried each has, and its middle (seconds)."""
+
+    windows: NDArray[np.float32]
+    tried: list[tuple[int, float]]
+    which: NDArray[np.int64]
+    centres: NDArray[np.float64]
+
+
 class _Proposal(NamedTuple):
     """Where a clip may begin in a score: position of its run, key and tempo that were tried, seconds."""
 
@@ -80,6 +90,13 @@ class _Laid(NamedTuple):
     tempo: float
     start: float
     end: float
+
+
+class FoundScore(NamedTuple):
+    """What is told of a score that is found."""
+
+    row: ScoreRow
+    beats: KeptBeats
 
 
 @dataclass(frozen=True)
@@ -125,10 +142,12 @@ class ScoreSearch:
         self._windows = library.runs(encoder.model)
         self._store: VectorStore = library.store(encoder.model, self._windows)
         self._frames = library.runs(SCORE_SONORITY)
-        self._position = {number: position for position, number in enumerate(self._frames.items.tolist())}
-        self._without = without
-        self._scores: dict[int, tuple[ScoreRow, Score]] = {}
-        kept = [position for number, position in self._position.items() if number not in without]
+        self._scores: dict[int, FoundScore] = {}
+        searched = {
+            number: position for position, number in enumerate(self._frames.items.tolist()) if number not in without
+        }
+        self._positions = np.array([searched.get(number, -1) for number in self._windows.items.tolist()], np.int64)
+        kept = list(searched.values())
         self.hours = float(np.sum(self._frames.count[kept] * self._frames.hop[kept])) / 3600.0
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
@@ -156,7 +175,7 @@ class ScoreSearch:
     def hit(
         self,
         rank: int,
-        found: tuple[ScoreRow, Score],
+        found: FoundScore,
         place: ScorePlace,
         places: tuple[Place, ...],
         *,
@@ -164,14 +183,13 @@ class ScoreSearch:
         transposition: int | None = None,
     ) -> Hit:
         """A score as a hit that is played at some places."""
-        row, score = found
-        first = places[0]
-        measure, beat = score.position(first.start)
+        row, first = found.row, places[0]
+        measure, beat = beat_position(found.beats, row.duration, first.start)
         return Hit(
             rank=rank,
             id=row.key,
             path=row.path,
-            title=score.title_at(first.start, first.end),
+            title=stretch_title(row, first.start, first.end),
             work=row.work.label if row.work else None,
             score=self._plausibility.probability(place.likeness),
             accepted=accepted,
@@ -186,16 +204,15 @@ class ScoreSearch:
         """Id of the score of a place in the library."""
         return int(self._frames.items[place.position])
 
-    def scores(self, numbers: Iterable[int]) -> dict[int, tuple[ScoreRow, Score]]:
-        """The scores of these ids, without those that were removed since the library was opened."""
+    def scores(self, numbers: Iterable[int]) -> dict[int, FoundScore]:
+        """What is told of the scores of these ids, without those that were removed since the library was opened."""
         wanted = list(numbers)
         if len(self._scores) > _MOST_REMEMBERED:
             self._scores.clear()
         lacking = [number for number in wanted if number not in self._scores]
         if lacking:
-            rows, sheets = self._library.scores_by_id(lacking), self._library.score_sheets(lacking)
-            for number in rows.keys() & sheets.keys():
-                self._scores[number] = rows[number], from_kept(sheets[number], rows[number].path)
+            for number, found in self._library.scores_with_beats(lacking).items():
+                self._scores[number] = FoundScore(*found)
         return {number: self._scores[number] for number in wanted if number in self._scores}
 
     def places(self, passage: Passage, top: int) -> list[ScorePlace]:
@@ -203,11 +220,10 @@ class ScoreSearch:
         if not passage.usable or not len(self._frames):
             return []
         heard = _Heard(passage)
-        laid = sorted(self._laid(heard, proposal) for proposal in self._proposals(passage))
+        laid = sorted(self._laid(heard, self._proposals(passage)))
         by_score: dict[int, list[_Laid]] = {}
         for one in laid:
-            if np.isfinite(one.cost):
-                by_score.setdefault(one.position, []).append(one)
+            by_score.setdefault(one.position, []).append(one)
         others = [found[0].cost for found in by_score.values()][_OTHERS]
         enough = len(others) >= _FEWEST_OTHERS
         background = float(np.mean(others)) if enough else 1.0
@@ -224,79 +240,94 @@ class ScoreSearch:
 
     def _proposals(self, passage: Passage) -> list[_Proposal]:
         """Where the nearest windows lie, those that most windows of the clip agree on first."""
-        asked, keys, tempi, centres = self._asked(passage)
-        found = self._store.search(self._encoder.encode(asked), _NEIGHBOURS)
-        rows, columns = np.nonzero(found.numbers >= 0)
-        last = np.min(np.where(found.numbers >= 0, found.similarities, 1.0), axis=1, keepdims=True)
-        votes = (found.similarities - last)[rows, columns]
-        runs, seconds = self._windows.locate(found.numbers[rows, columns])
-        starts = seconds - centres[rows] * tempi[rows]
-        counts = np.array([np.count_nonzero((keys == keys[row]) & (tempi == tempi[row])) for row in range(len(keys))])
-        cells: dict[tuple[int, int, float, int], dict[int, tuple[float, float]]] = {}
-        for row, run, vote, start in zip(rows.tolist(), runs.tolist(), votes.tolist(), starts.tolist(), strict=True):
-            cell = cells.setdefault((run, int(keys[row]), float(tempi[row]), round(start / _SAME_START_SECONDS)), {})
-            cell[row] = max(cell.get(row, (0.0, 0.0)), (vote, start))
-        proposals = []
-        for (run, key, tempo, _), by_window in cells.items():
-            number = int(self._windows.items[run])
-            if number in self._without or number not in self._position:
-                continue
-            total = sum(vote for vote, _ in by_window.values()) / counts[next(iter(by_window))]
-            proposals.append(_Proposal(total, self._position[number], key, tempo, max(by_window.values())[1]))
+        asked = self._asked(passage)
+        near = self._store.search(self._encoder.encode(asked.windows), _NEIGHBOURS)
+        last = np.min(np.where(near.numbers >= 0, near.similarities, 1.0), axis=1, keepdims=True)
+        rows, columns = np.nonzero(near.numbers >= 0)
+        runs, seconds = self._windows.locate(near.numbers[rows, columns])
+        kept = np.flatnonzero(self._positions[runs] >= 0)
+        if not len(kept):
+            return []
+        rows, columns, runs = rows[kept], columns[kept], runs[kept]
+        votes = (near.similarities - last)[rows, columns].astype(np.float64)
+        tempi = np.array([tempo for _, tempo in asked.tried])[asked.which]
+        starts = seconds[kept] - asked.centres[rows] * tempi[rows]
+        cells = np.rint(starts / _SAME_START_SECONDS)
+        which = asked.which[rows]
+
+        # Of each window the best vote counts in a cell, and the best of these tells where the clip begins.
+        order = np.lexsort((starts, votes, rows, cells, which, runs))
+        order = order[_ends(runs[order], which[order], cells[order], rows[order])]
+        runs, which, votes, starts = runs[order], which[order], votes[order], starts[order]
+        ends = _ends(runs, which, cells[order])
+        cell = np.repeat(np.arange(len(ends)), np.diff(ends, prepend=-1))
+        totals = np.bincount(cell, votes) / np.bincount(asked.which)[which[ends]]
+        best = np.lexsort((starts, votes, cell))[ends]
+
         wanted = max(_FEWEST_PROPOSALS, round(_PROPOSED_SECONDS / passage.seconds))
-        return sorted(proposals, reverse=True)[:wanted]
+        positions, which, starts = self._positions[runs[best]], which[best], starts[best]
+        chosen = np.lexsort((starts, which, positions, totals))[::-1][:wanted]
+        proposals = []
+        for one in chosen.tolist():
+            key, tempo = asked.tried[which[one]]
+            proposals.append(_Proposal(float(totals[one]), int(positions[one]), key, tempo, float(starts[one])))
+        return proposals
 
-    def _asked(
-        self, passage: Passage
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-        """Windows of a passage in all its keys and at all tempi, with key, tempo and middle (in seconds) of each."""
-        parts, keys, tempi, middles = [], [], [], []
-        for key, frames in passage.keys.items():
-            for tempo in _TEMPI:
-                count = int(np.clip(round(passage.seconds * tempo / WINDOW_SECONDS), 1, _MOST_WINDOWS))
-                centres = (np.arange(count) + 0.5) * passage.seconds / count
-                parts.append(windows(frames, centres, tempo))
-                keys += [key] * count
-                tempi += [tempo] * count
-                middles.append(centres)
-        return np.concatenate(parts), np.array(keys), np.array(tempi), np.concatenate(middles)
+    def _asked(self, passage: Passage) -> _Asked:
+        """Windows of a passage in all its keys and at all tempi."""
+        tried = [(key, tempo) for key in sorted(passage.keys) for tempo in _TEMPI]
+        parts, counts, middles = [], [], []
+        for key, tempo in tried:
+            count = int(np.clip(round(passage.seconds * tempo / WINDOW_SECONDS), 1, _MOST_WINDOWS))
+            centres = (np.arange(count) + 0.5) * passage.seconds / count
+            parts.append(windows(passage.keys[key], centres, tempo))
+            counts.append(count)
+            middles.append(centres)
+        which = np.repeat(np.arange(len(tried)), counts)
+        return _Asked(np.concatenate(parts), tried, which, np.concatenate(middles))
 
-    def _laid(self, heard: _Heard, proposal: _Proposal) -> _Laid:
-        """A passage laid along a score near a place that was proposed, at 5 Hz."""
-        query = heard.coarse(proposal.key, proposal.tempo)
-        seconds = heard.passage.seconds * proposal.tempo
-        margin = _MARGIN_SECONDS + _MARGIN_SHARE * seconds
-        first, frames = self._between(proposal.position, proposal.start - margin, proposal.start + seconds + margin)
-        return self._best(proposal, query, halved(frames), first, _COARSE_RATE)
+    def _laid(self, heard: _Heard, proposals: Sequence[_Proposal]) -> list[_Laid]:
+        """A passage laid along scores near the places that were proposed, at 5 Hz; those of one key and tempo at once.
+
+        Without places where no path fits.
+        """
+        alike: dict[tuple[int, float], list[_Proposal]] = {}
+        for proposal in proposals:
+            alike.setdefault((proposal.key, proposal.tempo), []).append(proposal)
+        laid = []
+        for (key, tempo), several in alike.items():
+            seconds = heard.passage.seconds * tempo
+            margin = _MARGIN_SECONDS + _MARGIN_SHARE * seconds
+            firsts, parts = [], []
+            for one in several:
+                first, stored = self._between(one.position, one.start - margin, one.start + seconds + margin)
+                firsts.append(first)
+                parts.append(stored)
+            found = best_subsequences(heard.coarse(key, tempo), parts)
+            for one, first, cost, start, end in zip(
+                several, firsts, *(values.tolist() for values in found), strict=True
+            ):
+                if math.isfinite(cost):
+                    times = first + start / _COARSE_RATE, first + (end + 1) / _COARSE_RATE
+                    laid.append(_Laid(cost, one.position, key, tempo, *times))
+        return laid
 
     def _refined(self, heard: _Heard, rough: _Laid) -> tuple[float, float]:
         """Start and end near a rough place, at 10 Hz."""
-        first, frames = self._between(
+        first, stored = self._between(
             rough.position, rough.start - _FINE_MARGIN_SECONDS, rough.end + _FINE_MARGIN_SECONDS
         )
-        found = self._best(rough, heard.fine(rough.key, rough.tempo), frames, first, SONORITY_RATE)
-        return (found.start, found.end) if np.isfinite(found.cost) else (rough.start, rough.end)
-
-    def _between(self, position: int, start: float, end: float) -> tuple[float, NDArray[np.float32]]:
-        """The sonority of a score between two times, and the time of the first frame."""
-        first = 2 * max(0, round(start * _COARSE_RATE))
-        stored = self._frames.rows(position).stored[first : max(first + 1, round(end * SONORITY_RATE))]
-        return first / SONORITY_RATE, self._frames.shards[0].format.decode(stored)
-
-    def _best(
-        self,
-        near: _Proposal | _Laid,
-        query: NDArray[np.float32],
-        frames: NDArray[np.float32],
-        first: float,
-        rate: float,
-    ) -> _Laid:
-        found = subsequences(query, frames)
-        if not len(found.costs):
-            return _Laid(np.inf, near.position, near.key, near.tempo, first, first)
+        found = subsequences(heard.fine(rough.key, rough.tempo), self._frames.shards[0].format.decode(stored))
         last = int(np.argmin(found.costs))
-        start, end = first + int(found.starts[last]) / rate, first + (last + 1) / rate
-        return _Laid(float(found.costs[last]), near.position, near.key, near.tempo, start, end)
+        if not np.isfinite(found.costs[last]):
+            return rough.start, rough.end
+        return first + int(found.starts[last]) / SONORITY_RATE, first + (last + 1) / SONORITY_RATE
+
+    def _between(self, position: int, start: float, end: float) -> tuple[float, NDArray[Any]]:
+        """The sonority of a score between two times as it is stored, some of it, and the time of the first frame."""
+        rows = self._frames.rows(position).stored
+        first = min(2 * max(0, round(start * _COARSE_RATE)), (len(rows) - 1) // 2 * 2)
+        return first / SONORITY_RATE, rows[first : max(first + 1, round(end * SONORITY_RATE))]
 
 
 class _Heard:
@@ -318,6 +349,12 @@ class _Heard:
         if (key, tempo) not in self._coarse:
             self._coarse[key, tempo] = halved(self.fine(key, tempo))
         return self._coarse[key, tempo]
+
+
+def _ends(*columns: NDArray[Any]) -> NDArray[np.int64]:
+    """Where stretches of equal rows end, of columns that are sorted together."""
+    changes = np.logical_or.reduce([column[1:] != column[:-1] for column in columns])
+    return np.append(np.flatnonzero(changes), len(columns[0]) - 1)
 
 
 def _distinct(laid: list[_Laid]) -> Iterator[_Laid]:

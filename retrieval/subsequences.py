@@ -7,17 +7,31 @@ Müller, Fundamentals of Music Processing (2015), section 7.2.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval._matching_kernels import sweep
+from retrieval._matching_kernels import halve_each, sweep, sweep_each
 
-__all__ = ["OVERLAP", "Subsequences", "halved", "overlap", "stretched", "subsequences", "unit_rows"]
+__all__ = [
+    "OVERLAP",
+    "Subsequences",
+    "best_subsequences",
+    "halved",
+    "overlap",
+    "stretched",
+    "subsequences",
+    "unit_rows",
+]
 
 OVERLAP = 0.3
 """Share of the shorter of two places that they may have in common and still be two."""
+
+_CELLS_AT_ONCE = 1 << 18
+"""Costs of a query beside recordings that are held at once; so many stay near the processor."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,41 @@ def subsequences(query: NDArray[np.float32], recording: NDArray[np.float32]) -> 
     return Subsequences(1.0 + totals[last, 2:] / np.float32(len(query)), starts[last, 2:])
 
 
+def best_subsequences(
+    query: NDArray[np.float32], recordings: Sequence[NDArray[Any]]
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Lay a query along several recordings, of which every second frame is taken, as `halved` does.
+
+    Args:
+        query: shape `(n, dimensions)`, at least one frame, halved already.
+        recordings: each of shape `(m, dimensions)`, with some frames, of one type and scale.
+
+    Returns:
+        the cost of the best subsequence of each, infinity where there is none, and its first and last frame, halved.
+    """
+    lengths = np.array([len(recording) for recording in recordings], np.int64)
+    bounds = _bounds((lengths + 1) // 2)
+    frames = np.empty((bounds[-1], query.shape[1]), np.float32)
+    halve_each(np.concatenate(recordings), _bounds(lengths), frames)
+    costs = np.empty(len(lengths), np.float32)
+    starts, ends = np.empty(len(lengths), np.int64), np.empty(len(lengths), np.int64)
+    negative = -query
+    first = 0
+    while first < len(lengths):
+        room = bounds[first] + _CELLS_AT_ONCE // len(query)
+        last = max(int(np.searchsorted(bounds, room, side="right")) - 1, first + 1)
+        block = slice(first, last)
+        distances = negative @ frames[bounds[first] : bounds[last]].T
+        sweep_each(distances, bounds[first : last + 1] - bounds[first], costs[block], starts[block], ends[block])
+        first = last
+    return np.float32(1.0) + costs / np.float32(len(query)), starts, ends
+
+
+def _bounds(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where each begins, and where the last ends."""
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+
 def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
     """Whether two stretches, given by start and end, are the same place."""
     common = min(one[1], other[1]) - max(one[0], other[0])
@@ -63,11 +112,9 @@ def overlap(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def halved(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Every second frame, smoothed with its neighbours."""
-    kept = np.float32(2.0) * features[::2]
-    between = features[1::2]
-    kept[: len(between)] += between
-    kept[1:] += between[: len(kept) - 1]
-    return unit_rows(kept)
+    kept = np.empty(((len(features) + 1) // 2, features.shape[1]), np.float32)
+    halve_each(features, np.array([0, len(features)]), kept)
+    return kept
 
 
 def stretched(features: NDArray[np.float32], factor: float) -> NDArray[np.float32]:

@@ -172,6 +172,22 @@ def test_the_filterbank_is_a_windowed_sum_frame_by_frame(samples):
             assert found[row, frame] == pytest.approx(direct, abs=0.05 * float(found[row].max()))
 
 
+@pytest.mark.parametrize(("seconds", "tuning"), [(0.03, 0.0), (2.5, 13.0), (2.52, -31.0)])
+def test_the_filterbank_is_the_filtered_spectrum_brought_back(seconds, tuning):
+    rng = np.random.default_rng(1)
+    samples = (0.1 * rng.standard_normal(round(seconds * RATE))).astype(np.float32)
+    bank = SemitoneBank(36, 70, 1024)
+    found = semitone_magnitudes(samples, RATE, (bank,), tuning)
+    size = (found.shape[1] + 100) * HOP
+    spectrum = np.fft.fft(np.concatenate([np.zeros(50 * HOP), samples]), size)[: size // 2]
+    for row, (centre, deviation) in enumerate(zip(*bank.filters(RATE, tuning), strict=True)):
+        distance = np.abs(np.arange(size // 2) * RATE / size - centre) / deviation
+        passed = np.where(distance < 3, np.exp(-0.5 * distance**2), 0.0)
+        power = np.square(2.0 * np.abs(np.fft.ifft(passed * spectrum, size)))
+        frames = power[50 * HOP - HOP // 2 :][: found.shape[1] * HOP].reshape(-1, HOP).mean(axis=1)
+        assert np.abs(found[row] - np.sqrt(frames)).max() < 0.1 * np.sqrt(frames).max()
+
+
 def test_chunks_of_the_filterbank_meet_without_a_seam():
     rng = np.random.default_rng(0)
     long = (0.1 * rng.standard_normal(RATE * 70)).astype(np.float32)

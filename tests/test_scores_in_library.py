@@ -17,7 +17,7 @@ from index.sheets import KeptMovement, KeptPart, pack, unpack
 from retrieval import Collection
 from retrieval.cli.app import app
 from retrieval.embedding.score_encoder import ScoreEncoder
-from retrieval.kept_score import from_kept
+from retrieval.kept_score import beat_position, from_kept
 from retrieval.score_analysis import analyse_score
 
 FORMAT = VectorFormat(8, "int8", 127.0)
@@ -76,6 +76,16 @@ def test_models_are_wanted_of_their_own_kind_only(library):
     score(library, 2)
     assert library.pending([SOUND, SHEET]) == []
     assert library.runs(SHEET).items.tolist() == [lacking.id]
+
+
+def test_the_beats_alone_tell_the_same_place(library):
+    whole, bare = score(library, 1), score(library, 2, KeptScore("Bare", 2.0, NOTES, ()))
+    found = library.scores_with_beats([whole.id, bare.id, 99])
+    assert {number: row for number, (row, _) in found.items()} == {whole.id: whole, bare.id: bare}
+    for seconds in (-1.0, 0.0, 0.1, 0.25, 1.9, 2.5):
+        for row, beats in found.values():
+            known = from_kept(library.score_sheet(row.id), row.path).position(seconds)
+            assert beat_position(beats, row.duration, seconds) == known
 
 
 def test_a_score_read_anew_gets_another_sheet(library):

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from retrieval.subsequences import overlap, subsequences
+from retrieval import subsequences as module
+from retrieval.subsequences import best_subsequences, halved, overlap, subsequences
 
 
 def unit(rng, frames, dimensions=6):
@@ -24,6 +25,36 @@ def test_costs_are_those_of_the_recurrence(n, m, seed):
     assert np.allclose(found.costs, costs, atol=1e-4)
     reached = np.isfinite(costs)
     assert np.array_equal(found.starts[reached], starts[reached])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 12), st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(0, 10**6))
+def test_recordings_side_by_side_cost_what_each_costs_alone(n, lengths, seed):
+    rng = np.random.default_rng(seed)
+    query = unit(rng, n)
+    stored = [np.rint(127 * unit(rng, length)).astype(np.int8) for length in lengths]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_CELLS_AT_ONCE", 100)  # so that they are taken in several blocks
+        costs, starts, ends = best_subsequences(query, stored)
+    for number, recording in enumerate(stored):
+        alone = subsequences(query, halved(recording))
+        if np.isfinite(alone.costs).any():
+            assert costs[number] == pytest.approx(float(alone.costs.min()), abs=1e-4)
+            assert alone.costs[ends[number]] == pytest.approx(float(alone.costs.min()), abs=1e-4)
+            assert starts[number] == alone.starts[ends[number]]
+        else:
+            assert np.isinf(costs[number])
+
+
+def test_what_is_halved_is_smoothed_and_of_unit_length():
+    frames = unit(np.random.default_rng(1), 9)
+    frames[4:7] = 0.0
+    around = np.pad(frames, ((1, 1), (0, 0)))
+    smoothed = (around[:-2] + 2 * around[1:-1] + around[2:])[::2]
+    found = halved(frames)
+    lengths = np.linalg.norm(smoothed, axis=1, keepdims=True)
+    assert np.allclose(found * lengths, smoothed, atol=1e-5)
+    assert not halved(np.zeros((4, 6), np.float32)).any()
 
 
 @pytest.mark.parametrize(("slow", "frames"), [(1.0, 40), (1.9, 76), (0.55, 22)])

@@ -22,6 +22,8 @@ from alignment.features.frames import HOP, frame_count
 __all__ = ["LogFrequency", "log_frequency_filterbank", "log_frequency_spectrogram", "pitch_to_hertz", "stft_magnitude"]
 
 _FRAMES_AT_ONCE = 2048
+_SAMPLES_AT_ONCE = 1 << 18
+"""Of windows that are transformed together: so many stay near the processor."""
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,26 @@ def pitch_to_hertz(pitches: NDArray[np.float64], tuning: float = 0.0) -> NDArray
     return np.asarray(440.0 * 2.0 ** ((pitches - 69.0 + tuning / 100.0) / 12.0), dtype=np.float64)
 
 
-def stft_magnitude(samples: NDArray[np.float32], window: int, hop: int = HOP) -> NDArray[np.float32]:
+def stft_magnitude(
+    samples: NDArray[np.float32], window: int, hop: int = HOP, bins: slice = slice(None)
+) -> NDArray[np.float32]:
     """Magnitude of the short-time Fourier transform with a Hann window.
 
     Args:
         samples: shape `(n,)`.
         window: window length in samples.
         hop: samples from frame to frame.
+        bins: which are wanted, of the `window // 2 + 1`.
 
     Returns:
-        shape `(window // 2 + 1, frames)`, `frames = frame_count(n, hop)`.
+        shape `(bins, frames)`, `frames = frame_count(n, hop)`.
 
     Raises:
         FeatureError: `samples` is not one-dimensional.
     """
-    blocks = [block.T for block in _stft_blocks(_checked(samples), window, hop)]
-    return np.concatenate(blocks, axis=1) if blocks else np.zeros((window // 2 + 1, 0), np.float32)
+    at_once = max(_SAMPLES_AT_ONCE // window, 1)
+    blocks = [block.T for block in _stft_blocks(_checked(samples), window, hop, bins, at_once)]
+    return np.concatenate(blocks, axis=1) if blocks else np.zeros((window // 2 + 1, 0), np.float32)[bins]
 
 
 def log_frequency_spectrogram(
@@ -109,11 +115,11 @@ def log_frequency_spectrogram(
         used = np.flatnonzero(weights.any(axis=0))
         if not len(used):
             continue
-        low, high = used[0], used[-1] + 1
-        weights = np.ascontiguousarray(weights[:, low:high])
+        bins = slice(used[0], used[-1] + 1)
+        weights = np.ascontiguousarray(weights[:, bins])
         start = 0
-        for block in _stft_blocks(samples, int(window), hop):
-            power = np.square(block[:, low:high])
+        for block in _stft_blocks(samples, int(window), hop, bins):
+            power = np.square(block)
             out[chosen, start : start + len(block)] = np.sqrt(power @ weights.T).T
             start += len(block)
     return out
@@ -140,16 +146,25 @@ def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return samples.astype(np.float32, copy=False)
 
 
-def _stft_blocks(samples: NDArray[np.float32], window: int, hop: int) -> Iterator[NDArray[np.float32]]:
-    """Yield magnitudes as `(frames, bins)`, `_FRAMES_AT_ONCE` frames at a time."""
+def _stft_blocks(
+    samples: NDArray[np.float32], window: int, hop: int, bins: slice, at_once: int = _FRAMES_AT_ONCE
+) -> Iterator[NDArray[np.float32]]:
+    """Yield magnitudes as `(frames, bins)`, some frames at a time."""
     frames = frame_count(len(samples), hop)
-    taper = hann(window, sym=False).astype(np.float32)
-    taper *= np.float32(2.0 / taper.sum())
-    for first in range(0, frames, _FRAMES_AT_ONCE):
-        count = min(_FRAMES_AT_ONCE, frames - first)
+    taper = _taper(window)
+    for first in range(0, frames, at_once):
+        count = min(at_once, frames - first)
         start = first * hop - window // 2
         stop = start + (count - 1) * hop + window
         piece = samples[max(start, 0) : min(stop, len(samples))]
         padded = np.pad(piece, (max(-start, 0), max(stop - len(samples), 0)))
         framed = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
-        yield np.abs(fft.rfft(framed * taper, axis=1))
+        yield np.abs(fft.rfft(framed * taper, axis=1)[:, bins])
+
+
+@lru_cache(maxsize=16)
+def _taper(window: int) -> NDArray[np.float32]:
+    """A Hann window under which a sinusoid of amplitude 1 has magnitude 1; not to be written to."""
+    taper = hann(window, sym=False).astype(np.float32)
+    taper *= np.float32(2.0 / taper.sum())
+    return taper

@@ -30,13 +30,13 @@ def estimate_tuning(samples: NDArray[np.float32], rate: int) -> float:
     if len(samples) > longest:
         start = (len(samples) - longest) // 2
         samples = samples[start : start + longest]
-    magnitude = stft_magnitude(samples, _WINDOW, _HOP)
     low, high = (int(hertz * _WINDOW / rate) for hertz in (_LOWEST_HERTZ, min(_HIGHEST_HERTZ, 0.45 * rate)))
-    inner = magnitude[low:high]
+    magnitude = stft_magnitude(samples, _WINDOW, _HOP, slice(low - 1, high + 1))
+    inner = magnitude[1:-1]
     if not inner.size or not inner.max() > 0:
         return 0.0
     log = np.log(magnitude + 1e-9)
-    below, centre, above = log[low - 1 : high - 1], log[low:high], log[low + 1 : high + 1]
+    below, centre, above = log[:-2], log[1:-1], log[2:]
     floor = np.maximum(0.05 * inner.max(axis=0, keepdims=True), 0.01 * inner.max())
     bins, frames = np.nonzero((centre > below) & (centre >= above) & (inner > floor))
     if not len(bins):
