@@ -2,7 +2,7 @@
 
 import { element } from "./switcher/elements.js";
 
-// Shows it in `place`; gives {tell(status), signal, remove()}.
+// Shows it in `place`; gives {tell(status), signal, stop(), remove()}.
 export function progressLine(place, label) {
   const controller = new AbortController();
   const text = element("span", { role: "status" }, label);
@@ -18,6 +18,7 @@ export function progressLine(place, label) {
       const told = [stage || label, total ? `${done} of ${total}` : ""].filter(Boolean).join(" · ");
       if (text.textContent !== told) text.textContent = told;
     },
+    stop: () => controller.abort(),
     remove: () => line.remove(),
   };
 }

@@ -22,6 +22,8 @@ __all__ = ["add_pages"]
 
 PAGES = {"search": ("/", "Search"), "library": ("/library", "Library"), "works": ("/works", "Works")}
 """Path and title of each page that the head leads to, by its name."""
+OTHER_PAGES = {"compare": ("/compare", "Compare")}
+"""Of those that other pages lead to."""
 
 _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
@@ -37,8 +39,8 @@ class _Asset:
 def add_pages(app: FastAPI) -> None:
     """Let an application answer with the pages, which hold nothing of the user's."""
     assets = dict(_assets())
-    for name in PAGES:
-        app.add_api_route(PAGES[name][0], _answer(_page(name)), include_in_schema=False)
+    for name, (path, title) in (PAGES | OTHER_PAGES).items():
+        app.add_api_route(path, _answer(_page(name, path, title)), include_in_schema=False)
 
     @app.get("/assets/{path:path}", include_in_schema=False)
     def asset(path: str, request: Request) -> Response:
@@ -58,8 +60,7 @@ def _answer(page: str) -> Callable[[], Response]:
     return answer
 
 
-def _page(name: str) -> str:
-    path, title = PAGES[name]
+def _page(name: str, path: str, title: str) -> str:
     current = ' aria-current="page"'
     links = "\n".join(f'<a href="{link}"{current if link == path else ""}>{text}</a>' for link, text in PAGES.values())
     parts = {"title": title, "name": name, "links": links, "body": _text(f"{name}.html")}

@@ -1,0 +1,42 @@
+// What is asked about: {item}, {upload} or {path}, as the API names it.
+
+import { api } from "./api.js";
+import { fileName, fileTitle, workName } from "./words.js";
+
+const KINDS = ["item", "upload", "path"];
+
+// In an address: `?item=ID`, `?upload=ID` or `?path=FILE`; null where there is none.
+export function sourceIn(parts) {
+  const kind = KINDS.find((name) => parts.get(name));
+  return kind ? { [kind]: parts.get(kind) } : null;
+}
+
+// As one word, for addresses that name two: the id of an item, `upload:ID` or `path:FILE`.
+export function sourceWord(source) {
+  return source.item ?? (source.upload ? `upload:${source.upload}` : `path:${source.path}`);
+}
+
+export function sourceOfWord(word) {
+  const [, kind, rest] = /^(upload|path):(.*)$/s.exec(word) ?? [null, "item", word];
+  return { [kind]: rest };
+}
+
+// What it is: {source, title, file, kind, about, duration}; `file` is its name.
+export async function described(source) {
+  if (source.item) {
+    const item = await api(`/v1/items/${encodeURIComponent(source.item)}`);
+    const { path, kind, artist, work, duration } = item;
+    return { source, title: titleOf(item), file: fileName(path), kind, about: [artist, workName(work)], duration };
+  }
+  if (source.upload) return describedUpload(await api(`/v1/uploads/${encodeURIComponent(source.upload)}`));
+  const file = await api(`/v1/files?${new URLSearchParams({ path: source.path })}`);
+  return { source, title: fileTitle(file.path), file: fileName(file.path), kind: file.kind, about: [] };
+}
+
+export function describedUpload({ id, name, kind, duration }) {
+  return { source: { upload: id }, title: fileTitle(name), file: name, kind, about: [], duration };
+}
+
+export function titleOf({ title, path }) {
+  return title ?? fileTitle(path);
+}

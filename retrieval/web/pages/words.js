@@ -1,0 +1,63 @@
+// What is found, in words.
+
+const SAME_TEMPO = 0.002;
+
+// How sure an answer is: a word and a number.
+export function sureness({ score, accepted }) {
+  if (!accepted) return ["only a guess", percent(score)];
+  if (score >= 0.99) return ["almost certain", percent(score)];
+  return [score >= 0.9 ? "very likely" : score >= 0.5 ? "likely" : "possible", percent(score)];
+}
+
+export function percent(part) {
+  if (part > 0.99) return "over 99 %";
+  if (part < 0.01) return "under 1 %";
+  return `${Math.round(100 * part)} %`;
+}
+
+// How what was found differs from the query: in key, by the semitones that would make it sound like the query, and
+// in tempo, by its seconds for each of the query's. A score is what is written, so there the query differs from it.
+export function differences({ transposition, tempo_ratio: ratio }, kind = "recording") {
+  const written = kind === "score";
+  const told = [pitch(written ? transposition : -transposition), speed(written ? ratio : 1 / ratio)].filter(Boolean);
+  return written ? told.map((text) => `played ${text} than written`) : told;
+}
+
+function pitch(semitones) {
+  if (!semitones) return "";
+  const size = Math.abs(semitones);
+  const named = { 1: "a semitone", 12: "an octave", 24: "two octaves" }[size] ?? `${size} semitones`;
+  return `${named} ${semitones > 0 ? "higher" : "lower"}`;
+}
+
+function speed(times) {
+  if (!Number.isFinite(times) || times <= 0 || Math.abs(times - 1) <= SAME_TEMPO) return "";
+  if (times >= 2 || times <= 0.5) return `${Math.max(times, 1 / times).toFixed(1)} times ${times > 1 ? "faster" : "slower"}`;
+  const change = 100 * Math.abs(times - 1);
+  return `${change.toFixed(change < 1.95 ? 1 : 0)} % ${times > 1 ? "faster" : "slower"}`;
+}
+
+// The name of a file, without its folders.
+export function fileName(path) {
+  return path.split(/[\\/]/).at(-1);
+}
+
+// Without its ending, too.
+export function fileTitle(path) {
+  return fileName(path).replace(/(.)\.[^.]{1,8}$/, "$1");
+}
+
+// What a work is called; nothing where it has only an id.
+export function workName(work) {
+  return /^w[0-9a-f]{12}$/.test(work ?? "") ? "" : (work ?? "");
+}
+
+// What several are called so that they can be told apart: by their titles, or by their files where titles are alike.
+export function apart(several) {
+  const alike = new Set(several.map(({ title }) => title)).size < several.length;
+  return several.map((one) => ({ ...one, title: alike ? one.file : one.title }));
+}
+
+export function counted(number, one, several = `${one}s`) {
+  return `${number} ${number === 1 ? one : several}`;
+}
