@@ -334,7 +334,7 @@ class Service:
         """
         path = self.roots.resolve(name)
         if not path.is_file():
-            raise Problem(404, "no-such-file", "it is no file")
+            raise Problem(404, "no-such-file", "it is a folder, not a file")
         return str(path), "score" if is_score(path) else "recording", _existing_state(path)
 
     def _found_file(self, key: str) -> tuple[str, str, tuple[int, int]]:

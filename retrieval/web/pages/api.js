@@ -10,6 +10,10 @@ const NO_TOKEN = "Open the address that `incipit serve` printed: only that page 
 let token = taken();
 let session = null;
 
+addEventListener("hashchange", () => {
+  [token, session] = [taken() ?? token, null];
+});
+
 // What the server says went wrong.
 export class Problem extends Error {
   constructor({ detail, title, type, status }) {

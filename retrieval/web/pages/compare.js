@@ -11,7 +11,7 @@ import { progressLine } from "./progress.js";
 import { described, sourceOfWord, sourceWord } from "./source.js";
 import { element, find } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
-import { apart, differences, percent } from "./words.js";
+import { apart, differences, fileBeside, percent, sentence } from "./words.js";
 
 const VERDICTS = {
   "same recording": "The same recording",
@@ -33,6 +33,8 @@ async function start() {
   const sides = apart(await Promise.all(words.map((word) => described(sourceOfWord(word)))));
   document.title = `${sides[0].title} and ${sides[1].title} · Incipit`;
   find("#sides").replaceChildren(...sides.map(sideCard));
+  const score = sides.find(({ kind }) => kind === "score");
+  if (score) throw new Error(`Only recordings can be compared, and ${score.title} is a score.`);
   const line = progressLine(find("#comparing"), "comparing");
   try {
     const [a, b] = sides.map(({ source }) => source);
@@ -44,7 +46,7 @@ async function start() {
 }
 
 function sideCard({ source, title, file, kind, about, duration }) {
-  const told = [...(duration === undefined ? [] : [clock(duration)]), ...about, file].filter(Boolean).join(" · ");
+  const told = [...(duration === undefined ? [] : [clock(duration)]), ...about, fileBeside(title, file)].filter(Boolean).join(" · ");
   const name = sourceWord(source);
   const play = playButton({ name, label: title, start: () => listen({ source, title }, 0, name), disabled: kind !== "recording" });
   return element("div", { class: "card" }, play, element("div", { class: "what" }, element("div", { class: "name" }, title), element("div", { class: "about" }, told)));
@@ -121,6 +123,6 @@ function showMatrix(sides, found, lines, hear) {
 
 start().catch((error) => {
   if (error.name === "AbortError") return;
-  find("#fault").textContent = error.message;
+  find("#fault").textContent = sentence(error.message);
   find("#fault").hidden = false;
 });

@@ -6,7 +6,7 @@ import { playButton } from "./playbutton.js";
 import { sourceWord, titleOf } from "./source.js";
 import { element } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
-import { apart, counted, differences, fileName, sureness, workName } from "./words.js";
+import { apart, counted, differences, fileBeside, fileName, sureness, workName } from "./words.js";
 
 const PLACES = 6;
 
@@ -27,7 +27,7 @@ export function hitList(clip, task, hits) {
 function hitLine(clip, task, hit) {
   const item = { id: hit.id, kind: hit.kind, title: titleOf(hit), file: fileName(hit.path) };
   const [word, number] = sureness(hit);
-  const about = [hit.artist, workName(hit.work), item.file].filter(Boolean).join(" · ");
+  const about = [hit.artist, workName(hit.work), fileBeside(item.title, item.file)].filter(Boolean).join(" · ");
   const [first] = hit.places;
   return element(
     "li",

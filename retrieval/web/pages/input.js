@@ -7,6 +7,7 @@ import { progressLine } from "./progress.js";
 import { describedUpload, described } from "./source.js";
 import { element, find } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
+import { sentence } from "./words.js";
 
 const LONGEST_RECORDING = 30;
 const MEGABYTE = 2 ** 20;
@@ -44,7 +45,7 @@ export function readInput(status, given) {
 
 // Tell what went wrong where it stays to be read.
 export function showFault(text) {
-  fault.textContent = text;
+  fault.textContent = sentence(text);
   fault.hidden = !text;
 }
 
@@ -65,7 +66,7 @@ async function send(body, name) {
     const part = (done) => line.tell(done < 1 ? { done, total: 1, stage: `sending ${name} · ${Math.round(100 * done)} %` } : { stage: `reading ${name}` });
     return describedUpload(await upload(body, name, part, line.signal));
   } catch (error) {
-    if (error.status) error.message = `${name}: ${error.message}`;
+    if (error.status && error.status !== 401) error.message = `File ${name}: ${error.message}`;
     throw error;
   } finally {
     line.remove();

@@ -5,6 +5,7 @@ import { hitList } from "./hits.js";
 import { progressLine } from "./progress.js";
 import { element } from "./switcher/elements.js";
 import { TASKS } from "./tasks.js";
+import { sentence } from "./words.js";
 
 const FIRST = 10;
 const MOST = 100;
@@ -49,7 +50,7 @@ export function question(clip, task, panel, held, note) {
       if (own !== line) return;
       note("");
       const stopped = error.name === "AbortError";
-      told.textContent = stopped ? "Stopped." : error.message;
+      told.textContent = stopped ? "Stopped." : sentence(error.message);
       answer.replaceChildren(element("button", { type: "button", class: "button quiet", onclick: () => again() }, "Ask again"));
     }
   }

@@ -12,6 +12,7 @@ import { element, find } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
 import { tabs } from "./tabs.js";
 import { TASKS, tasksOf } from "./tasks.js";
+import { fileBeside } from "./words.js";
 
 const place = find("#clip");
 const answers = find("#answers");
@@ -79,7 +80,7 @@ async function askInTurn(clip, asks) {
 
 function showClip(clip) {
   const { source, title, file, kind, about, duration } = clip;
-  const told = [kind, ...(duration === undefined ? [] : [clock(duration)]), ...about, file].filter(Boolean).join(" · ");
+  const told = [kind, ...(duration === undefined ? [] : [clock(duration)]), ...about, fileBeside(title, file)].filter(Boolean).join(" · ");
   place.replaceChildren(
     ...(kind === "recording" ? [playButton({ name: "clip", label: title, start: () => listen({ source, title }, 0, "clip") })] : []),
     element("div", { class: "what" }, element("h2", { class: "name" }, title), element("div", { class: "about" }, told)),

@@ -52,10 +52,20 @@ export function workName(work) {
   return /^w[0-9a-f]{12}$/.test(work ?? "") ? "" : (work ?? "");
 }
 
+// The name of its file, where its title is another.
+export function fileBeside(title, file) {
+  return fileTitle(file) === title ? "" : file;
+}
+
 // What several are called so that they can be told apart: by their titles, or by their files where titles are alike.
 export function apart(several) {
   const alike = new Set(several.map(({ title }) => title)).size < several.length;
   return several.map((one) => ({ ...one, title: alike ? one.file : one.title }));
+}
+
+// With a capital.
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function counted(number, one, several = `${one}s`) {
