@@ -119,7 +119,7 @@ def test_what_is_no_music_is_told(page):
     broken = {"name": "broken.wav", "mimeType": "audio/wav", "buffer": b"RIFF nonsense"}
     page.get_by_label("File").set_input_files(broken)
     page.get_by_role("alert").wait_for()
-    assert "broken.wav: " in page.get_by_role("alert").inner_text()
+    assert "“broken.wav”: " in page.get_by_role("alert").inner_text()
     assert page.get_by_role("tab").count() == 0
 
 

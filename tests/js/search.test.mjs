@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { carried, nearest, smoothed, through, turned } from "../../retrieval/web/pages/line.js";
 import { wavFile } from "../../retrieval/web/pages/wav.js";
-import { differences, fileTitle, percent, sureness, workName } from "../../retrieval/web/pages/words.js";
+import { differences, fileTitle, gathered, percent, sureness, workName } from "../../retrieval/web/pages/words.js";
 
 test("what must be raised to sound like the query is lower, and what takes longer is slower", () => {
   assert.deepEqual(differences({ transposition: 2, tempo_ratio: 1.25 }), ["2 semitones lower", "20 % slower"]);
@@ -35,6 +35,14 @@ test("a file is called by its name, and a work without a name not at all", () =>
   assert.equal(workName("w0123456789ab"), "");
   assert.equal(workName("Winterreise"), "Winterreise");
   assert.equal(workName(null), "");
+});
+
+test("places of one recording are told together, with the best hit", () => {
+  const hits = [["r1", 5], ["r2", 1], ["r1", 9]].map(([id, start], index) => ({ id, rank: index + 1, places: [[start, start + 1, 0, 1]] }));
+  const found = gathered(hits);
+  assert.deepEqual(found.map(({ id, rank }) => [id, rank]), [["r1", 1], ["r2", 2]]);
+  assert.deepEqual(found[0].places.map(([start]) => start), [5, 9]);
+  assert.equal(hits[0].places.length, 1);
 });
 
 test("a line carries there and back, and goes on beyond its ends", () => {

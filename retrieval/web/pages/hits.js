@@ -6,14 +6,14 @@ import { playButton } from "./playbutton.js";
 import { sourceWord, titleOf } from "./source.js";
 import { element } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
-import { apart, counted, differences, fileBeside, fileName, sureness, workName } from "./words.js";
+import { apart, counted, differences, fileBeside, fileName, gathered, sureness, workName } from "./words.js";
 
 const PLACES = 6;
 
 // Elements for the hits of a task on a clip.
 export function hitList(clip, task, hits) {
-  const accepted = hits.filter((hit) => hit.accepted);
-  const guesses = hits.filter((hit) => !hit.accepted);
+  const accepted = gathered(hits.filter((hit) => hit.accepted));
+  const guesses = gathered(hits.filter((hit) => !hit.accepted));
   const list = (some, label) => element("ol", { class: "list hits", "aria-label": label }, ...some.map((hit) => hitLine(clip, task, hit)));
   const shown = [];
   if (accepted.length) shown.push(list(accepted, "Found"));
@@ -79,7 +79,7 @@ function link(href, text) {
 function hitButton(clip, task, item, places, index) {
   const [start, end, from, to] = places[index];
   const sides = apart([{ ...item, item: item.id }, clip]).filter(({ kind }) => kind === "recording");
-  const name = `${task} ${item.id} ${index}`;
+  const name = [task, item.id, ...places[index]].join(" ");
   const at = item.kind === "recording" ? start : from;
   const points = to > from && end > start ? [[start, from], [end, to]] : [[start, from], [start + 1, from + 1]];
   return playButton({

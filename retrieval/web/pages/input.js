@@ -4,7 +4,7 @@ import { upload } from "./api.js";
 import { canRecord, record } from "./microphone.js";
 import { tell } from "./note.js";
 import { progressLine } from "./progress.js";
-import { describedUpload, described } from "./source.js";
+import { about, described, describedUpload } from "./source.js";
 import { element, find } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
 import { sentence } from "./words.js";
@@ -14,7 +14,6 @@ const MEGABYTE = 2 ** 20;
 
 const sending = find("#sending");
 const file = find("#file");
-const choices = find(".choices");
 const fault = find("#fault");
 
 let most = Infinity;
@@ -60,14 +59,13 @@ async function attempt(promise, given) {
 }
 
 async function send(body, name) {
-  if (body.size > most) throw new Error(`${name} is larger than the ${Math.round(most / MEGABYTE)} MB that an upload may have.`);
+  if (body.size > most) throw new Error(`“${name}” is larger than the ${Math.round(most / MEGABYTE)} MB that an upload may have.`);
   const line = progressLine(sending, `sending ${name}`);
   try {
     const part = (done) => line.tell(done < 1 ? { done, total: 1, stage: `sending ${name} · ${Math.round(100 * done)} %` } : { stage: `reading ${name}` });
     return describedUpload(await upload(body, name, part, line.signal));
   } catch (error) {
-    if (error.status && error.status !== 401) error.message = `File ${name}: ${error.message}`;
-    throw error;
+    throw about(name, error);
   } finally {
     line.remove();
   }
@@ -82,7 +80,6 @@ async function recorded() {
     stop.addEventListener("click", () => resolve(true));
     discard.addEventListener("click", () => resolve(false));
   });
-  choices.hidden = true;
   try {
     let full;
     const whole = new Promise((resolve) => (full = resolve));
@@ -95,14 +92,13 @@ async function recorded() {
     stop.focus();
     const search = await Promise.race([wanted, whole]);
     const sound = await end();
-    sending.replaceChildren();
     if (!search) return null;
     if (!sound) throw new Error("Nothing was heard. Is the microphone muted?");
     const at = new Date();
     const two = (number) => String(number).padStart(2, "0");
     return await send(sound, `Microphone ${two(at.getHours())}.${two(at.getMinutes())}.wav`);
   } finally {
-    choices.hidden = false;
+    sending.replaceChildren();
   }
 }
 

@@ -3,9 +3,10 @@
 import { api, job } from "./api.js";
 import { hitList } from "./hits.js";
 import { progressLine } from "./progress.js";
+import { about } from "./source.js";
 import { element } from "./switcher/elements.js";
 import { TASKS } from "./tasks.js";
-import { sentence } from "./words.js";
+import { gathered, sentence } from "./words.js";
 
 const FIRST = 10;
 const MOST = 100;
@@ -49,16 +50,16 @@ export function question(clip, task, panel, held, note) {
     } catch (error) {
       if (own !== line) return;
       note("");
-      const stopped = error.name === "AbortError";
-      told.textContent = stopped ? "Stopped." : sentence(error.message);
+      told.textContent = error.name === "AbortError" ? "Stopped." : sentence(about(clip.title, error).message);
       answer.replaceChildren(element("button", { type: "button", class: "button quiet", onclick: () => again() }, "Ask again"));
     }
   }
 
   function show(hits) {
     const accepted = hits.filter((hit) => hit.accepted);
-    note(String(accepted.length));
-    told.textContent = accepted.length ? words.found(accepted.length, clip) : words.none(clip);
+    const found = gathered(accepted).length;
+    note(String(found));
+    told.textContent = found ? words.found(found, clip) : words.none(clip);
     answer.replaceChildren(...hitList(clip, task, hits));
     if (accepted.length >= top && top < MOST) {
       answer.append(element("button", { type: "button", class: "button quiet", onclick: () => again(MOST) }, "More"));

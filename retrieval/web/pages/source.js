@@ -37,6 +37,12 @@ export function describedUpload({ id, name, kind, duration }) {
   return { source: { upload: id }, title: fileTitle(name), file: name, kind, about: [], duration };
 }
 
+// What is wrong with it, told with its name.
+export function about(name, error) {
+  if (error.kind === "unusable-file") error.message = `“${name}”: ${error.message}`;
+  return error;
+}
+
 export function titleOf({ title, path }) {
   return title ?? fileTitle(path);
 }

@@ -57,6 +57,16 @@ export function fileBeside(title, file) {
   return fileTitle(file) === title ? "" : file;
 }
 
+// Hits, with one for each recording or score: its best, with the places of the others.
+export function gathered(hits) {
+  const found = new Map();
+  for (const hit of hits) {
+    const best = found.get(hit.id);
+    found.set(hit.id, best ? { ...best, places: [...best.places, ...hit.places] } : hit);
+  }
+  return [...found.values()];
+}
+
 // What several are called so that they can be told apart: by their titles, or by their files where titles are alike.
 export function apart(several) {
   const alike = new Set(several.map(({ title }) => title)).size < several.length;
