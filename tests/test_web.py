@@ -25,11 +25,14 @@ from hypothesis import strategies as st
 
 from index import Library
 from retrieval import Collection
+from retrieval.comparison import VersionLikeness
 from retrieval.documents import item_document, work_document
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS
 from retrieval.hits import FIELDS
 from retrieval.web.access import Access
 from retrieval.web.application import application
 from retrieval.web.documents import ProblemDocument
+from retrieval.web.matrix import matrix_document
 from retrieval.web.service import Service
 
 HERE = "http://127.0.0.1:8000"
@@ -286,12 +289,11 @@ def test_several_ask_at_once_while_the_library_is_written(collection, snippet, t
         work = own.get("/v1/works").json()["works"][0]["id"]
         answers = []
 
-        def ask():
-            other = Client(own.service)
+        def ask(other):
             answers.append(other.post("/v1/query", asked).json()["hits"])
             other.close()
 
-        threads = [threading.Thread(target=ask) for _ in range(4)]
+        threads = [threading.Thread(target=ask, args=(Client(own.service),)) for _ in range(4)]
         for thread in threads:
             thread.start()
         for number in range(5):
@@ -314,16 +316,26 @@ def test_two_performances_are_aligned_and_compared(client, collection, music, sn
     wanted = {"a": clip, "b": {"item": ids[str(snippet[1])]}}
     compared = client.post("/v1/compare", {**wanted, "matrix": True}).json()
     assert compared["verdict"] == "same recording"
-    matrix = compared["matrix"]
-    levels = np.frombuffer(base64.b64decode(matrix["values"]), np.uint8).reshape(matrix["rows"], matrix["columns"])
-    assert levels.shape[0] < levels.shape[1]
-    (first, _), (_, last) = matrix["spans"]
-    assert (first, last) == (pytest.approx(0.0, abs=0.5), pytest.approx(compared["durations"][1], abs=1.0))
-    points = np.concatenate(matrix["paths"])
-    np.testing.assert_allclose(points[:, 1] - points[:, 0], 3.0, atol=0.6)
-    step = (last - first) / levels.shape[1]
-    on_path = levels[tuple(((points - first) / step).astype(int).T)]
+    levels = levels_of(compared["matrix"])
+    for span, duration in zip(compared["matrix"]["spans"], compared["durations"], strict=True):
+        assert span == [pytest.approx(0.0, abs=0.5), pytest.approx(duration, abs=1.0)]
+    first = np.array([span[0] for span in compared["matrix"]["spans"]])
+    points = np.concatenate(compared["matrix"]["paths"])
+    on_path = levels[tuple(((points - first) / LOCAL_HOP_SECONDS).astype(int).T)]
     assert np.median(on_path) > 200 > 2 * np.median(levels)
+
+
+def levels_of(matrix):
+    return np.frombuffer(base64.b64decode(matrix["values"]), np.uint8).reshape(matrix["rows"], matrix["columns"])
+
+
+def test_a_matrix_that_is_made_smaller_keeps_its_paths_whole():
+    long, path = np.random.default_rng(5).uniform(0.0, 0.5, (1500, 900)).astype(np.float32), np.arange(900)
+    long[path, path] = 1.0
+    levels = levels_of(matrix_document(VersionLikeness(1.0, True, (), 0, long, ())))
+    assert levels.shape == (375, 300)
+    assert np.all(levels[path // 4, path // 3] == 255)
+    assert np.mean(levels == 255) < 0.02
 
 
 # Works
