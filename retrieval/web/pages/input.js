@@ -62,7 +62,8 @@ async function send(body, name) {
   if (body.size > most) throw new Error(`“${name}” is larger than the ${Math.round(most / MEGABYTE)} MB that an upload may have.`);
   const line = progressLine(sending, `sending ${name}`);
   try {
-    const part = (done) => line.tell(done < 1 ? { done, total: 1, stage: `sending ${name} · ${Math.round(100 * done)} %` } : { stage: `reading ${name}` });
+    const total = Math.ceil(body.size / MEGABYTE);
+    const part = (done) => line.tell(done < 1 ? { stage: `sending ${name}`, done: Math.round(done * total), total, unit: " MB" } : { stage: `reading ${name}` });
     return describedUpload(await upload(body, name, part, line.signal));
   } catch (error) {
     throw about(name, error);

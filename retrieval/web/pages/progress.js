@@ -12,10 +12,10 @@ export function progressLine(place, label) {
   place.replaceChildren(line);
   return {
     signal: controller.signal,
-    tell({ stage, done, total }) {
+    tell({ stage, done, total, unit = "" }) {
       if (total) bar.value = done / total;
       else bar.removeAttribute("value");
-      const told = [stage || label, total ? `${done} of ${total}` : ""].filter(Boolean).join(" · ");
+      const told = [stage || label, total ? `${done} of ${total}${unit}` : ""].filter(Boolean).join(" · ");
       if (text.textContent !== told) text.textContent = told;
     },
     stop: () => controller.abort(),
