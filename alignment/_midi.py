@@ -15,9 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from alignment._general_midi import program_name
 from alignment._sheet import COMMON_TIME, DEFAULT_TEMPO, Measure, Metre, ReadError, Sheet
+from alignment.heading import Heading, Part
 
-__all__ = ["read_midi"]
+__all__ = ["read_midi", "track_notes"]
 
 _PERCUSSION = 9
 _SUSTAIN_PEDAL = 64
@@ -44,18 +46,7 @@ def read_midi(data: bytes) -> Sheet:
     Raises:
         ReadError: it is not such a file, or is damaged.
     """
-    import mido
-
-    if len(data) > _MOST_BYTES:
-        raise ReadError("is too large for a MIDI file (over 8 MB)")
-    if data.startswith(b"RIFF"):
-        data = data[max(data.find(b"MThd", 0, _MOST_RIFF_BYTES), 0) :]
-    try:
-        file = mido.MidiFile(file=io.BytesIO(data), clip=True)
-    except Exception as error:  # mido raises whatever its parsing runs into
-        raise ReadError("is not a MIDI file, or is damaged") from error
-    if file.type == 2:
-        raise ReadError("is a MIDI file of type 2 (separate patterns), which has no common time")
+    file = _file(data)
     quarter, fixed = _ticks_per_quarter(file.ticks_per_beat)
     events = [event for track in file.tracks for event in _events(track)]
     events.sort(key=lambda event: event.tick)
@@ -68,7 +59,60 @@ def read_midi(data: bytes) -> Sheet:
         for event in events
         if event.kind == "metre" and event.pitch
     ]
-    return Sheet(_title(file), notes, _measures(signatures, end), tempi)
+    return Sheet(notes, _measures(signatures, end), tempi, Heading(_title(file)), (), _parts(file))
+
+
+def track_notes(data: bytes) -> list[int]:
+    """How many notes each track of a MIDI file has, percussion aside.
+
+    Raises:
+        ReadError: it is not such a file, or is damaged.
+    """
+    return [sum(map(_struck, track)) for track in _file(data).tracks]
+
+
+def _file(data: bytes) -> Any:
+    import mido
+
+    if len(data) > _MOST_BYTES:
+        raise ReadError("is too large for a MIDI file (over 8 MB)")
+    if data.startswith(b"RIFF"):
+        data = data[max(data.find(b"MThd", 0, _MOST_RIFF_BYTES), 0) :]
+    try:
+        file = mido.MidiFile(file=io.BytesIO(data), clip=True)
+    except Exception as error:  # mido raises whatever its parsing runs into
+        raise ReadError("is not a MIDI file, or is damaged") from error
+    if file.type == 2:
+        raise ReadError("is a MIDI file of type 2 (separate patterns), which has no common time")
+    return file
+
+
+def _parts(file: Any) -> list[Part]:
+    """One for each track with notes; where all are in one track, one for each channel."""
+    sounding = [track for track in file.tracks if any(message.type == "note_on" for message in track)]
+    if len(sounding) == 1:
+        (track,) = sounding
+        channels = dict.fromkeys(message.channel for message in track if message.type == "note_on")
+        groups = [[message for message in track if getattr(message, "channel", one) == one] for one in sorted(channels)]
+    else:
+        groups = [list(track) for track in sounding]
+    names = [str(track.name).strip() for track in sounding] if len(sounding) == len(groups) else [""] * len(groups)
+    return [
+        Part(name, _instrument(group), 0, sum(map(_struck, group))) for name, group in zip(names, groups, strict=True)
+    ]
+
+
+def _instrument(messages: Sequence[Any]) -> str:
+    """As the file names it, else what General MIDI calls its first program."""
+    for message in messages:
+        if message.type == "instrument_name" and message.name.strip():
+            return str(message.name).strip()
+    programs = (m.program for m in messages if m.type == "program_change" and m.channel != _PERCUSSION)
+    return program_name(next(programs, -1))
+
+
+def _struck(message: Any) -> bool:
+    return bool(message.type == "note_on" and message.velocity and message.channel != _PERCUSSION)
 
 
 def _ticks_per_quarter(division: int) -> tuple[float, bool]:

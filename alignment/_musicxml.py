@@ -25,9 +25,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from alignment._general_midi import program_name
 from alignment._musicxml_heads import heads, mark, measure_id
 from alignment._sheet import COMMON_TIME, GRACE_QUARTERS, PLAIN_VELOCITY, Head, Metre, ReadError, Sheet, as_notes
 from alignment._unfolding import WrittenMeasure, headings, perform
+from alignment.heading import Heading, Movement, Part
 
 __all__ = ["marked_musicxml", "read_musicxml"]
 
@@ -44,6 +46,10 @@ _UNHEARD = ("notations", "lyric", "beam", "harmony", "figured-bass", "direction"
 _OVERFULL = 20
 """A measure so many times as long as its time signature says is a fault of the file; shorter ones are cadenzas."""
 _PERCUSSION = "10"
+_PART = 4
+"""Column of the notes that tells their part."""
+_MOST_STAVES = 4
+_BEFORE_STAVES = ("footnote", "level", "divisions", "key", "time")
 
 
 def read_musicxml(data: bytes) -> Sheet:
@@ -59,7 +65,14 @@ def read_musicxml(data: bytes) -> Sheet:
     measures, tempi = _written(root)
     _strip(root)
     starts = np.concatenate([[0.0], np.cumsum([measure.length for measure in measures])])
-    return perform(_title(root), measures, _notes(root, starts), tempi)._replace(composer=_composer(root))
+    sheet = perform(measures, _notes(root, starts), tempi)
+    heading, movement = _heading(root)
+    return sheet._replace(
+        notes=sheet.notes[:, :4],
+        heading=heading,
+        movements=[movement] if movement else [],
+        parts=_parts(root, sheet.notes[:, _PART]),
+    )
 
 
 def marked_musicxml(data: bytes) -> tuple[str, list[tuple[str, str]], list[Head]]:
@@ -72,10 +85,24 @@ def marked_musicxml(data: bytes) -> tuple[str, list[tuple[str, str]], list[Head]
 
     root = _parse(_unzipped(data))
     mark(root)
+    _declare_staves(root)
     document = etree.tostring(root, encoding="unicode")
     _tidy(root)
     labels = [label for label, _ in headings(_written(root)[0])]
     return document, [(measure_id(index), label) for index, label in enumerate(labels)], heads(root)
+
+
+def _declare_staves(root: Any) -> None:
+    """Say how many staves a part has that uses several and does not say so: verovio would draw one."""
+    for part in root.iterfind("part"):
+        used = [_number(staff.text) for staff in part.iterfind("measure/note/staff")]
+        most = max((number for number in used if 1 < number <= _MOST_STAVES), default=1)
+        attributes = part.find("measure/attributes")
+        if most == 1 or attributes is None or part.find("measure/attributes/staves") is not None:
+            continue
+        staves = attributes.makeelement("staves")
+        staves.text = str(int(most))
+        attributes.insert(sum(child.tag in _BEFORE_STAVES for child in attributes), staves)
 
 
 def _unzipped(data: bytes) -> bytes:
@@ -157,7 +184,10 @@ def _number(text: str | None) -> float:
 
 
 def _notes(root: Any, starts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Notes of all parts in quarters, where measures begin at `starts`, by way of partitura."""
+    """Notes of all parts in quarters, where measures begin at `starts`, by way of partitura.
+
+    A fifth column tells which of the document's parts each belongs to.
+    """
     from lxml import etree
 
     channels: dict[str, set[str]] = {
@@ -170,8 +200,13 @@ def _notes(root: Any, starts: NDArray[np.float64]) -> NDArray[np.float64]:
             import partitura
 
             score = partitura.load_musicxml(io.BytesIO(etree.tostring(root)))
-            parts = [part for part in score.parts if channels.get(part.id) != {_PERCUSSION}]
-            return np.concatenate([*(_part_notes(part, starts) for part in parts), as_notes([])])
+            places = {name: place for place, name in enumerate(channels)}
+            found = [np.zeros((0, _PART + 1))]
+            for part in score.parts:
+                if channels.get(part.id) != {_PERCUSSION}:
+                    notes = _part_notes(part, starts)
+                    found.append(np.column_stack([notes, np.full(len(notes), places[part.id])]))
+            return np.concatenate(found)
     except Exception as error:  # partitura raises whatever a wrong document makes it run into
         raise ReadError(f"is MusicXML that cannot be understood ({_first_line(error)})") from error
 
@@ -410,13 +445,66 @@ def _metronome(mark: Any) -> float:
     return float(numbers[-1]) * unit * (2.0 - 0.5**dots) if numbers else 0.0
 
 
-def _title(root: Any) -> str:
-    for place in ("movement-title", "work/work-title", "credit[credit-type='title']/credit-words"):
-        text = " ".join((root.findtext(place) or "").split())
-        if text:
-            return text
-    return ""
+def _heading(root: Any) -> tuple[Heading, Movement | None]:
+    """What the document says of the work, and of the movement if it is one; else what is printed above the music."""
+    work, movement = _text(root, "work/work-title"), _text(root, "movement-title")
+    work_number, number = _text(root, "work/work-number"), _text(root, "movement-number")
+    composer = _text(root, "identification/creator[@type='composer']")
+    if not work and not number:  # who writes a title alone, calls it either
+        work, movement = movement, ""
+    work = work or _printed_title(root)
+    named = movement if movement != work else ""
+    told = Movement(number, named) if number or named else None
+    return Heading(work, work_number, composer), told
 
 
-def _composer(root: Any) -> str:
-    return " ".join((root.findtext("identification/creator[@type='composer']") or "").split())
+def _printed_title(root: Any) -> str:
+    """Title and subtitle as they stand above the music: by their types, else what is centred there, in larger print."""
+    typed = [_credit(root, f"credit[credit-type='{kind}']") for kind in ("title", "subtitle")]
+    if typed[0]:
+        return ", ".join(text for text in typed if text)
+    centred: list[tuple[float, str]] = []
+    for credit in root.iterfind("credit"):
+        first = credit.find("credit-words")
+        if first is None or credit.get("page", "1") != "1" or first.get("valign") != "top":
+            continue
+        if first.get("justify", first.get("halign")) == "center":
+            centred.append((_positive(first.get("font-size")), _joined(credit)))
+    largest = sorted(centred, key=lambda pair: pair[0], reverse=True)
+    return ", ".join(text for _, text in largest[:2] if text)
+
+
+def _credit(root: Any, place: str) -> str:
+    found = root.find(place)
+    return "" if found is None else _joined(found)
+
+
+def _joined(credit: Any) -> str:
+    return " ".join("".join(words.text or "" for words in credit.iterfind("credit-words")).split())
+
+
+def _text(element: Any, place: str) -> str:
+    return " ".join((element.findtext(place) or "").split())
+
+
+def _parts(root: Any, played: NDArray[np.float64]) -> list[Part]:
+    """The parts of the document, and how often each occurs in `played`."""
+    named = root.findall("part-list/score-part")
+    counts = np.bincount(played.astype(np.int64), minlength=len(named)).tolist()
+    transposed: dict[str, int] = {}
+    for part in root.iterfind("part"):
+        chromatic = _number(part.findtext("measure/attributes/transpose/chromatic", "0"))
+        transposed[part.get("id", "")] = round(chromatic) if math.isfinite(chromatic) else 0
+    return [
+        Part(_text(part, "part-name"), _instrument(part), transposed.get(part.get("id", ""), 0), count)
+        for part, count in zip(named, counts, strict=True)
+    ]
+
+
+def _instrument(part: Any) -> str:
+    """The instruments of a part, else what plays it as MIDI."""
+    names = dict.fromkeys(
+        " ".join((name.text or "").split()) for name in part.iterfind("score-instrument/instrument-name")
+    )
+    stated = ", ".join(name for name in names if name)
+    return stated or program_name(_number(part.findtext("midi-instrument/midi-program")) - 1)

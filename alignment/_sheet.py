@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from alignment.heading import Heading, Movement, Part
+
 __all__ = [
     "COMMON_TIME",
     "DEFAULT_TEMPO",
@@ -95,18 +97,20 @@ class Sheet(NamedTuple):
     """A whole score, unfolded.
 
     Attributes:
-        title: as the file states it, or empty.
         notes: see the module; in no particular order.
         measures: in time order, without gaps.
         tempi: `(from when, quarters a minute)`, in time order; before the first, `DEFAULT_TEMPO`.
-        composer: as the file states it, or empty.
+        heading: what the file says of the work.
+        movements: those that the file tells, in time order; none where it tells of none.
+        parts: from the top.
     """
 
-    title: str
     notes: NDArray[np.float64]
     measures: Sequence[Measure]
     tempi: Sequence[tuple[float, float]]
-    composer: str = ""
+    heading: Heading = Heading()
+    movements: Sequence[Movement] = ()
+    parts: Sequence[Part] = ()
 
 
 def as_notes(rows: Sequence[tuple[float, float, float, float]]) -> NDArray[np.float64]:

@@ -118,12 +118,13 @@ def _passes(measures: Sequence[WrittenMeasure]) -> tuple[int, ...]:
 
 
 def perform(
-    title: str,
     measures: Sequence[WrittenMeasure],
     notes: NDArray[np.float64],
     tempi: Sequence[tuple[float, float]],
 ) -> Sheet:
     """Play written music: notes and tempi, in quarters of the written order, are copied to where they sound.
+
+    Columns of the notes beyond the four are kept.
 
     A note that is held over the end of what is played in one go ends there.
     """
@@ -152,7 +153,7 @@ def perform(
             here, following = float(starts[index] + shift), float(starts[index + 1] + shift)
             played.append(Measure(label, here, following, measures[index].metre.beat, beat, index))
         now += end - begin
-    return Sheet(title, np.concatenate([*copies, np.zeros((0, 4))]), played, marks)
+    return Sheet(np.concatenate([*copies, notes[:0]]), played, marks)
 
 
 def _runs(order: Sequence[int]) -> list[tuple[int, int]]:

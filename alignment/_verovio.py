@@ -11,12 +11,19 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from alignment._midi import read_midi
-from alignment._sheet import COMMON_TIME, Head, Measure, Metre, ReadError, Sheet
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment._general_midi import program_name
+from alignment._kern import kern_heading
+from alignment._midi import read_midi, track_notes
+from alignment._sheet import COMMON_TIME, DEFAULT_TEMPO, Head, Measure, Metre, ReadError, Sheet
 from alignment._unfolding import WrittenMeasure, headings
+from alignment.heading import Heading, Movement, Part
 
 __all__ = ["ask_verovio", "decoded", "encoded_kind", "printed_encoded", "read_encoded"]
 
@@ -25,6 +32,11 @@ _NOT_INSTALLED = 3
 _STEPS = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _ACCIDENTALS = {"s": 1, "ss": 2, "x": 2, "xs": 3, "sx": 3, "ts": 3, "f": -1, "ff": -2, "tf": -3, "ns": 1, "nf": -1}
 _XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
+_SMUFL = {0xE260: "♭", 0xE261: "♮", 0xE262: "♯"}
+"""Accidentals in names of instruments, which verovio writes for its own font."""
+
+_Written: TypeAlias = tuple[str, Any, Metre]
+"""Id, element and time signature of a measure."""
 
 
 def read_encoded(data: bytes) -> Sheet:
@@ -33,18 +45,38 @@ def read_encoded(data: bytes) -> Sheet:
     Raises:
         ReadError: it is neither, or is damaged.
     """
-    kind = encoded_kind(data)
-    answer = ask_verovio("play", decoded(data), kind)
-    events = [(event["measureOn"], float(event["qstamp"])) for event in answer["times"] if "measureOn" in event]
-    if not events:
-        raise ReadError(f"is {kind} without measures, or is damaged")
-    sounding = read_midi(base64.b64decode(answer["midi"]))
+    kind, text = encoded_kind(data), decoded(data)
+    answer = ask_verovio("play", text, kind)
     root = _document(answer["mei"])
-    end = max(float(answer["times"][-1]["qstamp"]), events[-1][1])
+    movements = _movements(root)
     # verovio invents a tempo for kern that names none.
-    tempi = [] if kind == "kern" and b"*MM" not in data else sounding.tempi
-    measures = _measures(root, events, end, answer["measures"])
-    return Sheet(_stated(root, "title"), sounding.notes, measures, tempi, _stated(root, "composer"))
+    invented = kind == "kern" and "*MM" not in text
+    notes: list[NDArray[np.float64]] = []
+    measures: list[Measure] = []
+    tempi: list[tuple[float, float]] = []
+    parts: list[Part] = []
+    starts: list[float] = []
+    begin, first = 0.0, 0
+    for movement, written, played in zip(movements, map(_written, movements), answer["movements"], strict=True):
+        midi = base64.b64decode(played["midi"])
+        sounding = read_midi(midi)
+        starts.append(begin)
+        notes.append(sounding.notes + np.array([begin, begin, 0.0, 0.0]))
+        tempi += [(begin, DEFAULT_TEMPO)]
+        tempi += [] if invented else [(begin + when, tempo) for when, tempo in sounding.tempi]
+        found, length = _measures(written, played["times"])
+        measures += [
+            measure._replace(start=begin + measure.start, end=begin + measure.end, written=first + measure.written)
+            for measure in found
+        ]
+        parts = _together(parts, _parts(movement, track_notes(midi)))
+        begin, first = begin + length, first + len(written)
+    if not measures:
+        raise ReadError(f"is {kind} without measures, or is damaged")
+    heading, told = (
+        kern_heading(text, measures) if kind == "kern" else (_heading(root), _told_movements(movements, starts))
+    )
+    return Sheet(np.concatenate(notes), measures, tempi, heading, told, parts)
 
 
 def printed_encoded(answer: dict[str, Any]) -> tuple[list[tuple[str, str]], list[Head]]:
@@ -54,9 +86,11 @@ def printed_encoded(answer: dict[str, Any]) -> tuple[list[tuple[str, str]], list
         ReadError: it is damaged.
     """
     root = _document(answer["mei"])
-    written = _written(root)
-    measures = [_numbered(element, metre, index) for index, (_, element, metre) in enumerate(written)]
-    named = [(name, label) for (name, _, _), (label, _) in zip(written, headings(measures), strict=True)]
+    named: list[tuple[str, str]] = []
+    for movement in _movements(root):
+        written = _written(movement)
+        measures = [_numbered(element, metre, index) for index, (_, element, metre) in enumerate(written)]
+        named += [(name, label) for (name, _, _), (label, _) in zip(written, headings(measures), strict=True)]
     return named, _heads(root, answer["times"])
 
 
@@ -138,36 +172,121 @@ def decoded(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def _measures(root: Any, events: list[tuple[str, float]], end: float, printed: list[str]) -> list[Measure]:
-    """Measures as played, from `(id, start)`; a repeated one has its written id with a suffix.
-
-    Args:
-        printed: ids in the order of the document.
-    """
-    places = {name: index for index, name in enumerate(printed)}
+def _measures(written: list[_Written], times: list[dict[str, Any]]) -> tuple[list[Measure], float]:
+    """Measures of a movement as played, and its length; a repeated measure has its written id with a suffix."""
+    events = [(event["measureOn"], float(event["qstamp"])) for event in times if "measureOn" in event]
+    if not events:
+        return [], 0.0
+    end = max(float(times[-1]["qstamp"]), events[-1][1])
+    places = {name: index for index, (name, _, _) in enumerate(written)}
     spans: dict[str, list[tuple[float, float]]] = {}
     order = []
     for (name, start), (_, until) in itertools.pairwise([*events, ("", end)]):
-        written = re.sub(r"-rend\d+$", "", name)
-        spans.setdefault(written, []).append((start, until))
-        order.append((written, start, until))
-    sheet = {name: _numbered(element, metre, index) for index, (name, element, metre) in enumerate(_written(root))}
-    for name, measure in sheet.items():
+        original = re.sub(r"-rend\d+$", "", name)
+        spans.setdefault(original, []).append((start, until))
+        order.append((original, start, until))
+    sheet = [_numbered(element, metre, index) for index, (_, element, metre) in enumerate(written)]
+    for (name, _, _), measure in zip(written, sheet, strict=True):
         start, until = spans.get(name, [(0.0, measure.metre.length)])[0]
         measure.length = until - start
-    named = dict(zip(sheet, headings(list(sheet.values())), strict=True))
-    return [
-        Measure(named[name][0], start, until, sheet[name].metre.beat, named[name][1], places[name])
-        for name, start, until in order
-        if name in named and name in places and until > start
-    ]
-
-
-def _written(root: Any) -> list[tuple[str, Any, Metre]]:
-    """Id, element and time signature of each measure in the order of the document."""
+    named = headings(sheet)
     found = []
+    for name, start, until in order:
+        if name in places and until > start:
+            place = places[name]
+            label, beat = named[place]
+            found.append(Measure(label, start, until, sheet[place].metre.beat, beat, place))
+    return found, end
+
+
+def _movements(root: Any) -> list[Any]:
+    """Elements `mdiv` that hold music, in the order of the document; the root where there are none."""
+    return [mdiv for mdiv in root.iter("{*}mdiv") if mdiv.find("{*}score") is not None] or [root]
+
+
+def _told_movements(movements: list[Any], starts: list[float]) -> list[Movement]:
+    """Numbers and labels of movements, with labels of what they are within; none of a single one that has neither."""
+    found = []
+    for index, (mdiv, start) in enumerate(zip(movements, starts, strict=True)):
+        around = [mdiv, *mdiv.iterancestors("{*}mdiv")][::-1]
+        label = ", ".join(text for text in (" ".join(each.get("label", "").split()) for each in around) if text)
+        number = mdiv.get("n", "").strip()
+        found.append(Movement(number or ("" if label else str(index + 1)), label, start))
+    stated = any(mdiv.get("n") or mdiv.get("label") for mdiv in movements)
+    return found if len(found) > 1 or stated else []
+
+
+def _parts(movement: Any, counts: list[int]) -> list[Part]:
+    """The parts of a movement; `counts` are the notes of verovio's tracks: a staff each, after one that has none."""
+    found: list[Part] = []
+    definition = movement.find(".//{*}scoreDef")
+    staves = 0
+    for element in [] if definition is None else _part_elements(definition):
+        own = [element] if _is(element, "staffDef") else list(element.iter("{*}staffDef"))
+        notes = sum(counts[1 + staves : 1 + staves + len(own)])
+        staves += len(own)
+        name = next((text for text in map(_label, [element, *own]) if text), "")
+        instrument = next(filter(None, (_program(each) for each in [element, *own])), "")
+        transposition = next((int(each.get("trans.semi")) for each in own if _whole(each.get("trans.semi"))), 0)
+        found.append(Part(name, instrument, transposition, notes))
+    return found
+
+
+def _together(parts: list[Part], more: list[Part]) -> list[Part]:
+    """Parts of several movements: those that are called alike are one, the first with the first, and so on."""
+    together, free = list(parts), dict(enumerate(parts))
+    for part in more:
+        place = next((place for place, known in free.items() if known[:3] == part[:3]), None)
+        if place is None:
+            together.append(part)
+        else:
+            together[place] = part._replace(notes=free.pop(place).notes + part.notes)
+    return together
+
+
+def _part_elements(group: Any) -> Iterator[Any]:
+    """Staves that are parts, and groups of staves that are one: with a brace, and one name for all."""
+    for child in group:
+        if _is(child, "staffDef"):
+            yield child
+        elif _is(child, "staffGrp"):
+            staves = list(child.iter("{*}staffDef"))
+            names = {_label(staff) for staff in staves} - {""}
+            braced = child.get("symbol") == "brace" or child.find("{*}grpSym[@symbol='brace']") is not None
+            if staves and len(names | ({_label(child)} - {""})) <= 1 and (braced or _label(child)):
+                yield child
+            else:
+                yield from _part_elements(child)
+
+
+def _is(element: Any, name: str) -> bool:
+    return str(element.tag).endswith("}" + name)
+
+
+def _label(element: Any) -> str:
+    label = element.find("{*}label")
+    text = element.get("label", "") if label is None else "".join(label.itertext())
+    return " ".join(text.translate(_SMUFL).split())
+
+
+def _program(element: Any) -> str:
+    """The instrument that plays a staff as MIDI."""
+    definition = element.find("{*}instrDef")
+    if definition is None:
+        return ""
+    number = definition.get("midi.instrnum", "")
+    return program_name(int(number)) if number.isdigit() else ""
+
+
+def _whole(text: str | None) -> bool:
+    return text is not None and text.lstrip("+-").isdigit()
+
+
+def _written(movement: Any) -> list[_Written]:
+    """The measures of a movement in the order of the document."""
+    found: list[_Written] = []
     metre = COMMON_TIME
-    for element in root.iter("{*}measure", "{*}meterSig", "{*}scoreDef", "{*}staffDef"):
+    for element in movement.iter("{*}measure", "{*}meterSig", "{*}scoreDef", "{*}staffDef"):
         if element.tag.endswith("}measure"):
             found.append((element.get(_XML_ID, ""), element, metre))
             continue
@@ -185,6 +304,15 @@ def _numbered(element: Any, metre: Metre, index: int) -> WrittenMeasure:
     return WrittenMeasure(number or "0", metre=metre)
 
 
-def _stated(root: Any, what: str) -> str:
-    found = root.find(f".//{{*}}fileDesc/{{*}}titleStmt//{{*}}{what}")
-    return "" if found is None else " ".join("".join(found.itertext()).split())
+def _heading(root: Any) -> Heading:
+    """What the header of MEI says of the work."""
+    title = _stated(root, ".//{*}fileDesc/{*}titleStmt//{*}title") or _stated(root, ".//{*}workList/{*}work/{*}title")
+    statement = ".//{*}fileDesc/{*}titleStmt//{*}"
+    composer = _stated(root, statement + "composer") or _stated(root, statement + "persName[@role='composer']")
+    return Heading(title, _stated(root, ".//{*}workList/{*}work/{*}identifier"), composer)
+
+
+def _stated(root: Any, place: str) -> str:
+    """The first of some elements that says something."""
+    texts = (" ".join("".join(element.itertext()).split()) for element in root.iterfind(place))
+    return next(filter(None, texts), "")

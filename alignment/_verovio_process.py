@@ -14,7 +14,7 @@ import sys
 _MOST_BYTES = 2**32
 _SEEDED = {"xmlIdSeed": 1}  # elements without an id are given the same one each time
 _PLAYED = {**_SEEDED, "breaks": "none", "expandAlways": True, "midiNoCue": True}
-_PRINTED = {**_SEEDED, "expandNever": True, "footer": "none", "svgViewBox": True}
+_PRINTED = {**_SEEDED, "mdivAll": True, "expandNever": True, "footer": "none", "svgViewBox": True}
 
 
 def _main() -> int:
@@ -36,13 +36,17 @@ def _main() -> int:
         pages = [printed.renderToSVG(number + 1) for number in range(printed.getPageCount())]
         answer = {"pages": pages, "times": printed.renderToTimemap({"includeMeasures": True}), "mei": mei}
     else:
-        played = verovio.toolkit()
-        played.setOptions(_PLAYED)
-        if not played.loadData(score):
-            return 1
-        times = played.renderToTimemap({"includeMeasures": True})
-        answer = {"times": times, "midi": played.renderToMIDI(), "mei": played.getMEI()}
-        answer["measures"] = re.findall(r'<measure\b[^>]*?\bxml:id="([^"]*)"', mei)
+        # One by one: in one go, a staff keeps the transposition that it has in the first movement.
+        count = len(re.findall(r"<score[ >]", mei))
+        chosen = [{"mdivXPathQuery": f"(.//mdiv[score])[{number + 1}]"} for number in range(count)]
+        answer = {"mei": mei, "movements": []}
+        for choice in chosen if count > 1 else [{}]:
+            played = verovio.toolkit()
+            played.setOptions({**_PLAYED, **choice})
+            if not played.loadData(score):
+                return 1
+            times = played.renderToTimemap({"includeMeasures": True})
+            answer["movements"].append({"times": times, "midi": played.renderToMIDI()})
     with os.fdopen(answers, "w", encoding="utf-8") as out:
         json.dump(answer, out)
     return 0

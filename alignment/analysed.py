@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
 
 from alignment.audio import ANALYSIS_RATE, Audio
 from alignment.errors import FeatureError
-from alignment.features.frames import HOP, frames_to_seconds
+from alignment.features.frames import HOP, frame_count, frames_to_seconds
 from alignment.features.sync import SyncFeatures, sync_features
 from alignment.features.tuning import estimate_tuning
 
@@ -18,6 +19,8 @@ __all__ = ["Analysed", "analyse", "retuned"]
 _SILENCE_DECIBELS = -60.0
 _SILENCE_PEAK = 1e-4
 _SHORTEST_SECONDS = 0.2
+_LEVEL_FRAMES = 5
+_LEAST_POWER = 1e-10
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class Analysed:
     Attributes:
         duration: of the recording, in seconds.
         start, end: what is not silence, in seconds; the features are of this part.
+        level: decibels of every 20 ms of the recording, smoothed over 100 ms, float32.
         tuning: cents above A4 = 440 Hz that the features are tuned to.
         features: None where there is nothing but silence.
     """
@@ -34,6 +38,7 @@ class Analysed:
     duration: float
     start: float
     end: float
+    level: NDArray[np.float32]
     tuning: float
     features: SyncFeatures | None
 
@@ -48,10 +53,12 @@ def analyse(audio: Audio) -> Analysed:
         raise FeatureError(f"A recording must be at {ANALYSIS_RATE} samples a second. Got {audio.rate} instead.")
     start, end = _sounding(audio)
     if end - start < _SHORTEST_SECONDS:
-        return Analysed(audio.duration, start, end, 0.0, None)
+        return Analysed(audio.duration, start, end, _level(audio.samples), 0.0, None)
     samples = _part_of(audio, start, end)
     tuning = estimate_tuning(samples, audio.rate)
-    return Analysed(audio.duration, start, end, tuning, sync_features(samples, audio.rate, tuning))
+    return Analysed(
+        audio.duration, start, end, _level(audio.samples), tuning, sync_features(samples, audio.rate, tuning)
+    )
 
 
 def retuned(audio: Audio, side: Analysed, tuning: float) -> Analysed:
@@ -62,6 +69,14 @@ def retuned(audio: Audio, side: Analysed, tuning: float) -> Analysed:
 
 def _part_of(audio: Audio, start: float, end: float) -> NDArray[np.float32]:
     return audio.samples[round(start * audio.rate) : round(end * audio.rate)]
+
+
+def _level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Decibels of the blocks from frame to frame."""
+    blocks = np.zeros(frame_count(len(samples)) * HOP, np.float32)
+    blocks[: len(samples)] = samples
+    power = uniform_filter1d(np.square(blocks.reshape(-1, HOP)).mean(axis=1, dtype=np.float64), _LEVEL_FRAMES)
+    return (10.0 * np.log10(np.maximum(power, _LEAST_POWER))).astype(np.float32)
 
 
 def _sounding(audio: Audio) -> tuple[float, float]:

@@ -9,20 +9,17 @@ import numpy as np
 
 from alignment.analysed import Analysed
 from alignment.confidence import path_evidence, point_confidence, point_interval
-from alignment.features.frames import FEATURE_RATE
 from alignment.pair import Pair
 from alignment.path import WarpingPath
 from alignment.segments import Segment
 from alignment.warping import MeanPath
 
-__all__ = ["all_segments", "match_segment", "over_silence"]
+__all__ = ["all_segments", "match_segment"]
 
 _SHORTEST_ALONE_SECONDS = 0.1
 _LEAST_STEP_SECONDS = 0.001
 _STILL_SECONDS = 0.02
 _WAITING_SECONDS = 0.15
-_AT_THE_EDGE_SECONDS = 0.1
-_SILENCE_ALIKE_SECONDS = 2.0
 
 
 def match_segment(pair: Pair, match: MeanPath, confidence: float) -> Segment:
@@ -91,40 +88,6 @@ def all_segments(matches: list[Segment], left: Analysed, right: Analysed) -> tup
         assert place is not None, "a match has both sides"
         ordered.append((place[1], 0, Segment.alone("only_other", start, end)))
     return tuple(segment for _, _, segment in sorted(ordered, key=lambda item: item[:2]))
-
-
-def over_silence(matches: list[Segment], left: Analysed, right: Analysed) -> list[Segment]:
-    """Let the matches at the ends of the music reach over the silence beyond, as far as both sides have it.
-
-    Silence that one side has much more of stands alone.
-    """
-    out = list(matches)
-    starts, ends = np.array([left.start, right.start]), np.array([left.end, right.end])
-    durations = np.array([left.duration, right.duration])
-    for at, edge, silence in ((0, starts, starts), (-1, ends, durations - ends)):
-        path = out[at].path if out else None
-        if path is None or silence.min() < 1.0 / FEATURE_RATE:
-            continue
-        if np.abs(np.array([path.ref[at], path.other[at]]) - edge).max() > _AT_THE_EDGE_SECONDS:
-            continue
-        shared = silence if np.ptp(silence) <= _SILENCE_ALIKE_SECONDS else np.full(2, silence.min())
-        beyond = edge + shared if at else edge - shared
-        out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
-    return out
-
-
-def _extended(segment: Segment, path: WarpingPath, ref: float, other: float, at: int) -> Segment:
-    """With one more point, at the start (`at` 0) or at the end (-1)."""
-    place = 0 if at == 0 else len(path)
-    longer = WarpingPath(np.insert(path.ref, place, ref), np.insert(path.other, place, other))
-    return Segment(
-        segment.kind,
-        (float(longer.ref[0]), float(longer.ref[-1])),
-        (float(longer.other[0]), float(longer.other[-1])),
-        longer,
-        np.insert(segment.confidence, place, segment.confidence[at]),
-        np.insert(segment.interval, place, segment.interval[at]),
-    )
 
 
 def _alone(spans: Sequence[tuple[float, float] | None], duration: float) -> list[tuple[float, float]]:

@@ -14,7 +14,6 @@ import io
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +33,6 @@ __all__ = [
     "Tags",
     "audio_blocks",
     "native_blocks",
-    "native_sound",
     "read_audio",
     "require_file",
 ]
@@ -247,32 +245,6 @@ def native_blocks(path: str | os.PathLike[str]) -> Iterator[tuple[int, NDArray[n
             causes.append(str(error))
     cause = next((cause for cause in causes if cause), "no decoder reads it")
     raise AudioError(name, f"breaks off after {heard:.1f} s ({cause})" if heard else cause)
-
-
-def native_sound(path: str | os.PathLike[str]) -> tuple[int, Iterator[NDArray[np.float32]]]:
-    """Samples a second of a file as it is, and its sound, blocks of the shape `(frames, channels)`.
-
-    Where the decoder gives up in the middle, the sound ends.
-
-    Raises:
-        AudioError: there is no such file, or no decoder opens it.
-    """
-    name = os.fspath(path)
-    require_file(name)
-    causes = []
-    for open_stream in (_open_soundfile, _open_pyav):
-        try:
-            stream = open_stream(name)
-        except _DecoderError as error:
-            causes.append(str(error))
-        else:
-            return stream.rate, _until_it_breaks_off(stream.blocks)
-    raise AudioError(name, next((cause for cause in causes if cause), "no decoder reads it"))
-
-
-def _until_it_breaks_off(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    with suppress(_DecoderError):
-        yield from blocks
 
 
 def _decode(stream: _Stream, rate: int) -> _Decoded:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import math
 import os
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,11 +27,14 @@ from alignment._musicxml import read_musicxml
 from alignment._sheet import DEFAULT_TEMPO, Measure, ReadError, Sheet
 from alignment._verovio import read_encoded
 from alignment.errors import ScoreError
+from alignment.heading import Heading, Movement, Part, full_title
 
 __all__ = [
     "SCORE_SUFFIXES",
     "Beat",
     "Clock",
+    "Movement",
+    "Part",
     "PlayedMeasure",
     "Score",
     "begins_like_score",
@@ -116,7 +119,7 @@ class Score:
 
     Attributes:
         path: the file that it is from.
-        title: as the file states it, or None.
+        title: work and movement as the file states them, or None.
         notes: float64, shape `(n, 4)`, sorted: onset and offset in seconds, MIDI pitch as it sounds,
             velocity in 0..1.
         beats: every beat in time order; each measure's first entry is its start.
@@ -125,6 +128,9 @@ class Score:
         played: every measure, also one that goes on counting the beats of the one before it, which `measures`
             takes for one with that.
         clock: from quarters to seconds.
+        heading: what the file states of the work.
+        movements: those that the file tells, in time order; none where it tells of none.
+        parts: from the top.
     """
 
     path: str
@@ -135,6 +141,9 @@ class Score:
     composer: str | None = None
     played: tuple[PlayedMeasure, ...] = ()
     clock: Clock = field(default_factory=Clock)
+    heading: Heading = field(default_factory=Heading)
+    movements: tuple[Movement, ...] = ()
+    parts: tuple[Part, ...] = ()
 
     @cached_property
     def _seconds(self) -> list[float]:
@@ -163,6 +172,14 @@ class Score:
         until = self._seconds[index + 1] if index + 1 < len(self.beats) else self.duration
         share = min(max((seconds - start) / (until - start), 0.0), 1.0) if until > start else 0.0
         return measure, beat + share * (math.floor(beat) + 1.0 - beat)
+
+    def title_at(self, start: float, end: float) -> str | None:
+        """The title of a stretch in seconds: where there are several movements and it is in one, with that."""
+        if len(self.movements) < 2:
+            return self.title
+        starts = [movement.start for movement in self.movements]
+        first, last = max(bisect_right(starts, start) - 1, 0), max(bisect_left(starts, end) - 1, 0)
+        return self.title if first != last else full_title(self.heading, self.movements[first])
 
 
 def is_score(path: str | os.PathLike[str]) -> bool:
@@ -259,7 +276,21 @@ def _timed(name: str, sheet: Sheet) -> Score:
         raise ScoreError(name, f"would last {duration / 3600:.0f} hours: its times or tempi are broken")
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0]))]
     beats, played = _beats(sheet.measures, clock), _played(sheet.measures, clock)
-    return Score(name, sheet.title or None, notes, beats, duration, sheet.composer or None, played, clock)
+    starts = clock(np.array([movement.start for movement in sheet.movements], np.float64)).tolist()
+    movements = tuple(movement._replace(start=start) for movement, start in zip(sheet.movements, starts, strict=True))
+    return Score(
+        name,
+        full_title(sheet.heading, movements[0] if len(movements) == 1 else None) or None,
+        notes,
+        beats,
+        duration,
+        sheet.heading.composer or None,
+        played,
+        clock,
+        sheet.heading,
+        movements,
+        tuple(sheet.parts),
+    )
 
 
 def _played(measures: Sequence[Measure], clock: Clock) -> tuple[PlayedMeasure, ...]:

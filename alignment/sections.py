@@ -12,8 +12,10 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from alignment.acceptance import Evidence, evidence_of_same_music
+from alignment.analysed import Analysed
 from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
 from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
@@ -26,6 +28,8 @@ __all__ = ["Section", "matching_sections", "sharpened"]
 _MOST_COARSE_CELLS = 90_000_000
 """A programme of an hour against an hour takes every second coarse frame."""
 
+_QUIET_DECIBELS = -50.0
+_QUIET_SHARE = 0.12
 _HALT = 0.25
 _GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, start=8.0, end=8.0, least_gain=10.0)
 _SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, start=np.inf, end=np.inf, least_gain=0.0)
@@ -49,7 +53,7 @@ class Section:
 
 def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
     """Sections that correspond, in the order of the reference, and what speaks for the same music, if anything."""
-    x, y = pair.x.coarse, pair.y.coarse
+    x, y = _with_quiet(pair.x.coarse, pair.left), _with_quiet(pair.y.coarse, pair.right)
     pooled = int(np.ceil(np.sqrt(x.shape[1] * y.shape[1] / _MOST_COARSE_CELLS)))
     x, y = _pooled(x, pooled), _pooled(y, pooled)
     gaps = replace(
@@ -76,6 +80,18 @@ def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
         return [], None
     evidence = evidence_of_same_music(x, y, found, gaps, pooled)
     return [_section(match, scale, pair.frames) for match in _joined(found)], evidence
+
+
+def _with_quiet(coarse: NDArray[np.float32], side: Analysed) -> NDArray[np.float32]:
+    """Unit columns with one more component, which sets what is near to silence apart from what sounds.
+
+    Embeddings do not tell them apart by level: applause is to them what hiss is before the first note.
+    """
+    first = round(side.start * FEATURE_RATE)
+    at = np.minimum(first + COARSE_DOWNSAMPLING * np.arange(coarse.shape[1]), len(side.level) - 1)
+    sounds = maximum_filter1d(side.level, COARSE_DOWNSAMPLING)[at] > side.level.max() + _QUIET_DECIBELS
+    sign = np.where(sounds, 1.0, -1.0)
+    return np.concatenate([np.sqrt(1.0 - _QUIET_SHARE) * coarse, np.sqrt(_QUIET_SHARE) * sign[None]]).astype(np.float32)
 
 
 def _between_anchors(gaps: Gaps, from_anchor: bool, to_anchor: bool) -> Gaps:

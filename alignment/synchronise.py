@@ -23,13 +23,14 @@ from numpy.typing import NDArray
 
 from alignment.acceptance import probability_of_same_music
 from alignment.analysed import Analysed, analyse, retuned
-from alignment.arrangement import all_segments, match_segment, over_silence
+from alignment.arrangement import all_segments, match_segment
 from alignment.audio import Audio
 from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
 from alignment.errors import FeatureError
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
 from alignment.pair import Pair
+from alignment.rests import matches_over_rests, sections_over_rests
 from alignment.sections import matching_sections, sharpened
 from alignment.segments import Synchronisation
 from alignment.warping import mean_path_near, mean_path_of
@@ -79,12 +80,13 @@ def synchronise_analysed(
     confidence = probability_of_same_music(evidence) if evidence else 0.0
     if confidence < _ACCEPTED:
         return _unrelated(left, right, confidence), right
-    matches = [match_segment(pair, mean_path_of(pair, section), confidence) for section in sharpened(pair, sections)]
+    whole_sections = sections_over_rests(pair, sharpened(pair, sections))
+    matches = [match_segment(pair, mean_path_of(pair, section), confidence) for section in whole_sections]
     if not matches:
         return _unrelated(left, right, confidence), right
     interval = right.tuning - left.tuning
     whole = round(interval / 100.0)
-    segments = all_segments(over_silence(matches, left, right), left, right)
+    segments = all_segments(matches_over_rests(matches, left, right), left, right)
     return Synchronisation(segments, True, confidence, -whole, interval - 100.0 * whole), right
 
 
@@ -103,7 +105,7 @@ def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignmen
         for segment in alignment.segments
         if segment.path is not None
     ]
-    return replace(alignment, segments=all_segments(over_silence(matches, left, right), left, right))
+    return replace(alignment, segments=all_segments(matches_over_rests(matches, left, right), left, right))
 
 
 def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) -> int:

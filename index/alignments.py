@@ -81,6 +81,12 @@ class Alignments:
         wanted = (AlignmentRow.other_id == recording.id) & (AlignmentRow.method == method) & AlignmentRow.accepted
         return self._session.scalars(query.where(wanted).order_by(ScoreRow.id)).all()
 
+    def recordings_of(self, score: Item, method: str) -> Sequence[Recording]:
+        """The recordings that were found to play a score, by that method."""
+        query = select(Recording).join(AlignmentRow, AlignmentRow.other_id == Recording.id)
+        wanted = (AlignmentRow.ref_id == score.id) & (AlignmentRow.method == method) & AlignmentRow.accepted
+        return self._session.scalars(query.where(wanted).order_by(Recording.id)).all()
+
     def forget(self, score: Item) -> None:
         """Drop the alignments of a score, whose recordings are to be sought anew; in a transaction of the caller's."""
         others = select(AlignmentRow.other_id).where(AlignmentRow.ref_id == score.id)

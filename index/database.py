@@ -49,6 +49,10 @@ _MIGRATIONS = {
         "CREATE INDEX ix_item_file_item_id ON item_file (item_id)",
         "ALTER TABLE vector_run RENAME COLUMN recording_id TO item_id",
     ),
+    3: (
+        "ALTER TABLE item ADD COLUMN work_title VARCHAR DEFAULT '' NOT NULL",
+        "ALTER TABLE item ADD COLUMN work_number VARCHAR DEFAULT '' NOT NULL",
+    ),
 }
 """What leads from each version to the next, beside new tables."""
 

@@ -8,13 +8,14 @@ committing one transaction: a crash leaves all of it or nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import func, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, func, not_, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.alignments import Alignments
@@ -25,7 +26,19 @@ from index.exact import ExactStore
 from index.faiss_store import FaissStore, faiss_is_installed
 from index.lock import writer_lock
 from index.runs import ItemKind, Model, Runs, Vectors
-from index.schema import Item, ItemFile, ModelRow, Recording, ScoreRow, Shard, SheetRow, VectorRun
+from index.schema import (
+    FailureRow,
+    Item,
+    ItemFile,
+    ModelRow,
+    MovementRow,
+    PartRow,
+    Recording,
+    ScoreRow,
+    Shard,
+    SheetRow,
+    VectorRun,
+)
 from index.shards import ShardFile, VectorFormat
 from index.sheets import KeptScore, pack, unpack
 from index.spec import IndexSpec
@@ -197,23 +210,40 @@ class Library:
     def score_sheets(self, ids: Iterable[int]) -> dict[int, KeptScore]:
         """What is played of the scores of these ids."""
         query = select(ScoreRow, SheetRow).join(SheetRow, SheetRow.item_id == ScoreRow.id)
+        query = query.options(selectinload(ScoreRow.parts), selectinload(ScoreRow.movements))
         found = self._session.execute(query.where(ScoreRow.id.in_(list(ids))))
-        return {score.id: unpack(sheet, score.title, score.duration) for score, sheet in found}
+        return {score.id: unpack(score, sheet) for score, sheet in found}
 
     def files(self) -> dict[str, ItemFile]:
         """Every known file by its path."""
         return {file.path: file for file in self._session.scalars(select(ItemFile))}
 
+    def failures(self) -> Sequence[FailureRow]:
+        """Files that could not be taken in when that was last tried, by their path."""
+        return self._session.scalars(select(FailureRow).order_by(FailureRow.path)).all()
+
     def pending(self, models: Iterable[Model]) -> list[Item]:
-        """Recordings and scores that lack vectors of any of these models that makes vectors of their kind."""
+        """Recordings and scores that lack vectors of any of these models that makes vectors of their kind.
+
+        So do scores whose parts are not known, having been taken in before these were kept.
+        """
         lacking: dict[int, Item] = {}
         for model in models:
-            row = self._model_row(model)
-            have = select(VectorRun.item_id).where(VectorRun.model_id == (row.id if row else -1))
-            query = select(Item).where(Item.kind == model.kind, Item.id.not_in(have))
-            found = self._session.scalars(query.options(selectinload(Item.files)))
+            found = self._session.scalars(select(Item).where(self._lacks(model)).options(selectinload(Item.files)))
             lacking.update((item.id, item) for item in found)
         return [lacking[id] for id in sorted(lacking)]
+
+    def count_pending(self, models: Iterable[Model]) -> int:
+        """How many `pending` gives, without loading them."""
+        lacking = or_(false(), *map(self._lacks, models))
+        return self._session.scalar(select(func.count(Item.id)).where(lacking)) or 0
+
+    def _lacks(self, model: Model) -> ColumnElement[bool]:
+        """That an item lacks vectors of a model that makes some of its kind, or is a score without parts."""
+        row = self._model_row(model)
+        have = select(VectorRun.item_id).where(VectorRun.model_id == (row.id if row else -1))
+        known = select(PartRow.item_id) if model.kind == "score" else select(Item.id)
+        return (Item.kind == model.kind) & not_(and_(Item.id.in_(have), Item.id.in_(known)))
 
     def runs(self, model: Model) -> Runs:
         """Where the vectors of each item lie.
@@ -273,14 +303,10 @@ class Library:
             item.artist = new.artist
             self._session.add(item)
             if isinstance(new, NewScore):
-                item.title, item.duration = new.sheet.title, new.sheet.duration
+                self._put_sheet(item, new.sheet)
             else:
                 item.title, item.duration, item.flags = new.title, new.duration, list(new.flags)
-            self._session.flush()
-            if isinstance(new, NewScore):
-                notes, beats = pack(new.sheet)
-                self.alignments.forget(item)
-                self._session.merge(SheetRow(item_id=item.id, notes=notes, beats=beats))
+                self._session.flush()
             self._put_file(item, file)
             appended = [self._append(item, part) for part in vectors]
             if isinstance(item, Recording):
@@ -294,6 +320,20 @@ class Library:
         """Note that an item lies at a path, whatever lay there before."""
         with transaction(self._session):
             self._put_file(item, file)
+
+    def put_failures(self, causes: Mapping[str, str]) -> None:
+        """Note that files could not be taken in, and why; that is forgotten once they are."""
+        now = datetime.now(UTC)
+        with transaction(self._session):
+            for path, cause in causes.items():
+                error = cause.encode("utf-8", "backslashreplace").decode()  # it may name a file
+                self._session.merge(FailureRow(path=path, error=error, time=now))
+
+    def forget_failures(self, paths: Iterable[str]) -> None:
+        """Forget that files could not be taken in."""
+        with transaction(self._session):
+            for path in paths:
+                self._forget_failure(path)
 
     def set_missing(self, paths: Iterable[str], missing: bool = True) -> None:
         """Mark files as gone, or as back."""
@@ -317,6 +357,21 @@ class Library:
         """Bring the search cache of a model up to what has been written."""
         self.store(model, self.runs(model))
 
+    def _put_sheet(self, item: Item, sheet: KeptScore) -> None:
+        """What a score states and what is played of it, in the place of what was known."""
+        assert isinstance(item, ScoreRow), "one content is of one kind"
+        item.title, item.duration = sheet.title, sheet.duration
+        item.work_title, item.work_number = sheet.work_title, sheet.work_number
+        item.parts, item.movements = [], []
+        self._session.flush()
+        item.parts = [PartRow(position=position, **part._asdict()) for position, part in enumerate(sheet.parts)]
+        item.movements = [
+            MovementRow(position=position, **movement._asdict()) for position, movement in enumerate(sheet.movements)
+        ]
+        notes, beats = pack(sheet)
+        self.alignments.forget(item)
+        self._session.merge(SheetRow(item_id=item.id, notes=notes, beats=beats))
+
     def _put_file(self, item: Item, file: FileState) -> None:
         known = self._session.scalar(select(ItemFile).where(ItemFile.path == file.path))
         if known is not None and known.item_id != item.id:
@@ -327,6 +382,7 @@ class Library:
             known = ItemFile(path=file.path, item=item)
             self._session.add(known)
         known.size, known.mtime_ns, known.missing = file.size, file.mtime_ns, False
+        self._forget_failure(file.path)
         self._session.flush()
 
     def _drop_file(self, path: str) -> None:
@@ -339,6 +395,9 @@ class Library:
             self._session.delete(item)
             self.works.drop_empty()
         self._session.flush()
+
+    def _forget_failure(self, path: str) -> None:
+        self._session.execute(delete(FailureRow).where(FailureRow.path == path))
 
     def _append(self, item: Item, part: Vectors) -> bool:
         """Write the vectors of a model that an item lacks; whether it lacked them."""

@@ -2,11 +2,14 @@
 
     item      1-n item_file             a recording or a score: one content, the paths at which it lies
     score     1-1 score_sheet           what is played of a score
+    score     1-n score_part            its parts, as the file names them
+    score     1-n score_movement        its movements, and where each begins
     item      1-n vector_run n-1 model  the rows of a model's vector files that belong to an item
     model     1-n shard                 those files
     work      1-n item                  what is played, where it is known that several items are of the same
     recording n-n recording             `version`: accepted as the same work
     item      n-n item                  `alignment`: their corresponding times
+    failure                             a file that could not be taken in, which is therefore no item's
 
 Recordings and scores are rows of one table, told apart by `kind`; whoever selects `Recording` gets no scores.
 A vector's number counts through all shards of its model; a run is contiguous, so a number becomes
@@ -16,9 +19,10 @@ A vector's number counts through all shards of its model; a run is contiguous, s
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import BigInteger, DateTime, ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from sqlalchemy.types import JSON, TypeDecorator
@@ -27,9 +31,12 @@ __all__ = [
     "SCHEMA_VERSION",
     "AlignmentRow",
     "Base",
+    "FailureRow",
     "Item",
     "ItemFile",
     "ModelRow",
+    "MovementRow",
+    "PartRow",
     "Recording",
     "ScoreRow",
     "Shard",
@@ -39,7 +46,7 @@ __all__ = [
     "Work",
 ]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 class FilePath(TypeDecorator[str]):
@@ -55,6 +62,21 @@ class FilePath(TypeDecorator[str]):
     def process_result_value(self, value: Any | None, dialect: Dialect) -> str | None:
         """To a string, undecodable bytes as surrogates."""
         return None if value is None else os.fsdecode(value)
+
+
+class Instant(TypeDecorator[datetime]):
+    """A time with its zone, kept in UTC also by databases that keep no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC."""
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:
+        """In UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
 
 
 class Base(DeclarativeBase):
@@ -141,7 +163,15 @@ class Recording(Item):
 
 
 class ScoreRow(Item):
-    """One score; its `artist` is the composer."""
+    """One score; its `artist` is the composer.
+
+    `work_title`, `work_number`: of the work that it is, or is part of, as the file states them, or empty.
+    """
+
+    work_title: Mapped[str] = mapped_column(String, default="", server_default="")
+    work_number: Mapped[str] = mapped_column(String, default="", server_default="")
+    parts: Mapped[list[PartRow]] = relationship(cascade="all, delete-orphan", order_by="PartRow.position")
+    movements: Mapped[list[MovementRow]] = relationship(cascade="all, delete-orphan", order_by="MovementRow.position")
 
     __mapper_args__ = {"polymorphic_identity": "score"}  # noqa: RUF012  read once, by SQLAlchemy
 
@@ -168,6 +198,44 @@ class SheetRow(Base):
     item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
     notes: Mapped[bytes] = mapped_column(LargeBinary)
     beats: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class PartRow(Base):
+    """A part of a score, the `position`th from the top, from 0.
+
+    `transposition`: semitones by which it sounds higher than it is written; `notes`: as they are played.
+    """
+
+    __tablename__ = "score_part"
+
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String)
+    instrument: Mapped[str] = mapped_column(String)
+    transposition: Mapped[int]
+    notes: Mapped[int]
+
+
+class MovementRow(Base):
+    """A movement of a score, the `position`th as played, from 0; it begins at `start` seconds of the score."""
+
+    __tablename__ = "score_movement"
+
+    item_id: Mapped[int] = mapped_column(ForeignKey("item.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[str] = mapped_column(String)
+    title: Mapped[str] = mapped_column(String)
+    start: Mapped[float]
+
+
+class FailureRow(Base):
+    """A file that could not be taken in when that was last tried, at `time`, and why."""
+
+    __tablename__ = "failure"
+
+    path: Mapped[str] = mapped_column(FilePath, primary_key=True)
+    error: Mapped[str] = mapped_column(String)
+    time: Mapped[datetime] = mapped_column(Instant)
 
 
 class ModelRow(Base):

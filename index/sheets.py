@@ -8,13 +8,14 @@ from __future__ import annotations
 import json
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from index.schema import SheetRow
+from index.schema import ScoreRow, SheetRow
 
-__all__ = ["KeptScore", "pack", "unpack"]
+__all__ = ["KeptMovement", "KeptPart", "KeptScore", "pack", "unpack"]
 
 _TICKS = 100_000
 """A second."""
@@ -23,22 +24,46 @@ _COLUMNS = (np.dtype("<i8"), np.dtype("<i8"), np.dtype("u1"), np.dtype("u1"))
 """Onset after that of the note before, length, pitch, velocity."""
 
 
+class KeptPart(NamedTuple):
+    """A part of a score; see `alignment.heading.Part`."""
+
+    name: str
+    instrument: str
+    transposition: int
+    notes: int
+
+
+class KeptMovement(NamedTuple):
+    """A movement of a score, which begins at `start` seconds; see `alignment.heading.Movement`."""
+
+    number: str
+    title: str
+    start: float
+
+
 @dataclass(frozen=True)
 class KeptScore:
     """A score, unfolded and timed; see `alignment.Score`.
 
     Attributes:
-        title: as the file states it, or empty.
+        title: of work and movement as the file states them, or empty.
         duration: seconds.
         notes: float64, shape `(n, 4)`, sorted: onset and offset in seconds, to 10 µs, MIDI pitch, a whole number, and
             velocity in 0..1, a whole number of 127ths.
         beats: seconds, to 10 µs, label of the measure, and beat in it, in time order.
+        work_title, work_number: as the file states them, or empty.
+        parts: from the top.
+        movements: those that the file tells, in time order.
     """
 
     title: str
     duration: float
     notes: NDArray[np.float64]
     beats: tuple[tuple[float, str, float], ...]
+    work_title: str = ""
+    work_number: str = ""
+    parts: tuple[KeptPart, ...] = ()
+    movements: tuple[KeptMovement, ...] = ()
 
 
 def pack(score: KeptScore) -> tuple[bytes, bytes]:
@@ -52,8 +77,8 @@ def pack(score: KeptScore) -> tuple[bytes, bytes]:
     return zlib.compress(notes, 9), zlib.compress(json.dumps(beats).encode(), 9)
 
 
-def unpack(row: SheetRow, title: str, duration: float) -> KeptScore:
-    """What was packed."""
+def unpack(score: ScoreRow, row: SheetRow) -> KeptScore:
+    """A score with what was packed of it."""
     data = zlib.decompress(row.notes)
     count = len(data) // sum(dtype.itemsize for dtype in _COLUMNS)
     columns, first = [], 0
@@ -64,4 +89,13 @@ def unpack(row: SheetRow, title: str, duration: float) -> KeptScore:
     notes = np.column_stack([onset / _TICKS, (onset + columns[1]) / _TICKS, columns[2], columns[3] / _VELOCITIES])
     steps, measures, places = json.loads(zlib.decompress(row.beats))
     seconds = (np.cumsum(np.array(steps, np.int64)) / _TICKS).tolist()
-    return KeptScore(title, duration, notes, tuple(zip(seconds, measures, places, strict=True)))
+    return KeptScore(
+        score.title,
+        score.duration,
+        notes,
+        tuple(zip(seconds, measures, places, strict=True)),
+        score.work_title,
+        score.work_number,
+        tuple(KeptPart(part.name, part.instrument, part.transposition, part.notes) for part in score.parts),
+        tuple(KeptMovement(movement.number, movement.title, movement.start) for movement in score.movements),
+    )

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from index.library import Library
-    from index.schema import Item, Work
+    from index.schema import FailureRow, Item, Work
+    from index.sheets import KeptScore
     from retrieval.comparison import Comparison
     from retrieval.hits import Hit
     from retrieval.ingest import IngestReport
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "alignment_document",
     "comparison_document",
+    "failure_document",
     "index_document",
     "item_details",
     "item_document",
@@ -37,13 +39,21 @@ def item_document(item: Item) -> dict[str, Any]:
         "title": item.title or None,
         "artist": item.artist or None,
         "work": item.work.label if item.work else None,
+        "work_id": item.work.key if item.work else None,
         "duration": round(item.duration, 3),
         "flags": [*item.flags, *(["missing"] if missing else [])],
     }
 
 
+def failure_document(failure: FailureRow) -> dict[str, Any]:
+    """A file that could not be taken in."""
+    return {"path": failure.path, "error": failure.error, "time": failure.time.isoformat("T", "seconds")}
+
+
 def item_details(library: Library, item: Item) -> dict[str, Any]:
     """All that the library knows of a recording or a score."""
+    from retrieval.kept_alignment import alignment_method
+
     document = item_document(item)
     document["paths"] = [{"path": file.path, "missing": file.missing} for file in item.files]
     document["content_hash"] = item.content_hash
@@ -52,11 +62,32 @@ def item_details(library: Library, item: Item) -> dict[str, Any]:
     if sheet is not None:
         document["notes"] = len(sheet.notes)
         document["measures"] = [sheet.beats[0][1], sheet.beats[-1][1]] if sheet.beats else None
+        document["work_title"] = sheet.work_title or None
+        document["work_number"] = sheet.work_number or None
+        document["movements"] = _movements(sheet)
+        document["parts"] = [
+            {**part._asdict(), "name": part.name or None, "instrument": part.instrument or None} for part in sheet.parts
+        ]
+        played_in = library.alignments.recordings_of(item, alignment_method())
+        document["recordings"] = [recording.key for recording in played_in]
     else:
-        from retrieval.kept_alignment import alignment_method
-
         document["scores"] = [score.key for score in library.alignments.scores_of(item, alignment_method())]
     return document
+
+
+def _movements(sheet: KeptScore) -> list[dict[str, Any]]:
+    from retrieval.kept_score import from_kept
+
+    score = from_kept(sheet, "")
+    return [
+        {
+            "number": movement.number or None,
+            "title": movement.title or None,
+            "start": round(movement.start, 3),
+            "measure": score.position(movement.start)[0] or None,
+        }
+        for movement in sheet.movements
+    ]
 
 
 def alignment_document(reference: Side, others: list[Other], seconds: float) -> dict[str, Any]:
@@ -137,6 +168,7 @@ def _member(item: Item) -> dict[str, Any]:
         "id": item.key,
         "path": item.path,
         "title": item.title or None,
+        "artist": item.artist or None,
         "duration": round(item.duration, 3),
         "confirmed": item.work_confirmed,
     }

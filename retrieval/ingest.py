@@ -1,8 +1,8 @@
 """Taking recordings and scores into a library: incremental, resumable, committed one by one.
 
 Files whose size and time are known are left alone. The others are hashed, decoded and embedded by worker
-threads; this thread alone writes. A file that fails is noted and the run goes on; an interruption loses
-at most what was not yet committed.
+threads; this thread alone writes. A file that fails is noted in the library, tried again by every later run, and
+the run goes on; an interruption loses at most what was not yet committed.
 """
 
 from __future__ import annotations
@@ -132,6 +132,7 @@ def ingest(
     pending = library.pending((*encoders.models, *KEPT))
     lacking = {item.content_hash for item in pending}
     stale = {path for item in pending if (path := _present_path(item.files))}
+    library.put_failures({path: cause for path, cause in found.absent.items() if os.path.lexists(path)})
     todo = _changed(found.files, known, library, report, stale)
     watcher.planned(len(todo) + len(found.absent))
     for path, cause in found.absent.items():
@@ -148,6 +149,7 @@ def ingest(
     for result in later:
         watcher.finished(result.file.path, _take_known(library, result, report, known), ())
     _note_missing(library, found, report, prune)
+    _forget_failures(library, found, report)
     for model in encoders.searched:
         library.refresh_store(model)
     report.seconds = time.monotonic() - started
@@ -217,9 +219,7 @@ def _settle(
     try:
         result = future.result()
     except Exception as error:  # whatever is wrong with one file, the run goes on
-        cause = _cause(error)
-        report.failed.append((path, cause))
-        return cause, ()
+        return _note_failure(library, report, path, _cause(error)), ()
     if result.analysis is None:
         return result
     updated = result.content_hash in lacking or path in known
@@ -232,6 +232,12 @@ def _settle(
     else:
         report.added += 1
     return None, result.analysis.warnings
+
+
+def _note_failure(library: Library, report: IngestReport, path: str, cause: str) -> str:
+    report.failed.append((path, cause))
+    library.put_failures({path: cause})
+    return cause
 
 
 def _cause(error: Exception) -> str:
@@ -247,9 +253,7 @@ def _take_known(library: Library, result: _Result, report: IngestReport, known: 
     item = library.item_of(result.content_hash)
     path = result.file.path
     if item is None:
-        cause = "has the content of a file that failed"
-        report.failed.append((path, cause))
-        return cause
+        return _note_failure(library, report, path, "has the content of a file that failed")
     gone = [file.path for file in item.files if file.path != path and not os.path.lexists(file.path)]
     changed_content = path in known and known[path].item_id != item.id
     library.put_file(item, result.file)
@@ -277,3 +281,14 @@ def _note_missing(library: Library, found: Discovered, report: IngestReport, pru
             library.drop_file(path)
     elif gone:
         library.set_missing(gone)
+
+
+def _forget_failures(library: Library, found: Discovered, report: IngestReport) -> None:
+    """Forget failures of files that are gone, or that this run looked at, or passed over, without failing."""
+    failed = {path for path, _ in report.failed}
+    library.forget_failures(
+        failure.path
+        for failure in library.failures()
+        if failure.path not in failed
+        and (not os.path.lexists(failure.path) or any(Path(failure.path).is_relative_to(root) for root in found.roots))
+    )

@@ -18,7 +18,7 @@ from index.alignments import KeptAlignment, KeptSegment
 
 __all__ = ["alignment_method", "from_kept", "to_kept"]
 
-_VERSION = 1
+_VERSION = 2
 """Counted up whenever `alignment.synchronise` comes to give other paths."""
 
 

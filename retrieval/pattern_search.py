@@ -59,12 +59,13 @@ class PatternSearch:
         if row is None or sheet is None:  # removed since the library was opened
             return None
         first = places[0]
-        measure, beat = from_kept(sheet, row.path).position(first.start)
+        score = from_kept(sheet, row.path)
+        measure, beat = score.position(first.start)
         return Hit(
             rank=rank,
             id=row.key,
             path=row.path,
-            title=row.title or None,
+            title=score.title_at(first.start, first.end),
             work=row.work.label if row.work else None,
             score=1.0 / (1.0 + expected),
             accepted=accepted,

@@ -171,7 +171,7 @@ class ScoreSearch:
             rank=rank,
             id=row.key,
             path=row.path,
-            title=row.title or None,
+            title=score.title_at(first.start, first.end),
             work=row.work.label if row.work else None,
             score=self._plausibility.probability(place.likeness),
             accepted=accepted,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from index.library import Library
     from index.schema import Item
 
-__all__ = ["Other", "Side", "kept_alignment", "read_side", "resolve", "score_among"]
+__all__ = ["Other", "Side", "kept_alignment", "kept_either_way", "read_side", "resolve", "score_among"]
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,20 @@ def kept_alignment(ref: str, other: str, folder: Path) -> tuple[Side, Other] | N
             return _kept_alignment(opened, os.path.abspath(ref), os.path.abspath(other))
     except LibraryError:
         return None
+
+
+def kept_either_way(ref: str, other: str, folder: Path) -> tuple[Side, Other] | None:
+    """Likewise, also where the library knows it with the sides exchanged."""
+    from alignment.carrying import inverted
+
+    if (found := kept_alignment(ref, other, folder)) is not None:
+        return found
+    if (found := kept_alignment(other, ref, folder)) is None:
+        return None
+    side, back = found
+    assert back.side is not None, "what is kept is known"
+    assert back.alignment is not None, "what is kept is known"
+    return back.side, Other(side.path, side, inverted(back.alignment))
 
 
 def score_among(reference: Side, others: list[Other]) -> tuple[Score | None, int | None]:

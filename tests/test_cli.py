@@ -80,13 +80,22 @@ def test_index_document_is_the_contracts(tmp_path, music):
     assert document["library"] == str(tmp_path / "lib")
     assert document["added"] == 2
     assert document["failed"][0]["path"] == str(folder / "bad.mp3")
+    (failure,) = documents(incipit("list", "--failed", "--library", tmp_path / "lib", "--json"))
+    assert list(failure) == ["path", "error", "time"]
+    assert {key: failure[key] for key in ("path", "error")} == document["failed"][0]
+    assert failure["time"].endswith("+00:00")
+    shown = incipit("list", "--failed", "--library", tmp_path / "lib").stdout
+    assert shown == f"{failure['time']}\t{failure['path']}\t{failure['error']}\n"
+    again = incipit("index", folder, "--library", tmp_path / "lib")
+    assert again.returncode == 1
+    assert "incipit list --failed" in again.stderr
 
 
 def test_list_show_and_remove(tmp_path, music):
     library = ("--library", tmp_path / "lib")
     incipit("index", music.recorded[0].path, music.recorded[1].path, *library)
     first, second = documents(incipit("list", *library, "--json"))
-    assert list(first) == ["id", "kind", "path", "title", "artist", "work", "duration", "flags"]
+    assert list(first) == ["id", "kind", "path", "title", "artist", "work", "work_id", "duration", "flags"]
     assert first["kind"] == "recording"
     (shown,) = documents(incipit("show", first["id"], *library, "--json"))
     assert shown["paths"] == [{"path": str(music.recorded[0].path), "missing": False}]

@@ -116,6 +116,14 @@ def test_pages_and_systems_are_counted_through_the_score(written):
         assert f'id="{measure_.id}"' in engraving.pages[page - 1]
 
 
+def test_a_part_that_does_not_say_how_many_staves_it_has_gets_those_that_it_uses(written):
+    upper, lower = (note(pitch, 4, f"<staff>{staff}</staff>") for pitch, staff in ((72, 1), (48, 2)))
+    back = "<backup><duration>16</duration></backup>"
+    lower = lower.replace("<voice>1", "<voice>2")
+    engraving = engrave(written([measure(1, upper, back, lower, attributes=attributes())]))
+    assert len(re.findall('class="staff"', engraving.pages[0])) == 2
+
+
 def test_every_note_that_sounds_is_a_head_of_its_measure(written):
     clarinet = "<transpose><chromatic>-2</chromatic></transpose>"
     back = "<backup><duration>16</duration></backup>"

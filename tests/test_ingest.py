@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,38 @@ def test_bad_files_fail_by_name_and_the_rest_is_taken(tmp_path, folder):
         flags = {Path(r.files[0].path).name: r.flags for r in library.recordings()}
     assert flags["short.wav"] == ["short"]
     assert flags["silent.wav"] == ["silent"]
+
+
+def failures(collection):
+    with Library(collection.folder) as library:
+        return {Path(failure.path).name: failure.error for failure in library.failures()}
+
+
+def test_what_failed_is_known_until_it_is_taken_in_or_gone(tmp_path, folder):
+    collection = Collection(tmp_path / "lib")
+    good, second, _ = sorted(folder.iterdir())
+    strange = os.fsdecode(b"\xff.wav")
+    for name in ("text.mp3", "mended.wav", "removed.wav", "passed-over.wav", strange):
+        (folder / name).write_bytes(b"not music: " + os.fsencode(name))
+    (elsewhere := tmp_path / "elsewhere.wav").write_bytes(b"")
+    before = datetime.now(UTC)
+    report = collection.add(folder, elsewhere, folder / "absent.wav")
+    there = {Path(path).name: cause for path, cause in report.failed if os.path.lexists(path)}
+    assert len(there) == 6
+    assert failures(collection) == there
+    with Library(collection.folder) as library:
+        assert all(before <= failure.time <= datetime.now(UTC) for failure in library.failures())
+    shutil.copy(good, folder / "mended.wav")
+    (folder / "removed.wav").unlink()
+    state, content = second.stat(), second.read_bytes()
+    second.write_bytes(b"")
+    collection.add(folder, exclude=["passed-over*"])
+    assert set(failures(collection)) == {"text.mp3", strange, second.name, "elsewhere.wav"}
+    second.write_bytes(content)
+    os.utime(second, ns=(state.st_atime_ns, state.st_mtime_ns))
+    elsewhere.unlink()
+    assert collection.add(second).unchanged == 1
+    assert set(failures(collection)) == {"text.mp3", strange}
 
 
 class Interrupting:

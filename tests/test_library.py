@@ -126,6 +126,7 @@ def test_vectors_of_an_older_model_do_not_mix_and_are_counted_as_pending(tmp_pat
         assert len(library) == 2
         assert len(library.runs(NEWER)) == 1
         assert [recording.title for recording in library.pending([NEWER])] == ["Title 1"]
+        assert (library.count_pending([NEWER]), library.count_pending([])) == (1, 0)
 
 
 def test_names_that_are_not_utf8_survive(tmp_path):

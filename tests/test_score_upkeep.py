@@ -49,12 +49,14 @@ def test_scores_are_sought_again_only_when_new_ones_come(followed, tmp_path):
         assert len(library.alignments.unsought()) == 3
 
 
-def test_show_tells_the_score_of_a_recording(followed):
+def test_show_tells_the_score_of_a_recording_and_the_recordings_of_a_score(followed):
     collection, played, _ = followed
     plain = next(item for item in played if not item.performance.transposition)
     document = documents(incipit("show", plain.path, "--library", collection.folder, "--json"))[0]
     with Library(collection.folder) as library:
         assert [library.item(key).title for key in document["scores"]] == [PIECES[3].title]
+    score = documents(incipit("show", document["scores"][0], "--library", collection.folder, "--json"))[0]
+    assert document["id"] in score["recordings"]
 
 
 def test_what_cannot_be_read_now_is_sought_again_later(tmp_path, music):

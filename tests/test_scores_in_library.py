@@ -12,8 +12,8 @@ from alignment.score import read_score
 from alignment.score_sound import score_sound
 from index import FileState, KeptScore, Library, Model, NewRecording, NewScore, VectorFormat, Vectors
 from index.alignments import KeptAlignment
-from index.schema import SheetRow
-from index.sheets import pack, unpack
+from index.schema import ScoreRow, SheetRow
+from index.sheets import KeptMovement, KeptPart, pack, unpack
 from retrieval import Collection
 from retrieval.cli.app import app
 from retrieval.embedding.score_encoder import ScoreEncoder
@@ -24,7 +24,9 @@ FORMAT = VectorFormat(8, "int8", 127.0)
 SOUND = Model("test", "a" * 64, FORMAT)
 SHEET = Model("test-score", "a" * 64, FORMAT, kind="score")
 NOTES = np.array([[0.0, 1.5, 60.0, 80 / 127], [0.0, 0.5, 67.0, 1.0], [0.5, 1.0, 72.0, 1 / 127]])
-KEPT = KeptScore("Air", 2.0, NOTES, ((0.0, "0", 3.5), (0.25, "1", 1.0)))
+PARTS = (KeptPart("Clarinet in B♭", "Clarinet", -2, 2), KeptPart("", "", 0, 1))
+MOVEMENTS = (KeptMovement("1", "Prelude", 0.0), KeptMovement("2", "Air", 0.25))
+KEPT = KeptScore("Air", 2.0, NOTES, ((0.0, "0", 3.5), (0.25, "1", 1.0)), "Suite", "Op. 1", PARTS, MOVEMENTS)
 
 
 @pytest.fixture
@@ -78,8 +80,11 @@ def test_models_are_wanted_of_their_own_kind_only(library):
 
 def test_a_score_read_anew_gets_another_sheet(library):
     written = score(library, 1)
-    score(library, 1, KeptScore("Other", 3.0, NOTES[:1], KEPT.beats))
+    assert library.score_sheet(written.id).parts == PARTS
+    assert library.score_sheet(written.id).movements == MOVEMENTS
+    score(library, 1, KeptScore("Other", 3.0, NOTES[:1], KEPT.beats, parts=PARTS[::-1]))
     kept = library.score_sheet(written.id)
+    assert (kept.parts, kept.movements, kept.work_title) == (PARTS[::-1], (), "")
     assert (kept.title, kept.duration, len(kept.notes)) == ("Other", 3.0, 1)
     library.remove(written)
     assert library.items() == []
@@ -98,7 +103,8 @@ def test_a_score_read_anew_gets_another_sheet(library):
 def test_sheets_keep_times_to_ten_microseconds_through_twelve_hours(rows, beats):
     notes = np.array(sorted((start, start + length, pitch, velocity / 127) for start, length, pitch, velocity in rows))
     score = KeptScore("", 43_200.0, notes, tuple(sorted(beats)))
-    kept = unpack(SheetRow(item_id=1, **dict(zip(("notes", "beats"), pack(score), strict=True))), "", 43_200.0)
+    row = ScoreRow(title="", duration=43_200.0, work_title="", work_number="")
+    kept = unpack(row, SheetRow(item_id=1, **dict(zip(("notes", "beats"), pack(score), strict=True))))
     assert np.abs(kept.notes[:, :2] - notes[:, :2]).max() < 0.51e-5
     np.testing.assert_array_equal(kept.notes[:, 2:], notes[:, 2:])
     assert [beat[1:] for beat in kept.beats] == [beat[1:] for beat in score.beats]

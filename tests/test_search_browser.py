@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from accessibility import severe_findings
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="wants playwright")
 CHROMIUM = shutil.which("chromium")
@@ -100,6 +101,7 @@ def test_what_is_dropped_is_found_and_heard_in_turn_with_what_was_found(page, cl
     until(page, lambda: position(page) < FIRST)
     assert position(page) == pytest.approx(at - FIRST, abs=0.15)
     assert page.get_by_role("button", name="2 something").get_attribute("aria-pressed") == "true"
+    assert severe_findings(page) == []
     page.get_by_role("tab", name="Versions").click()
     page.get_by_role("tabpanel", name="Versions").get_by_role("status").filter(has_text="of the same work").wait_for()
     assert "task=versions" in page.url
@@ -138,6 +140,7 @@ def test_a_comparison_is_drawn_and_heard(page, server, music, collection):
     picture = page.get_by_role("img", name="Similarity")
     until(page, lambda: picture.evaluate(COLOURS) > 50)
     assert page.get_by_role("link", name="side by side").get_attribute("href").startswith("/switch?item=")
+    assert severe_findings(page) == []
     box = picture.bounding_box()
     picture.click(position={"x": box["width"] / 2, "y": box["height"] / 2})
     until(page, lambda: position(page) > 0)

@@ -133,9 +133,30 @@ def test_markers_and_the_place_outlast_the_page(page, folder):
     assert state(page)["own"] == pytest.approx(float(carry_times(7.5, ALIGNMENT)), abs=0.001)
 
 
+def test_at_another_speed_place_switch_and_loop_are_as_exact(page):
+    page.keyboard.press("-")
+    until(page, "incipit.state().speed === 0.9")
+    page.evaluate("incipit.dispatch({type: 'speed', speed: 0.5})")
+    page.evaluate("incipit.dispatch({type: 'loopA', ref: 2}); incipit.dispatch({type: 'loopB', ref: 2.6})")
+    page.keyboard.press("Space")
+    until(page, "incipit.player.voice")
+    first = page.evaluate("incipit.player.voice.start")
+    until(page, "incipit.player.voice.start > value", first)
+    # Half as fast, a round takes twice as long.
+    assert page.evaluate("incipit.player.voice.start") - first == pytest.approx(round(1.2 * RATE), abs=1)
+    page.evaluate("incipit.dispatch({type: 'loopClear'})")
+    page.keyboard.press("2")
+    until(page, "incipit.player.started.track === 1")
+    left, begun = page.evaluate("[incipit.player.left.ownAt(incipit.player.started.start), incipit.player.started.own]")
+    assert begun / RATE == pytest.approx(float(carry_times(left / RATE, ALIGNMENT)), abs=0.005)
+    page.keyboard.press("0")
+    until(page, "incipit.player.voice instanceof incipit.Voice && !incipit.player.voice.stretch")
+    assert page.evaluate("incipit.state().speed") == 1
+
+
 RENDER = """async ([seconds, voices]) => {
   const context = new OfflineAudioContext(1, seconds * 48000, 48000);
-  const pieces = new incipit.Pieces(context, incipit.model, incipit.player.pieces.reader);
+  const pieces = new incipit.Pieces(context, incipit.model, incipit.player.pieces.source);
   for (const track of [0, 1]) for (const number of [0, 1]) await pieces.get(track, number);
   let last = null;
   for (const [track, own, start] of voices) {
@@ -149,6 +170,39 @@ RENDER = """async ([seconds, voices]) => {
   for (const byte of new Uint8Array(samples.buffer)) text += String.fromCharCode(byte);
   return btoa(text);
 }"""
+
+
+STRETCHED = """async ([seconds, track, own, start, speed]) => {
+  const context = new OfflineAudioContext(1, seconds * 48000, 48000);
+  const pieces = new incipit.Pieces(context, incipit.model, incipit.player.pieces.source);
+  for (const number of [0, 1]) await pieces.get(track, number);
+  const stretches = new incipit.Stretches(context, incipit.player.pieces.source);
+  await stretches.load();
+  const parts = [context, context.destination, pieces, track, own, start, 1];
+  const voice = new incipit.StretchedVoice(...parts, speed, stretches);
+  voice.fill(0, seconds * 48000);
+  await voice.stretch.ask("latency");
+  const samples = (await context.startRendering()).getChannelData(0);
+  let text = "";
+  for (const byte of new Uint8Array(samples.buffer)) text += String.fromCharCode(byte);
+  return btoa(text);
+}"""
+
+
+@pytest.mark.parametrize("speed", [0.75, 1.5])
+def test_another_speed_keeps_pitch_and_place(page, folder, speed):
+    start, own = RATE // 2, 14 * RATE  # over the seam of pieces, to the end of the recording
+    text = page.evaluate(STRETCHED, [7, 0, own, start, speed])
+    sound = np.frombuffer(base64.b64decode(text), np.float32)
+    level = np.sqrt(np.convolve(sound**2, np.ones(480) / 480, "same"))
+    heard = np.flatnonzero(level > 0.1)
+    lasting = (SECONDS - 14.0) / speed
+    assert heard[0] / RATE == pytest.approx(0.5, abs=0.03)
+    assert heard[-1] / RATE == pytest.approx(0.5 + lasting, abs=0.03)
+    steady = slice(start + RATE // 4, start + int((lasting - 0.25) * RATE))
+    assert level[steady].min() > 0.8 * level[steady].max()
+    spectrum = np.abs(np.fft.rfft(sound[steady] * np.hanning(sound[steady].size), 2**20))
+    assert spectrum.argmax() * RATE / 2**20 == pytest.approx(330.0, abs=1.0)
 
 
 def rendered(page, seconds, voices):

@@ -69,6 +69,26 @@ def test_silence_at_the_ends_stands_alone(music):
     assert alone[-1][1] == pytest.approx(padded.duration)
 
 
+def test_what_dies_away_and_a_breath_belong_to_the_music_and_applause_does_not(music):
+    first, second = music.pair("petzold-minuet")
+    random = np.random.default_rng(3)
+
+    def played(item, seconds):
+        sound = read_audio(item.path).samples
+        dying = np.tile(sound[-RATE // 2 :], 2 * seconds) * np.exp(-2.0 * np.arange(RATE // 2 * 2 * seconds) / RATE)
+        return [0.0005 * random.standard_normal(RATE), sound, dying]
+
+    def clapping(seconds):
+        claps = random.random(seconds * RATE) < 0.02
+        return 0.1 * random.standard_normal(seconds * RATE) * np.where(claps, 3.0, 0.3)
+
+    ref = Audio(np.concatenate(played(first, 3)).astype(np.float32))
+    other = Audio(np.concatenate([clapping(8), *played(second, 4), clapping(12)]).astype(np.float32))
+    result = synchronise(ref, other)
+    alone = [segment.other for segment in result.segments if segment.kind == "only_other"]
+    assert np.array(alone) == pytest.approx(np.array([(0.0, 8.0), (other.duration - 12.0, other.duration)]), abs=0.3)
+
+
 def test_another_key_is_found(music):
     audio = read_audio(music.recorded[0].path)
     import soxr

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,6 +30,7 @@ from retrieval.comparison import VersionLikeness
 from retrieval.documents import item_document, work_document
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS
 from retrieval.hits import FIELDS
+from retrieval.sides import kept_either_way
 from retrieval.web.access import Access
 from retrieval.web.application import application
 from retrieval.web.documents import ProblemDocument
@@ -125,6 +127,11 @@ def sent(client, path, name="clip"):
 def items_of(collection):
     with Library(collection.folder) as library:
         return [item_document(item) for item in sorted(library.items(), key=lambda item: item.path)]
+
+
+def item_path(collection, key):
+    with Library(collection.folder) as library:
+        return library.item(key).path
 
 
 # What the library holds
@@ -293,7 +300,7 @@ def test_several_ask_at_once_while_the_library_is_written(collection, snippet, t
             answers.append(other.post("/v1/query", asked).json()["hits"])
             other.close()
 
-        threads = [threading.Thread(target=ask, args=(Client(own.service),)) for _ in range(4)]
+        threads = [threading.Thread(target=ask, args=[Client(own.service)]) for _ in range(4)]
         for thread in threads:
             thread.start()
         for number in range(5):
@@ -336,6 +343,34 @@ def test_a_matrix_that_is_made_smaller_keeps_its_paths_whole():
     assert levels.shape == (375, 300)
     assert np.all(levels[path // 4, path // 3] == 255)
     assert np.mean(levels == 255) < 0.02
+
+
+def test_the_switcher_is_told_how_performances_correspond_and_the_library_keeps_it(
+    collection, music, snippet, tmp_path
+):
+    shutil.copytree(collection.folder, tmp_path / "lib")
+    ids = {item["path"]: item["id"] for item in items_of(collection)}
+    one, other = (ids[str(recorded.path)] for recorded in music.pair(music.recorded[0].piece))
+    strange = ids[str(music.pair(music.recorded[2].piece)[0].path)]
+    with serving(tmp_path / "lib") as client:
+        clip = {"upload": sent(client, snippet[0], "some.wav")["id"]}
+        others = [{"item": one}, {"item": strange}, clip]
+        job = client.post("/v1/jobs", {"kind": "switch", "ref": {"item": other}, "others": others}).json()
+        made = client.get(client.finished(job["id"])["result"]).json()
+        files = [f"items/{other}", f"items/{one}", f"uploads/{clip['upload']}"]
+        assert [track["file"] for track in made["tracks"]] == files
+        assert [out["name"] for out in made["left_out"]] == [Path(item_path(collection, strange)).stem]
+        assert made["tracks"][1]["segments"]
+        answer = client.get(f"/v1/items/{one}/pieces/1")
+        assert (answer.content[:4], answer.headers["content-type"]) == (b"OggS", "audio/ogg")
+        assert client.get(f"/v1/uploads/{clip['upload']}/pieces/1").content[:4] == b"OggS"
+        problem(client.get(f"/v1/items/{one}/pieces/99"), 404, "no-such-piece")
+        problem(client.get(f"/v1/items/{one}/pieces/0"), 404, "no-such-piece")
+        problem(client.get(f"/v1/items/{one}/pages/1"), 404, "no-score")
+        deadline = time.monotonic() + 20.0
+        while kept_either_way(item_path(collection, other), item_path(collection, one), tmp_path / "lib") is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 # Works
@@ -396,7 +431,14 @@ def test_a_folder_is_taken_in_with_progress_and_what_fails_is_told(tmp_path, mus
         result = client.get(events[-1][1]["result"]).json()
         assert (result["added"], len(result["failed"]), result["skipped"]) == (2, 1, 1)
         assert not any("secret" in item["path"] for item in client.get("/v1/items").json()["items"])
-        assert client.get("/v1/failures").json()["failed"] == result["failed"]
+        assert [
+            {"path": failure["path"], "error": failure["error"]}
+            for failure in client.get("/v1/failures").json()["failed"]
+        ] == result["failed"]
+    with serving(tmp_path / "lib", [folder]) as client:
+        (failure,) = client.get("/v1/failures").json()["failed"]
+        assert failure["path"] == str(folder / "broken.wav")
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(failure["time"])) < timedelta(minutes=5)
         shutil.copy(music.recorded[1].path, folder / "broken.wav")
         client.finished(client.post("/v1/jobs", {"kind": "index", "path": str(folder), "works": False}).json()["id"])
         assert client.get("/v1/failures").json()["failed"] == []

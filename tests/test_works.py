@@ -14,6 +14,7 @@ from program import documents, incipit
 from alignment import Segment, Synchronisation, WarpingPath, read_audio, synchronise
 from index import FileState, Library, Model, NewRecording, VectorFormat, Vectors
 from index.errors import LibraryDamaged, WorkError
+from index.sheets import KeptScore, pack
 from index.works import Grouping
 from retrieval import Collection
 from retrieval.cli.app import app
@@ -380,6 +381,35 @@ PRAGMA user_version = 2;
 )
 
 
+LIED = KeptScore(
+    "Lied", 0.5, np.array([[0.0, 0.25, 60.0, 1.0], [0.25, 0.5, 62.0, 1.0]]), ((0.0, "1", 1.0), (0.25, "1", 2.0))
+)
+LIED_NOTES, LIED_BEATS = pack(LIED)
+
+THIRD_SCHEMA = (
+    SECOND_SCHEMA
+    + f"""
+ALTER TABLE recording RENAME TO item;
+ALTER TABLE item ADD COLUMN kind VARCHAR(16) DEFAULT 'recording' NOT NULL;
+ALTER TABLE item ADD COLUMN scores_sought BOOLEAN DEFAULT 0 NOT NULL;
+DROP INDEX ix_recording_work_id;
+CREATE INDEX ix_item_work_id ON item (work_id);
+ALTER TABLE recording_file RENAME TO item_file;
+ALTER TABLE item_file RENAME COLUMN recording_id TO item_id;
+DROP INDEX ix_recording_file_recording_id;
+CREATE INDEX ix_item_file_item_id ON item_file (item_id);
+ALTER TABLE vector_run RENAME COLUMN recording_id TO item_id;
+CREATE TABLE score_sheet (item_id INTEGER NOT NULL, notes BLOB NOT NULL, beats BLOB NOT NULL, PRIMARY KEY (item_id),
+    FOREIGN KEY(item_id) REFERENCES item (id) ON DELETE CASCADE);
+INSERT INTO item (id, kind, "key", content_hash, title, artist, duration, flags)
+    VALUES (5, 'score', 's000000000002', '2', 'Lied', 'Composer', 0.5, '[]');
+INSERT INTO item_file VALUES (3, 5, x'2f6d757369632f32', 11, 12, 0);
+INSERT INTO score_sheet VALUES (5, x'{LIED_NOTES.hex()}', x'{LIED_BEATS.hex()}');
+PRAGMA user_version = 3;
+"""
+)
+
+
 def library_of(schema, folder):
     (folder / "vectors").mkdir(parents=True)
     (folder / "vectors" / "test.vectors").write_bytes(bytes(range(16)))
@@ -437,7 +467,7 @@ def test_a_writer_brings_a_library_of_the_first_schema_up_to_date_and_loses_noth
         assert len(library.versions.unsought()) == 2
         add(library, 5)
         grouped(library, titles(0, 5))
-    assert version(old) == 3
+    assert version(old) == 4
     with Library(old) as library:
         assert members(library) == [["0", "5"]]
         assert library.recordings()[-1].id == 5
@@ -454,7 +484,7 @@ def tables(folder):
         connection.close()
 
 
-@pytest.mark.parametrize("schema", [FIRST_SCHEMA, SECOND_SCHEMA], ids=["first", "second"])
+@pytest.mark.parametrize("schema", [FIRST_SCHEMA, SECOND_SCHEMA, THIRD_SCHEMA], ids=["first", "second", "third"])
 def test_a_library_brought_up_to_date_is_like_a_new_one(schema, tmp_path):
     old = library_of(schema, tmp_path / "old")
     Library(old, write=True).close()
@@ -486,7 +516,35 @@ def test_a_library_of_the_second_schema_keeps_its_works_versions_and_alignments(
         library.remove(library.recordings()[0])
         assert library.versions.pairs() == []
         assert library.alignments.pairs("method") == set()
-    assert version(second) == 3
+    assert version(second) == 4
+
+
+def test_a_library_of_the_third_schema_keeps_its_scores_and_has_no_failures_yet(tmp_path):
+    third = library_of(THIRD_SCHEMA, tmp_path / "third")
+    content = (third / "library.sqlite").read_bytes()
+
+    def told_of_scores(library):
+        (score,) = library.scores()
+        sheet = library.score_sheet(score.id)
+        facts = (score.key, score.title, score.artist, score.path, score.work_title, score.work_number)
+        return facts, score.parts, score.movements, sheet.notes.tolist(), sheet.beats, library.failures()
+
+    expected = (
+        ("s000000000002", "Lied", "Composer", "/music/2", "", ""),
+        *([], [], LIED.notes.tolist(), LIED.beats, []),
+    )
+    with Library(third) as library:
+        assert told_of_scores(library) == expected
+    assert (third / "library.sqlite").read_bytes() == content
+    with Library(third, write=True) as library:
+        assert told_of_scores(library) == expected
+        library.put_failures({"/music/broken.krn": "is not kern, or is damaged"})
+    assert version(third) == 4
+    with Library(third) as library:
+        assert told_of_scores(library)[:-1] == expected[:-1]
+        assert [(row.path, row.error) for row in library.failures()] == [
+            ("/music/broken.krn", "is not kern, or is damaged")
+        ]
 
 
 def test_a_migration_that_fails_leaves_the_library_as_it_was(old, monkeypatch):
@@ -496,7 +554,7 @@ def test_a_migration_that_fails_leaves_the_library_as_it_was(old, monkeypatch):
     monkeypatch.undo()
     assert version(old) == 1
     Library(old, write=True).close()
-    assert version(old) == 3
+    assert version(old) == 4
 
 
 def test_a_library_of_a_later_schema_is_refused(tmp_path):
@@ -564,7 +622,7 @@ def test_indexing_groups_what_is_new_and_aligns_it(fresh, talking, music, capsys
     assert list(work) == ["id", "name", "confirmed", "recordings", "scores"]
     assert (work["name"], work["confirmed"]) == (None, False)
     assert [recording["path"] for recording in work["recordings"]] == [first, second]
-    assert list(work["recordings"][0]) == ["id", "path", "title", "duration", "confirmed"]
+    assert list(work["recordings"][0]) == ["id", "path", "title", "artist", "duration", "confirmed"]
     with Library(folder) as library:
         ref, other, _ = library.recordings()
         kept = from_kept(library.alignments.get(ref, other, alignment_method()))

@@ -2,9 +2,9 @@
 
 `page` writes it, `sound` cuts the recordings into the pieces that it plays. The page itself is HTML, CSS and the
 modules beside them: `timemap.js` (which time is which), `state.js` (what is shown and played), `player.js` (sound),
-`score.js` (its pages), `view.js` (drawing), `main.js` (all together).
+`score.js` (its pages), `view.js` (drawing), `main.js` (all together); `file.js` opens it where it is a file.
 """
 
-from alignment.switcher.page import Performance, Sheets, Switcher, write_switcher
+from alignment.switcher.page import Performance, Sheets, Switcher, shown_names, write_switcher
 
-__all__ = ["Performance", "Sheets", "Switcher", "write_switcher"]
+__all__ = ["Performance", "Sheets", "Switcher", "shown_names", "write_switcher"]

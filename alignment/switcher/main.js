@@ -1,34 +1,24 @@
 // The page: state, sound and drawing put together.
 
 import { element, find } from "./elements.js";
-import { Pieces, PieceScripts, Player, Voice } from "./player.js";
+import { Pieces, Player } from "./player.js";
 import { nearestPlaying, ScoreView } from "./score.js";
+import { speedBeside, StretchedVoice, Stretches } from "./speed.js";
 import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce } from "./state.js";
 import { Axis, decodeBytes, drawRuler, drawStrip, tempoRange } from "./view.js";
+import { Voice } from "./voice.js";
 
 const PUMP_MS = 100;
 const STEP = 5; // seconds of the arrow keys
 const TOLD_SECONDS = 3; // silence at an end is often this long
 
-const model = createModel(JSON.parse(find("#switcher-data").textContent));
-for (const track of model.tracks) {
-  track.envelope = decodeBytes(track.envelope);
-  track.body = decodeBytes(track.body);
-}
-const tempo = { step: model.tempo_step, range: tempoRange(model.tracks) };
-const kept = `incipit-switcher:${model.id}`;
-const reader = new PieceScripts();
-const context = new AudioContext({ sampleRate: model.rate, latencyHint: "interactive" });
-const player = new Player(context, model, reader, {
-  loop: (track) => loopIn(state, model, track),
-  ended: () => dispatch({ type: "ended" }),
-  failed: (error) => {
-    dispatch({ type: "pause" });
-    dispatch({ type: "tell", text: `The sound cannot be played: ${error.message}` });
-  },
-  waiting: (yes) => document.body.classList.toggle("waiting", yes),
-});
-
+let source; // see `open`
+let model;
+let tempo;
+let kept; // under which name the browser keeps the markers
+let player;
+let rows; // the parts of each track's row
+let score; // its view, or null
 let state = initialState();
 let fresh = true; // whether nothing has been drawn yet
 
@@ -51,6 +41,7 @@ function sound(before, action) {
     return;
   }
   const after = state;
+  player.speed = after.speed;
   const fixed = player.pending || !before.playing;
   player.start(after.track, (own) => {
     if (fixed || own === null || player.voice.track !== before.track) return after.own;
@@ -89,7 +80,6 @@ function keptMarkers() {
 
 // The page's parts
 
-const rows = model.tracks.map(trackRow);
 const seek = find("#seek");
 const ruler = find("#ruler");
 
@@ -160,8 +150,6 @@ function draw() {
   rows.forEach(({ canvas }, number) => drawStrip(canvas, model.tracks[number], new Axis(model, state.view, number), tempo));
 }
 
-const score = model.score && scoreView();
-
 function scoreView() {
   find("#score").hidden = false;
   document.body.classList.add("scored");
@@ -174,7 +162,7 @@ function scoreView() {
   find("#page-on").addEventListener("click", () => turn(1));
   find("#follow").addEventListener("click", () => dispatch({ type: "follow", follow: !state.follow }));
   const view = new ScoreView(find("#sheet"), model.score, {
-    read: async (name) => new TextDecoder().decode(await reader.read("score", name)),
+    read: (name) => source.page(name),
     choose(id) {
       const row = nearestPlaying(model.score.measures, id, placeOf(state, model).ref);
       if (row) dispatch({ type: "seek", ref: row[0] });
@@ -211,6 +199,7 @@ function render(before) {
     document.body.classList.toggle("playing", state.playing);
     find("#play").setAttribute("aria-label", state.playing ? "Pause" : "Play");
   }
+  if (changed("speed")) renderSpeed();
   if (changed("loop") || changed("view")) renderLoop();
   if (changed("markers") || changed("view")) renderMarkers(before);
   if (changed("follow")) find("#follow").setAttribute("aria-pressed", String(state.follow));
@@ -250,6 +239,14 @@ function renderPlace() {
 function renderScore() {
   const { ref, shared } = placeOf(state, model);
   score?.place(shared ? ref : -1, state.follow);
+}
+
+function renderSpeed() {
+  find("#speed").textContent = `${state.speed}×`;
+  find("#speed").setAttribute("aria-label", `Speed ${state.speed}; back to 1`);
+  find("#speed").classList.toggle("set", state.speed !== 1);
+  find("#slower").disabled = speedBeside(state.speed, -1) === state.speed;
+  find("#faster").disabled = speedBeside(state.speed, 1) === state.speed;
 }
 
 function renderLoop() {
@@ -321,6 +318,20 @@ async function copyLink() {
   }
 }
 
+// What changes the speed is loaded when it is first wanted.
+async function setSpeed(speed) {
+  try {
+    await player.stretches.load();
+    dispatch({ type: "speed", speed });
+  } catch (error) {
+    dispatch({ type: "tell", text: `Another speed cannot be had: ${error.message}` });
+  }
+}
+
+const slower = () => setSpeed(speedBeside(state.speed, -1));
+const faster = () => setSpeed(speedBeside(state.speed, 1));
+const usual = () => dispatch({ type: "speed", speed: 1 });
+
 const keys = {
   " ": () => dispatch({ type: "toggle" }),
   ArrowLeft: () => dispatch({ type: "step", seconds: -STEP }),
@@ -331,6 +342,10 @@ const keys = {
   b: () => dispatch({ type: "loopB" }),
   l: () => dispatch({ type: "loop" }),
   m: () => dispatch({ type: "mark" }),
+  "-": slower,
+  "+": faster,
+  "=": faster,
+  0: usual,
   Home: () => dispatch({ type: "seek", ref: 0 }),
 };
 
@@ -354,11 +369,65 @@ function follow(text) {
   dispatch({ type: "seek", ref: place.ref });
 }
 
-find("#title").textContent = model.title;
-find("#summary").textContent = `${model.tracks.length} performances on the timeline of ${model.tracks[0].name}`;
-find("#length").textContent = clock(model.duration);
-find("#tempo-range").textContent = `${Math.round((2 ** tempo.range - 1) * 100)} %`;
-seek.max = model.duration;
+// Show and play what a source has: `model()`, the document that `createModel` reads; `piece(file, number)`, the bytes
+// of a piece of sound; `page(name)`, the text of a page of the score; `worklet()`, the address of vendor's module.
+export async function open(given) {
+  source = given;
+  model = createModel(await source.model());
+  for (const track of model.tracks) {
+    track.envelope = decodeBytes(track.envelope);
+    track.body = decodeBytes(track.body);
+  }
+  tempo = { step: model.tempo_step, range: tempoRange(model.tracks) };
+  kept = `incipit-switcher:${model.id}`;
+  player = newPlayer();
+  // What the console and tests may look at.
+  globalThis.incipit = { ...globalThis.incipit, state: () => state, dispatch, model, player, Pieces, Voice, Stretches, StretchedVoice };
+  rows = model.tracks.map(trackRow);
+  score = model.score && scoreView();
+  fillIn();
+  listen();
+  render(state);
+  dispatch({ type: "markers", markers: keptMarkers() });
+  if (location.hash) follow(location.hash);
+  document.body.classList.add("open");
+  draw();
+  prepare();
+  setInterval(() => {
+    player.pump();
+    if (state.playing && player.voice) prepare();
+  }, PUMP_MS);
+  (function frame() {
+    const heard = state.playing ? player.place() : null;
+    if (heard) dispatch({ type: "place", ...heard });
+    requestAnimationFrame(frame);
+  })();
+}
+
+function newPlayer() {
+  const context = new AudioContext({ sampleRate: model.rate, latencyHint: "interactive" });
+  return new Player(context, model, source, {
+    loop: (track) => loopIn(state, model, track),
+    ended: () => dispatch({ type: "ended" }),
+    failed: (error) => {
+      dispatch({ type: "pause" });
+      dispatch({ type: "tell", text: `The sound cannot be played: ${error.message}` });
+    },
+    waiting: (yes) => document.body.classList.toggle("waiting", yes),
+  });
+}
+
+function fillIn() {
+  const several = model.tracks.length > 1;
+  document.title = model.title;
+  find("#title").textContent = model.title;
+  find("#summary").textContent = several ? `${model.tracks.length} performances on the timeline of ${model.tracks[0].name}` : "";
+  find("#left-out").textContent = (model.left_out ?? []).map(({ name, cause }) => `Left out: ${name}: ${cause}`).join("\n");
+  find("#length").textContent = clock(model.duration);
+  find("#tempo-range").textContent = `${Math.round((2 ** tempo.range - 1) * 100)} %`;
+  seek.max = model.duration;
+}
+
 const clicks = {
   "#play": { type: "toggle" },
   "#loop-a": { type: "loopA" },
@@ -369,45 +438,23 @@ const clicks = {
   "#back": { type: "step", seconds: -STEP },
   "#forward": { type: "step", seconds: STEP },
 };
-for (const [selector, action] of Object.entries(clicks)) find(selector).addEventListener("click", () => dispatch(action));
-find("#link").addEventListener("click", copyLink);
-for (const button of document.querySelectorAll("[data-view]")) {
-  button.addEventListener("click", () => dispatch({ type: "view", view: button.dataset.view }));
+
+function listen() {
+  for (const [selector, action] of Object.entries(clicks)) find(selector).addEventListener("click", () => dispatch(action));
+  find("#link").addEventListener("click", copyLink);
+  for (const [id, act] of Object.entries({ slower, faster, speed: usual })) find(`#${id}`).addEventListener("click", act);
+  for (const button of document.querySelectorAll("[data-view]")) {
+    button.addEventListener("click", () => dispatch({ type: "view", view: button.dataset.view }));
+  }
+  seek.addEventListener("input", () => dispatch({ type: "seek", ref: Number(seek.value) }));
+  ruler.addEventListener("pointerdown", (event) => {
+    const { left, width } = ruler.getBoundingClientRect();
+    goTo(state.view === "aligned" ? 0 : state.track, (event.clientX - left) / width);
+  });
+  document.addEventListener("keydown", onKey);
+  // A click with the mouse leaves the keyboard to the player, not to the button.
+  document.addEventListener("click", (event) => event.detail > 0 && event.target.closest?.("button")?.blur());
+  window.addEventListener("hashchange", () => follow(location.hash));
+  new ResizeObserver(draw).observe(find("#tracks"));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 }
-seek.addEventListener("input", () => dispatch({ type: "seek", ref: Number(seek.value) }));
-ruler.addEventListener("pointerdown", (event) => {
-  const { left, width } = ruler.getBoundingClientRect();
-  goTo(state.view === "aligned" ? 0 : state.track, (event.clientX - left) / width);
-});
-document.addEventListener("keydown", onKey);
-// A click with the mouse leaves the keyboard to the player, not to the button.
-document.addEventListener("click", (event) => event.detail > 0 && event.target.closest?.("button")?.blur());
-window.addEventListener("hashchange", () => follow(location.hash));
-new ResizeObserver(draw).observe(find("#tracks"));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-
-setInterval(() => {
-  player.pump();
-  if (state.playing && player.voice) prepare();
-}, PUMP_MS);
-(function frame() {
-  const heard = state.playing ? player.place() : null;
-  if (heard) dispatch({ type: "place", ...heard });
-  requestAnimationFrame(frame);
-})();
-
-// For pieces of sound, and for looking in from the console and from tests.
-globalThis.incipit = {
-  piece: (name, base64) => reader.receive(name, base64),
-  state: () => state,
-  dispatch,
-  model,
-  player,
-  Pieces,
-  Voice,
-};
-
-render(state);
-dispatch({ type: "markers", markers: keptMarkers() });
-if (location.hash) follow(location.hash);
-prepare();

@@ -1,9 +1,11 @@
 """The page of the switcher, as one HTML file beside a folder of sound.
 
-From a file a browser loads neither modules nor fetched sound. So the modules are joined into one inline script,
-which the page's content-security policy allows by its hash, and the pieces of sound are classic scripts. These no
-hash can allow (integrity of a file's script cannot be checked), so scripts may also come from `file:` and, where
-the folder is served, from the page's own host: never from another.
+From a file a browser loads neither modules nor fetched sound. So the modules are joined into one inline script, which
+the page's content-security policy allows by its hash, and the pieces of sound are classic scripts, which that script
+adds. These no hash can allow (integrity of a file's script cannot be checked). 'strict-dynamic' says that what the
+allowed script itself adds may run, and nothing that stands in the page, wherever it is from: so no address has to be
+allowed, neither `file:` nor `data:`, by which the module of the audio worklet is given to the browser (Chromium takes
+none from a `blob:` of a file). 'wasm-unsafe-eval' lets the worklet compile its WebAssembly, and no text to be run.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import hashlib
 import html
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,16 +43,48 @@ from alignment.switcher.sound import (
 )
 from alignment.tempo import tempo_ratio
 
-__all__ = ["Performance", "Sheets", "Switcher", "joined_script", "relative_tempi", "write_switcher"]
+__all__ = [
+    "STRETCHER",
+    "STYLES",
+    "Performance",
+    "Sheets",
+    "Switcher",
+    "joined_script",
+    "model_document",
+    "page_text",
+    "relative_tempi",
+    "shown_names",
+    "source",
+    "write_switcher",
+]
 
-MODULES = ("elements.js", "timemap.js", "state.js", "player.js", "score.js", "view.js", "main.js")
+MODULES = (
+    "elements.js",
+    "timemap.js",
+    "state.js",
+    "voice.js",
+    "speed.js",
+    "player.js",
+    "score.js",
+    "view.js",
+    "main.js",
+)
 """In the order in which they need each other."""
 
 STYLES = ("base.css", "page.css")
 
+STRETCHER = "vendor/SignalsmithStretch.mjs"
+"""What changes the speed; vendor/README.md tells whence it comes."""
+
+_ENTRY = "file.js"
+"""Begins where the page is a file."""
+
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=async |class |const |function )", re.MULTILINE)
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
+
+_LONG_BEGINNING = 12
+_SHORTEST_NAME = 3
 
 _LOUDEST = -14.0
 """LUFS at which performances are played at most."""
@@ -105,7 +140,7 @@ def write_switcher(
     sheets: Sheets | None = None,
     done: Callable[[str], None] | None = None,
 ) -> Switcher:
-    """Write `index.html`, `audio/` and, of a score, `score/` into a folder, which is made if need be.
+    """Write `index.html`, `audio/`, `code/` and, of a score, `score/` into a folder, which is made if need be.
 
     What an earlier run has written there is replaced.
 
@@ -125,20 +160,38 @@ def write_switcher(
         sounds.append(write_pieces(performance.path, audio, name))
         if done is not None:
             done(performance.name)
-    document = _document(title, performances, names, sounds)
-    document["score"] = _score(folder / "score", sheets) if sheets is not None else None
+    pages = [] if sheets is None else _write_pages(folder / "score", sheets.engraving)
+    document = model_document(title, performances, names, sounds, sheets, pages)
+    code = folder / "code"
+    code.mkdir(exist_ok=True)
+    write_script(code, "stretcher", source(STRETCHER).encode())
     page = folder / "index.html"
     page.write_text(_page(title, document), "utf-8", newline="")
-    written = [page, *(file for name in names for file in audio.glob(f"{name}-*.js"))]
+    written = [page, code / "stretcher.js", *(file for name in names for file in audio.glob(f"{name}-*.js"))]
     if sheets is not None:
         written += (folder / "score").glob("page-*.js")
     size = sum(file.stat().st_size for file in written)
     return Switcher(page, tuple(sound.frames / RATE for sound in sounds), size)
 
 
+def shown_names(files: Sequence[str]) -> list[str]:
+    """Names to show: stems without a long beginning that all share, numbered where they are the same."""
+    stems = [Path(file).stem for file in files]
+    shared = re.sub(r"[^\W_]*$", "", os.path.commonprefix(stems))  # noqa: RUF071  letters are meant
+    if len(shared) >= _LONG_BEGINNING and all(len(stem) >= len(shared) + _SHORTEST_NAME for stem in stems):
+        stems = [stem[len(shared) :] for stem in stems]
+    names: list[str] = []
+    for stem in stems:
+        name, number = stem, 2
+        while name in names:
+            name, number = f"{stem} ({number})", number + 1
+        names.append(name)
+    return names
+
+
 def joined_script() -> str:
     """The page's modules as one."""
-    text = "\n".join(_EXPORT.sub("", _IMPORT.sub("", _source(name))) for name in MODULES)
+    text = "\n".join(_EXPORT.sub("", _IMPORT.sub("", source(name))) for name in (*MODULES, _ENTRY))
     assert not re.search("</script|<!--", text), "that would end the script"
     return text
 
@@ -155,10 +208,22 @@ def relative_tempi(alignments: Sequence[Synchronisation], duration: float, step:
     return list(speeds / mean)
 
 
-def _document(
-    title: str, performances: Sequence[Performance], names: Sequence[str], sounds: Sequence[Sound]
+def model_document(
+    title: str,
+    performances: Sequence[Performance],
+    names: Sequence[str],
+    sounds: Sequence[Sound],
+    sheets: Sheets | None = None,
+    pages: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The data of the page; its form is what `createModel` in state.js reads."""
+    """The data of the page; its form is what `createModel` in state.js reads.
+
+    Args:
+        performances: the reference first.
+        names: by which the page asks for the pieces of each.
+        sounds: what is told of each.
+        pages: of the score, by which the page asks for them.
+    """
     duration = sounds[0].frames / RATE
     step = max(_TEMPO_STEP, duration / _MOST_TEMPI)
     tempi = relative_tempi(
@@ -198,23 +263,29 @@ def _document(
         "seam_frames": SEAM_FRAMES,
         "tempo_step": step,
         "tracks": tracks,
+        "score": None if sheets is None else {"pages": list(pages), **_sounding(sheets)},
     }
     known = json.dumps([[track["name"], track["frames"]] for track in tracks])
     return {"id": hashlib.sha256(known.encode()).hexdigest()[:16], **document}
 
 
-def _score(folder: Path, sheets: Sheets) -> dict[str, Any]:
-    """Write the pages; gives their names, and when each measure and note sounds on the reference's timeline.
+def _sounding(sheets: Sheets) -> dict[str, Any]:
+    """When each measure and note sounds on the reference's timeline.
 
     Rows of measures: start, end, id, page; of notes: start, end, id.
     """
+    rows = recording_rows(sheets.score, sheets.engraving, follow(sheets.score, sheets.engraving, sheets.alignment))
+    return {"measures": [row[:4] for row in rows["measures"]], "notes": rows["notes"]}
+
+
+def _write_pages(folder: Path, engraving: Engraving) -> list[str]:
+    """Write the pages of a score; gives their names."""
     folder.mkdir(exist_ok=True)
     remove_pieces(folder)
-    rows = recording_rows(sheets.score, sheets.engraving, follow(sheets.score, sheets.engraving, sheets.alignment))
-    names = [f"page-{number:04d}" for number in range(1, len(sheets.engraving.pages) + 1)]
-    for name, page in zip(names, sheets.engraving.pages, strict=True):
+    names = [f"page-{number:04d}" for number in range(1, len(engraving.pages) + 1)]
+    for name, page in zip(names, engraving.pages, strict=True):
         write_script(folder, name, page.encode())
-    return {"pages": names, "measures": [row[:4] for row in rows["measures"]], "notes": rows["notes"]}
+    return names
 
 
 def _aligned(alignment: Synchronisation | None) -> dict[str, Any]:
@@ -243,20 +314,30 @@ def _file_name(number: int, name: str) -> str:
     return f"{number:02d}-{plain}" if plain else f"{number:02d}"
 
 
+def page_text(title: str, head: str, scripts: str, above: str = "") -> str:
+    """The HTML of the page, with what it loads or holds in its head and at its end, and what stands above the title."""
+    parts = {"title": html.escape(title), "head": head, "scripts": scripts, "above": above}
+    return _PLACE.sub(lambda place: parts[place.group(1)], source("page.html"))
+
+
 def _page(title: str, document: dict[str, Any]) -> str:
-    script, style = joined_script(), "".join(_source(name) for name in STYLES)
+    script, style = joined_script(), "".join(source(name) for name in STYLES)
     policy = (
-        f"default-src 'none'; script-src {_hash(script)} 'self' file:; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; script-src {_hash(script)} 'strict-dynamic' 'wasm-unsafe-eval'; "
+        f"style-src {_hash(style)}; img-src data:; base-uri 'none'; form-action 'none'"
     )
     data = json.dumps(document, ensure_ascii=True, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
-    parts = {"policy": policy, "title": html.escape(title), "style": style, "data": data, "script": script}
-    return _PLACE.sub(lambda place: parts[place.group(1)], _source("page.html"))
+    return page_text(
+        title,
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n<style>{style}</style>',
+        f'<script type="application/json" id="switcher-data">{data}</script>\n<script type="module">{script}</script>',
+    )
 
 
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}'"
 
 
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """The text of a file of the page."""
     return files("alignment.switcher").joinpath(name).read_text("utf-8").replace("\r\n", "\n")

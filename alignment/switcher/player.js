@@ -4,55 +4,21 @@
 // is resampled. A piece holds some more on either side than its share; neighbours are faded into each other over
 // 2 * seam frames by ramps that add up to one, since two encodings of the same sound differ a little.
 
-const FADE = 0.02; // seconds of the equal-power cross-fade from one performance to another
+import { StretchedVoice, Stretches } from "./speed.js";
+import { Voice } from "./voice.js";
+
 const LEAD = 0.005; // seconds from a command to the sound it starts, beside what the device takes in one go
+const STRETCH_LEAD = 0.08; // likewise at another speed than 1, so that its beginning is not soft
 const PLAN_AHEAD = 3; // seconds before a loop's end at which its next round is scheduled
 const READ_AHEAD = 5; // seconds before the end of a piece at which the next of the silent tracks is decoded
-const CURVE = 65;
-
-const RISE = Float32Array.from({ length: CURVE }, (_, k) => Math.sin((k / (CURVE - 1)) * (Math.PI / 2)));
-const FALL = RISE.toReversed();
-
-// Reads pieces of sound and pages by adding a script to the page, which calls `incipit.piece`: the one way that works from a file.
-export class PieceScripts {
-  constructor() {
-    this.waiting = new Map();
-  }
-
-  receive(name, base64) {
-    this.waiting.get(name)?.(base64);
-  }
-
-  // The bytes of FOLDER/NAME.js.
-  read(folder, name) {
-    return new Promise((resolve, reject) => {
-      const script = document.createElement("script");
-      const done = (settle, value) => {
-        script.remove();
-        this.waiting.delete(name);
-        settle(value);
-      };
-      this.waiting.set(name, (base64) => done(resolve, bytesOf(base64)));
-      script.onerror = () => done(reject, new Error(`${folder}/${name}.js cannot be read`));
-      script.src = `${folder}/${name}.js`;
-      document.head.append(script);
-    });
-  }
-}
-
-function bytesOf(base64) {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let index = 0; index < text.length; index += 1) bytes[index] = text.charCodeAt(index);
-  return bytes.buffer;
-}
 
 // Decoded pieces by track and number; those that are not wanted any more are let go.
 export class Pieces {
-  constructor(context, model, reader) {
+  // source: gives the bytes of a piece, as Ogg Opus.
+  constructor(context, model, source) {
     this.context = context;
     this.model = model;
-    this.reader = reader;
+    this.source = source;
     this.held = new Map();
   }
 
@@ -100,8 +66,8 @@ export class Pieces {
     const { margin_frames: margin, seam_frames: seam } = this.model;
     const { frames } = this.model.tracks[track];
     const [start, end] = this.span(track, number);
-    const name = `${this.model.tracks[track].file}-${String(number + 1).padStart(4, "0")}`;
-    const decoded = await this.context.decodeAudioData(await this.reader.read("audio", name));
+    const bytes = await this.source.piece(this.model.tracks[track].file, number);
+    const decoded = await this.context.decodeAudioData(bytes);
     const held = [Math.max(start - margin, 0), Math.min(end + margin, frames)];
     // A decoder that keeps what the encoder put before the first sample gives so much more.
     const delay = Math.max(0, decoded.length - (held[1] - held[0]));
@@ -123,83 +89,13 @@ function ramp(samples, from, length, direction) {
   }
 }
 
-// One track sounding from a place on: its frame `own` at the context's frame `start`.
-export class Voice {
-  constructor(context, output, pieces, track, own, start, gain) {
-    Object.assign(this, { context, pieces, track, own, start, gain, sources: [] });
-    this.rate = context.sampleRate;
-    this.level = context.createGain();
-    this.level.connect(output);
-    this.level.gain.setValueAtTime(0, 0);
-    this.level.gain.setValueCurveAtTime(RISE.map((value) => value * gain), start / this.rate, FADE);
-    this.settled = start + Math.ceil(FADE * this.rate);
-    this.next = pieces.at(track, own);
-  }
-
-  ownAt(frame) {
-    return this.own + (frame - this.start);
-  }
-
-  frameOf(own) {
-    return this.start + (own - this.own);
-  }
-
-  get end() {
-    return this.frameOf(this.pieces.model.tracks[this.track].frames);
-  }
-
-  // The frame of the context up to which sound is scheduled.
-  get scheduled() {
-    return this.frameOf(this.pieces.span(this.track, this.next - 1)[1]);
-  }
-
-  // Schedule the pieces that are decoded, up to `ahead`.
-  fill(now, ahead) {
-    while (this.frameOf(this.pieces.span(this.track, this.next)[0]) < Math.min(ahead, this.end)) {
-      const sound = this.pieces.ready(this.track, this.next);
-      if (!sound) return;
-      this.schedule(sound, now);
-      this.next += 1;
-    }
-  }
-
-  schedule({ buffer, origin, first, stop }, now) {
-    const begin = Math.max(this.frameOf(first), this.start, now);
-    const end = this.frameOf(stop);
-    if (begin >= end) return;
-    const source = this.context.createBufferSource();
-    source.buffer = buffer;
-    source.connect(this.level);
-    source.start(begin / this.rate, (begin - this.frameOf(origin)) / this.rate, (end - begin) / this.rate);
-    source.onended = () => source.disconnect();
-    this.sources.push(source);
-  }
-
-  // Fade out from this frame on.
-  leave(frame) {
-    const at = frame / this.rate;
-    this.level.gain.setValueCurveAtTime(FALL.map((value) => value * this.gain), at, FADE);
-    for (const source of this.sources) source.stop(at + FADE);
-    this.left = frame;
-  }
-
-  // Sound on after all, as if it had never been told to leave; only before it has.
-  stay() {
-    this.level.gain.cancelScheduledValues(this.left / this.rate);
-    for (const source of this.sources) source.stop(this.left / this.rate + 86400);
-  }
-
-  silence() {
-    for (const source of this.sources) source.disconnect();
-    this.level.disconnect();
-  }
-}
-
 export class Player {
   // loop: gives [start, end] in seconds of a track, or null; the others are called when it happens.
-  constructor(context, model, reader, { loop, ended, failed, waiting }) {
+  constructor(context, model, source, { loop, ended, failed, waiting }) {
     Object.assign(this, { context, model, loop, ended, failed, waiting });
-    this.pieces = new Pieces(context, model, reader);
+    this.pieces = new Pieces(context, model, source);
+    this.stretches = new Stretches(context, source); // to be loaded before another speed than 1 is set
+    this.speed = 1;
     this.output = context.createGain();
     this.output.connect(context.destination);
     this.voice = null;
@@ -227,7 +123,7 @@ export class Player {
 
   // The frame at which what is asked for now can begin.
   nextStart() {
-    const lead = LEAD + Math.max(this.context.baseLatency || 0, LEAD);
+    const lead = (this.speed === 1 ? LEAD : STRETCH_LEAD) + Math.max(this.context.baseLatency || 0, LEAD);
     return Math.max(this.now + Math.ceil(lead * this.rate), this.voice?.settled ?? 0);
   }
 
@@ -242,13 +138,16 @@ export class Player {
       const start = this.nextStart();
       const own = Math.round(where(this.voice && this.voice.ownAt(start) / this.rate) * this.rate);
       const number = this.pieces.at(track, own);
-      if (this.pieces.ready(track, number)) {
+      if (this.speed !== 1 && !this.stretches.any) {
+        await this.stretches.add();
+      } else if (this.pieces.ready(track, number)) {
         this.pending = false;
         this.begin(track, own, start);
         this.started = { track, own, start, wait: performance.now() - asked + ((start - this.now) / this.rate) * 1000 };
         return;
+      } else {
+        await this.fetched(track, number, serial);
       }
-      await this.fetched(track, number, serial);
     }
   }
 
@@ -278,13 +177,19 @@ export class Player {
     this.serial += 1;
     this.pending = false;
     this.unplan();
+    this.quit();
+  }
+
+  // Without another that begins.
+  quit() {
     this.voice?.leave(this.nextStart());
     this.voice = null;
   }
 
   voiceAt(track, frame, start) {
     const gain = 10 ** (this.model.tracks[track].gain / 20);
-    const voice = new Voice(this.context, this.output, this.pieces, track, frame, start, gain);
+    const parts = [this.context, this.output, this.pieces, track, frame, start, gain];
+    const voice = this.speed === 1 ? new Voice(...parts) : new StretchedVoice(...parts, this.speed, this.stretches);
     voice.fill(this.now, start + PLAN_AHEAD * this.rate);
     return voice;
   }
@@ -308,11 +213,11 @@ export class Player {
     voice.fill(this.now, this.now + this.model.piece_frames);
     this.planLoop(voice);
     if (this.now >= voice.end) {
-      this.voice = null;
+      this.quit();
       this.ended();
     } else if (!this.planned && voice.scheduled < Math.min(this.now + LEAD * this.rate, voice.end)) {
       const own = voice.ownAt(voice.scheduled) / this.rate; // what comes is not decoded yet
-      this.voice = null;
+      this.quit();
       this.start(voice.track, () => own);
     }
   }
@@ -321,7 +226,7 @@ export class Player {
     const span = this.loop(voice.track);
     const key = span && span.join();
     if (this.planned && this.planned.key !== key) this.unplan();
-    if (!span || this.planned) return;
+    if (!span || this.planned || (this.speed !== 1 && !this.stretches.any)) return;
     const [from, to] = span.map((seconds) => Math.round(seconds * this.rate));
     const end = Math.max(voice.frameOf(to), voice.settled);
     if (voice.ownAt(this.now) > to || end - this.now > PLAN_AHEAD * this.rate) return;

@@ -34,6 +34,9 @@ __all__ = [
     "RATE",
     "SEAM_FRAMES",
     "Sound",
+    "can_seek",
+    "measure_sound",
+    "read_piece",
     "remove_pieces",
     "write_pieces",
     "write_script",
@@ -52,6 +55,12 @@ SEAM_FRAMES = RATE // 200
 _COMPRESSION = 0.75
 """About 140 kbit/s of stereo."""
 
+_PLAIN = frozenset({"PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"})
+"""What libsndfile calls samples as they are, also those of FLAC: it finds each of them."""
+
+_SETTLED_FRAMES = RATE // 10
+"""The resampler's filter is much shorter."""
+
 _BIN_FRAMES = RATE // 20
 _MOST_BINS = 4000
 _LOUDNESS_FRAMES = 60 * RATE
@@ -62,12 +71,11 @@ _PIECE_NAME = re.compile(r"(\d\d-?[a-z0-9-]*|page)-\d{4}\.js")
 
 @dataclass(frozen=True)
 class Sound:
-    """A recording that was written in pieces.
+    """What is told of a recording.
 
     Attributes:
         frames: its length at `RATE`.
         channels: 1 or 2.
-        pieces: how many there are.
         loudness: LUFS; minus infinity for silence.
         peak: greatest absolute sample.
         envelope, body: greatest and root mean square sample of each of evenly long bins, 0 to 1.
@@ -75,11 +83,15 @@ class Sound:
 
     frames: int
     channels: int
-    pieces: int
     loudness: float
     peak: float
     envelope: NDArray[np.float64]
     body: NDArray[np.float64]
+
+    @property
+    def pieces(self) -> int:
+        """How many there are."""
+        return -(-self.frames // PIECE_FRAMES)
 
 
 def write_pieces(path: str | os.PathLike[str], folder: Path, name: str) -> Sound:
@@ -102,7 +114,47 @@ def write_pieces(path: str | os.PathLike[str], folder: Path, name: str) -> Sound
                 written.popleft().result()
         for future in written:
             future.result()
-    return measured.sound(count)
+    return measured.sound()
+
+
+def measure_sound(path: str | os.PathLike[str]) -> Sound:
+    """Decode a recording through, without keeping any of it; of what breaks off, what there is.
+
+    Raises:
+        AudioError: there is no such file, or nothing in it can be decoded.
+    """
+    measured = _Measured()
+    for _ in measured.through(_sound_blocks(os.fspath(path))):
+        pass
+    return measured.sound()
+
+
+def can_seek(path: str | os.PathLike[str], sound: Sound) -> bool:
+    """Whether the pieces of a recording can be read where they lie in its file, each sample at its place.
+
+    That is where its samples are not coded by what was before them, and it has all that its header promises.
+    """
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            promised = round(file.frames * RATE / file.samplerate)
+            return file.subtype in _PLAIN and abs(promised - sound.frames) <= 1
+    except (soundfile.SoundFileError, OSError, TypeError):
+        return False
+
+
+def read_piece(path: str | os.PathLike[str], number: int, frames: int) -> bytes:
+    """A piece as Ogg Opus, the same sound that `write_pieces` gives it; no more is decoded than it holds.
+
+    Args:
+        path: of a recording in which one `can_seek`.
+        number: of the piece, from 0.
+        frames: of the recording.
+
+    Raises:
+        AudioError: the file cannot be read there.
+    """
+    first = max(number * PIECE_FRAMES - MARGIN_FRAMES, 0)
+    return _encoded(_excerpt(os.fspath(path), first, min((number + 1) * PIECE_FRAMES + MARGIN_FRAMES, frames)))
 
 
 def remove_pieces(folder: Path) -> None:
@@ -113,9 +165,13 @@ def remove_pieces(folder: Path) -> None:
 
 
 def _write_piece(folder: Path, name: str, samples: NDArray[np.float32]) -> None:
+    write_script(folder, name, _encoded(samples))
+
+
+def _encoded(samples: NDArray[np.float32]) -> bytes:
     encoded = io.BytesIO()
     soundfile.write(encoded, samples, RATE, format="OGG", subtype="OPUS", compression_level=_COMPRESSION)
-    write_script(folder, name, encoded.getvalue())
+    return encoded.getvalue()
 
 
 def write_script(folder: Path, name: str, content: bytes) -> None:
@@ -131,17 +187,46 @@ def _sound_blocks(path: str) -> Iterator[NDArray[np.float32]]:
     try:
         for rate, block in native_blocks(path):
             if not channels:
-                channels = block.shape[1] if block.shape[1] <= 2 else 1
+                channels = _channels(block)
                 resampler = soxr.ResampleStream(rate, RATE, channels, dtype="float32") if rate != RATE else None
-            block = np.nan_to_num(block, posinf=0.0, neginf=0.0)
-            if block.shape[1] != channels:
-                block = np.repeat(block.mean(axis=1, keepdims=True, dtype=np.float32), channels, axis=1)
+            block = _with_channels(block, channels)
             yield resampler.resample_chunk(block) if resampler else block
     except AudioError:
         if not channels:
             raise
     if resampler is not None:
         yield resampler.resample_chunk(np.zeros((0, channels), np.float32), last=True)
+
+
+def _excerpt(path: str, first: int, stop: int) -> NDArray[np.float32]:
+    """The same sound from one of its frames to another; silence where the file has less."""
+    try:
+        with soundfile.SoundFile(os.fsencode(path)) as file:
+            rate = file.samplerate
+            common = math.gcd(rate, RATE)
+            step = RATE // common  # as long as rate // common samples of the file
+            lead = max((first - _SETTLED_FRAMES) // step, 0)
+            file.seek(lead * (rate // common))
+            end = math.ceil((stop + _SETTLED_FRAMES) * rate / RATE)
+            block = file.read(end - file.tell(), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise AudioError(path, "cannot be read any more as it was") from error
+    block = _with_channels(block, _channels(block))
+    sound = block if rate == RATE else soxr.resample(block, rate, RATE)
+    sound = sound[first - lead * step :][: stop - first]
+    return np.pad(sound, ((0, stop - first - len(sound)), (0, 0)))
+
+
+def _channels(block: NDArray[np.float32]) -> int:
+    return block.shape[1] if block.shape[1] <= 2 else 1
+
+
+def _with_channels(block: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Finite, and mixed if it has other channels."""
+    block = np.nan_to_num(block, posinf=0.0, neginf=0.0)
+    if block.shape[1] == channels:
+        return block
+    return np.repeat(block.mean(axis=1, keepdims=True, dtype=np.float32), channels, axis=1)
 
 
 def _pieces(blocks: Iterator[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
@@ -184,7 +269,7 @@ class _Measured:
         if len(rest) >= _LEAST_LOUDNESS_FRAMES:
             self._loudness += _block_loudness(rest)
 
-    def sound(self, pieces: int) -> Sound:
+    def sound(self) -> Sound:
         """What was gathered."""
         peaks, squares = (np.concatenate([*parts, np.zeros(0)]) for parts in (self._peaks, self._squares))
         per = max(1, math.ceil(len(peaks) / _MOST_BINS))
@@ -192,7 +277,7 @@ class _Measured:
         envelope = np.maximum.reduceat(peaks, starts) if len(peaks) else peaks
         body = np.sqrt(np.add.reduceat(squares, starts) / per) if len(peaks) else squares
         peak = float(peaks.max(initial=0.0))
-        return Sound(self._frames, self._channels, pieces, _gated(self._loudness), peak, envelope, body)
+        return Sound(self._frames, self._channels, _gated(self._loudness), peak, envelope, body)
 
     def _bin(self, parts: list[NDArray[np.float32]]) -> None:
         for part in parts:

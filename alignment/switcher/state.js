@@ -7,6 +7,7 @@ import { TimeMap } from "./timemap.js";
 
 const STEP_END = 0.25; // seconds from its end at which a track can still be started
 const SHORTEST_LOOP = 0.1;
+const [SLOWEST, FASTEST] = [0.5, 2];
 
 // What never changes: the tracks with their maps. `data` is the document that the page holds.
 export function createModel(data) {
@@ -23,6 +24,7 @@ export function initialState() {
     track: 0,
     own: 0,
     playing: false,
+    speed: 1,
     jump: 0,
     loop: { a: null, b: null, on: false },
     markers: [],
@@ -60,7 +62,7 @@ const actions = {
   place(state, { track, own }, model) {
     if (track !== state.track || own === state.own) return state;
     const next = { ...state, own };
-    if (own <= state.own || own - state.own > 2) return next;
+    if (own <= state.own || own - state.own > 2 * state.speed) return next;
     const passed = model.tracks[track].map.passedOver(state.own, own);
     return passed ? told(next, `${model.tracks[track].name} leaves out ${spanText(passed)}`) : next;
   },
@@ -81,6 +83,14 @@ const actions = {
 
   step(state, { seconds }, model) {
     return actions.own(state, { track: state.track, own: state.own + seconds }, model);
+  },
+
+  // How fast it plays: {speed}. The place stays.
+  speed(state, { speed }) {
+    const wanted = clamped(speed, SLOWEST, FASTEST);
+    if (wanted === state.speed) return state;
+    const next = told({ ...state, speed: wanted }, `Speed ${wanted}`);
+    return state.playing ? jumped(next) : next;
   },
 
   // The same musical place in another track: {track}.

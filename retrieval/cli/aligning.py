@@ -34,13 +34,13 @@ from retrieval.cli.console import (
 )
 from retrieval.cli.options import Json, LibraryFolder, Quiet
 from retrieval.documents import alignment_document
-from retrieval.sides import Other, Side, kept_alignment, read_side, resolve
+from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side, resolve
 
 if TYPE_CHECKING:
     from alignment.annotations import Annotations
     from alignment.ensemble import Ensemble
 
-__all__ = ["align", "align_with"]
+__all__ = ["align", "align_known", "align_with"]
 
 _TOLD = 3
 """So many stretches that stand alone are told of on each side."""
@@ -233,6 +233,23 @@ def align_with(paths: list[str], others: list[str], options: dict[str, Any], qui
     del sound
     _tell_warnings(reference)
     return reference, _align_all(reference, ensemble, list(zip(others, paths[1:], strict=True)), options, quiet)
+
+
+def align_known(paths: list[str], others: list[str], folder: Path, quiet: bool) -> tuple[Side, list[Other]]:
+    """Likewise, but what the library of a folder keeps of a pair is not computed again."""
+    kept = {path: found for path in paths[1:] if (found := kept_either_way(paths[0], path, folder)) is not None}
+    wanted = [(name, path) for name, path in zip(others, paths[1:], strict=True) if path not in kept]
+    done: list[Other] = []
+    if wanted:
+        names, unknown = map(list, zip(*wanted, strict=True))
+        reference, done = align_with([paths[0], *unknown], names, {}, quiet)
+    else:
+        reference = next(iter(kept.values()))[0]
+    for name, path in zip(others, paths[1:], strict=True):
+        if path in kept:
+            _summarise(name, kept[path][1], quiet)
+    aligned = iter(done)
+    return reference, [kept[path][1] if path in kept else next(aligned) for path in paths[1:]]
 
 
 def _align_all(

@@ -115,7 +115,8 @@ def _library(folder: Path, models: Sequence[Model]) -> tuple[dict[str, Any], lis
             "scores": opened.count("score"),
             "files": len(files),
             "missing": sum(file.missing for file in files),
-            "pending": len(opened.pending((*models, *KEPT))),
+            "failed": len(opened.failures()),
+            "pending": opened.count_pending((*models, *KEPT)),
             "vectors": vectors,
             "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         }

@@ -76,6 +76,8 @@ def index(
         if report.audio_seconds:
             speed = report.audio_seconds / report.seconds
             explain(f"{clock(report.audio_seconds)} of audio in {clock(report.seconds)}, {speed:.0f}x real time", quiet)
+        if report.failed:
+            explain("`incipit list --failed` tells what failed, and why", quiet)
         if moved:
             explain(f"{moved} recording{'s' if moved > 1 else ''} sorted into works", quiet)
     return 1 if report.failed else 0

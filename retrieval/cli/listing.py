@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,15 +18,27 @@ __all__ = ["find_items", "list_items", "remove", "show"]
 Keys = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as `incipit list` prints them, or paths.")]
 
 
-def list_items(library: LibraryFolder = None, json: Json = False) -> int:
+def list_items(
+    library: LibraryFolder = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Instead, files that could not be taken in, and why.")
+    ] = False,
+    json: Json = False,
+) -> int:
     """List the recordings and scores of the library, a line each, by path.
+
+    With --failed, files that `incipit index` could not take in when it last tried: path, cause and time.
 
     Example: incipit list --json | jq -r .path
     """
     from index.library import Library
-    from retrieval.documents import item_document
+    from retrieval.documents import failure_document, item_document
 
     with Library(library_folder(library)) as opened:
+        if failed:
+            for failure in opened.failures():
+                _print_failure(failure_document(failure), json)
+            return 0
         for item in sorted(opened.items(), key=lambda item: item.path):
             document = item_document(item)
             if json:
@@ -53,7 +65,7 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
                 json_line(document)
             else:
                 for name, value in document.items():
-                    line(name, str(value if value is not None else "-"))
+                    _print_fact(name, value)
     return 1 if failed else 0
 
 
@@ -74,6 +86,23 @@ def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> i
             if not quiet:
                 line("removed", item.key, path)
     return 1 if failed else 0
+
+
+def _print_fact(name: str, value: Any) -> None:
+    """A line, or several where it is a list of documents."""
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        for entry in value:
+            told = {key: text for key, text in entry.items() if text is not None and text is not False}
+            line(name, *(text if isinstance(text, str) else f"{key} {text}" for key, text in told.items()))
+    else:
+        line(name, "-" if value is None else str(value))
+
+
+def _print_failure(document: dict[str, Any], json: bool) -> None:
+    if json:
+        json_line(document)
+    else:
+        line(document["time"], document["path"], document["error"])
 
 
 def find_items(library: Library, keys: list[str]) -> tuple[list[Item], bool]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 import time
 import webbrowser
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from retrieval.cli.aligning import align_with
+from retrieval.cli.aligning import align_known
 from retrieval.cli.console import ProgressBar, absolute, hush_decoders, json_line, library_folder, line, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet
 from retrieval.sides import Other, Side, resolve
@@ -20,9 +18,6 @@ if TYPE_CHECKING:
     from alignment.switcher import Performance, Sheets, Switcher
 
 __all__ = ["switch"]
-
-_LONG_BEGINNING = 12
-_SHORTEST_NAME = 3
 
 
 def switch(
@@ -54,8 +49,8 @@ def switch(
     sheet = None if score is None else resolve(score, library_folder(library))
     _require_usable(paths, sheet, output)
     try:
-        sheets = None if sheet is None else _sheets(sheet, paths[0], ref, quiet)
-        reference, done = align_with(paths, others, {}, quiet)
+        sheets = None if sheet is None else _sheets(sheet, paths[0], ref, library_folder(library), quiet)
+        reference, done = align_known(paths, others, library_folder(library), quiet)
         switcher = _written(output, title or Path(reference.path).stem, reference, done, sheets, quiet)
     except AlignmentError as error:
         warn(str(error))
@@ -87,23 +82,23 @@ def _require_usable(paths: list[str], sheet: str | None, output: Path) -> None:
         raise typer.BadParameter(f"there is no folder {output.parent} to write to", param_hint="'-o'")
 
 
-def _sheets(sheet: str, ref: str, name: str, quiet: bool) -> Sheets | None:
+def _sheets(sheet: str, ref: str, name: str, folder: Path, quiet: bool) -> Sheets | None:
     """The engraved score aligned with the reference; None where that is other music, which is told.
 
     Raises:
         AlignmentError: the score cannot be engraved, or one of the two cannot be read.
     """
     from alignment.engraving import engrave
+    from alignment.score import read_score
     from alignment.switcher import Sheets
 
     with working(f"engraving {sheet}", quiet):
         engraving = engrave(sheet)
-    side, (other,) = align_with([sheet, ref], [name], {}, quiet)
-    assert side.score is not None, "what is engraved is a score"
+    _, (other,) = align_known([sheet, ref], [name], folder, quiet)
     if other.alignment is None or not other.accepted:
         warn(f"{sheet}: is not shown, for {name} is not taken for this music")
         return None
-    return Sheets(side.score, engraving, other.alignment)
+    return Sheets(read_score(sheet), engraving, other.alignment)
 
 
 def _written(
@@ -122,29 +117,14 @@ def _written(
 
 def _performances(reference: Side, done: list[Other]) -> list[Performance]:
     """The reference and those accepted, under names that differ."""
-    from alignment.switcher import Performance
+    from alignment.switcher import Performance, shown_names
 
     accepted = [(other.path, other.alignment) for other in done if other.accepted]
-    names = _names([reference.path, *(path for path, _ in accepted)])
+    names = shown_names([reference.path, *(path for path, _ in accepted)])
     return [
         Performance(path, name, alignment)
         for name, (path, alignment) in zip(names, [(reference.path, None), *accepted], strict=True)
     ]
-
-
-def _names(paths: list[str]) -> list[str]:
-    """Names to show: stems without a long beginning that all share, numbered where they are the same."""
-    stems = [Path(path).stem for path in paths]
-    shared = re.sub(r"[^\W_]*$", "", os.path.commonprefix(stems))  # noqa: RUF071  letters are meant
-    if len(shared) >= _LONG_BEGINNING and all(len(stem) >= len(shared) + _SHORTEST_NAME for stem in stems):
-        stems = [stem[len(shared) :] for stem in stems]
-    names: list[str] = []
-    for stem in stems:
-        name, number = stem, 2
-        while name in names:
-            name, number = f"{stem} ({number})", number + 1
-        names.append(name)
-    return names
 
 
 def _summary(reference: Side, done: list[Other], switcher: Switcher | None, started: float) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from index.library import Library
 from index.schema import Item as ItemRow
 from retrieval.analysis import KEPT
 from retrieval.collection import TASKS
-from retrieval.documents import item_details, item_document, work_document
+from retrieval.documents import failure_document, item_details, item_document, work_document
 from retrieval.web import documents as told
 from retrieval.web.access import Access
 from retrieval.web.documents import clean, job_document
@@ -44,6 +44,7 @@ FilePath = Annotated[str, Query(max_length=4096, description="Absolute, below on
 
 _EVENTS_SECONDS = 0.2
 _HEARTBEAT_SECONDS = 15.0
+_PLAYED_SECONDS = 3600
 _SCORE_TYPES = {
     ".mid": "audio/midi",
     ".midi": "audio/midi",
@@ -72,7 +73,7 @@ def application(service: Service, access: Access) -> ASGIApp:
         redirect_slashes=False,
     )
     router = APIRouter(prefix="/v1", generate_unique_id_function=lambda route: route.name)
-    for add in (_add_library, _add_works, _add_clips, _add_questions, _add_jobs):
+    for add in (_add_library, _add_works, _add_played, _add_clips, _add_questions, _add_jobs):
         add(router, service)
     _add_session(router, access)
     app.include_router(router)
@@ -91,7 +92,7 @@ def _add_library(router: APIRouter, service: Service) -> None:
                 recordings=library.count("recording") if library else 0,
                 scores=library.count("score") if library else 0,
                 works=library.catalogue.works("", 0, 1)[1] if library else 0,
-                pending=len(library.pending((*service.models.models, *KEPT))) if library else 0,
+                pending=library.count_pending((*service.models.models, *KEPT)) if library else 0,
                 roots=[clean(str(folder)) for folder in service.roots.folders],
                 tasks=list(TASKS),
                 most_upload_bytes=service.most_upload_bytes,
@@ -139,12 +140,12 @@ def _add_library(router: APIRouter, service: Service) -> None:
 
     @router.get("/failures", summary="What could not be taken in, and why")
     def failures() -> told.Failures:
-        failed = sorted(service.failures.copy().items())
         with service.opened() as library:
+            failed = [failure_document(failure) for failure in library.failures()] if library else []
             damage = library.damage() if library else []
         folder = str(service.library.absolute())
         return told.Failures(
-            failed=[told.Failure(path=clean(path), error=clean(error)) for path, error in failed],
+            failed=[told.KeptFailure(**clean(failure)) for failure in failed],
             damage=[clean(text).replace(folder, "the library") for text in damage],
         )
 
@@ -197,6 +198,53 @@ def _add_works(router: APIRouter, service: Service) -> None:
             return [_work(library, key) for key in (found.key, new.key)]
 
         return await service.write(change)
+
+
+def _add_played(router: APIRouter, service: Service) -> None:
+    kept = {"Cache-Control": f"private, max-age={_PLAYED_SECONDS}"}  # an id is that of a content
+    sound: dict[int | str, dict[str, Any]] = {200: {"description": "Ogg Opus", "content": {"audio/ogg": {}}}}
+    sheet: dict[int | str, dict[str, Any]] = {200: {"description": "A page", "content": {"image/svg+xml": {}}}}
+
+    async def piece(source: told.KeptSource, number: int) -> Response:
+        content = await service.play(partial(service.piece, source, number - 1))
+        return Response(content, media_type="audio/ogg", headers=kept)
+
+    async def page(source: told.KeptSource, number: int) -> Response:
+        text = await service.play(partial(service.page, source, number))
+        return Response(text, media_type="image/svg+xml", headers=kept)
+
+    @router.get(
+        "/items/{id}/pieces/{number}",
+        summary="15 seconds of a recording, for the switcher",
+        response_class=Response,
+        responses=sound,
+    )
+    async def item_piece(id: str, number: int) -> Response:
+        return await piece(told.ItemSource.model_construct(item=id), number)
+
+    @router.get(
+        "/uploads/{id}/pieces/{number}",
+        summary="15 seconds of a recording that was sent",
+        response_class=Response,
+        responses=sound,
+    )
+    async def upload_piece(id: str, number: int) -> Response:
+        return await piece(told.UploadSource.model_construct(upload=id), number)
+
+    @router.get(
+        "/items/{id}/pages/{number}", summary="An engraved page of a score", response_class=Response, responses=sheet
+    )
+    async def item_page(id: str, number: int) -> Response:
+        return await page(told.ItemSource.model_construct(item=id), number)
+
+    @router.get(
+        "/uploads/{id}/pages/{number}",
+        summary="An engraved page of a score that was sent",
+        response_class=Response,
+        responses=sheet,
+    )
+    async def upload_page(id: str, number: int) -> Response:
+        return await page(told.UploadSource.model_construct(upload=id), number)
 
 
 def _add_clips(router: APIRouter, service: Service) -> None:
@@ -314,6 +362,8 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
             id = service.start_query(wanted)
         elif wanted.kind == "align":
             id = service.start_align(wanted)
+        elif wanted.kind == "switch":
+            id = service.start_switch(wanted)
         else:
             id = service.start_compare(wanted)
         response.headers["Location"] = f"/v1/jobs/{id}"
@@ -332,7 +382,14 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
     @router.get("/jobs/{id}/result", summary="What came of a job")
     def result(
         id: str,
-    ) -> told.IndexResult | told.GroupResult | told.QueryResult | told.AlignmentResult | told.ComparisonResult:
+    ) -> (
+        told.IndexResult
+        | told.GroupResult
+        | told.QueryResult
+        | told.AlignmentResult
+        | told.ComparisonResult
+        | told.SwitchResult
+    ):
         found = service.jobs.find(id)
         if found.result is None:
             raise found.problem or Problem(409, "no-result", f"the job is {found.state}")
@@ -342,6 +399,7 @@ def _add_jobs(router: APIRouter, service: Service) -> None:
             "query": told.QueryResult,
             "align": told.AlignmentResult,
             "compare": told.ComparisonResult,
+            "switch": told.SwitchResult,
         }
         document: Any = kinds[found.kind].model_validate(found.result)
         return document

@@ -22,10 +22,12 @@ __all__ = [
     "IndexResult",
     "Item",
     "ItemDetails",
+    "ItemSource",
     "Items",
     "JobList",
     "JobRequest",
     "JobStatus",
+    "KeptSource",
     "Matrix",
     "Merge",
     "ProblemDocument",
@@ -35,7 +37,10 @@ __all__ = [
     "Source",
     "Split",
     "Status",
+    "SwitchRequest",
+    "SwitchResult",
     "UploadDocument",
+    "UploadSource",
     "WorkDocument",
     "WorkName",
     "Works",
@@ -86,6 +91,8 @@ class UploadSource(_Model):
 
 
 Source = ItemSource | PathSource | UploadSource
+KeptSource = ItemSource | UploadSource
+"""What can be asked for again by its id."""
 
 
 class QueryRequest(_Model):
@@ -112,6 +119,14 @@ class CompareRequest(_Model):
     a: Source
     b: Source
     matrix: bool = Field(False, description="Also how alike each moment of one is to each of the other.")
+
+
+class SwitchRequest(_Model):
+    """Performances that are played in step, and their score; see `incipit switch`."""
+
+    ref: KeptSource = Field(description="Its timeline is shown; if it is a score, the first recording's.")
+    others: list[KeptSource] = Field(default=[], max_length=50)
+    score: KeptSource | None = Field(None, description="Else the first score of ref and others.")
 
 
 class IndexRequest(_Model):
@@ -152,7 +167,13 @@ class CompareJob(CompareRequest):
     kind: Literal["compare"]
 
 
-JobRequest = Annotated[IndexJob | GroupJob | QueryJob | AlignJob | CompareJob, Field(discriminator="kind")]
+class SwitchJob(SwitchRequest):
+    """Align performances, and tell all that a page wants to play them in step."""
+
+    kind: Literal["switch"]
+
+
+JobRequest = Annotated[IndexJob | GroupJob | QueryJob | AlignJob | CompareJob | SwitchJob, Field(discriminator="kind")]
 
 
 class WorkName(_Model):
@@ -212,7 +233,8 @@ class Item(BaseModel):
     path: str
     title: str | None
     artist: str | None
-    work: str | None
+    work: str | None = Field(description="Name of its work, or the work's id where it has none.")
+    work_id: str | None
     duration: float
     flags: list[str]
 
@@ -224,6 +246,24 @@ class FileRef(BaseModel):
     missing: bool
 
 
+class MovementDocument(BaseModel):
+    """A movement of a score: what the file says of it, when it begins in the score's seconds, and in which measure."""
+
+    number: str | None
+    title: str | None
+    start: float
+    measure: str | None
+
+
+class PartDocument(BaseModel):
+    """A part of a score; it sounds `transposition` semitones higher than it is written."""
+
+    name: str | None
+    instrument: str | None
+    transposition: int
+    notes: int
+
+
 class ItemDetails(Item):
     """All of a recording or score, as `incipit show --json` prints it."""
 
@@ -232,7 +272,12 @@ class ItemDetails(Item):
     vectors: int
     notes: int | None = None
     measures: tuple[str, str] | None = None
+    work_title: str | None = Field(None, description="of the work that a score says it is, or is from")
+    work_number: str | None = None
+    movements: list[MovementDocument] | None = None
+    parts: list[PartDocument] | None = None
     scores: list[str] | None = Field(None, description="ids of the scores that a recording was found to play")
+    recordings: list[str] | None = Field(None, description="ids of the recordings that were found to play a score")
 
 
 class Items(BaseModel):
@@ -249,6 +294,7 @@ class Member(BaseModel):
     id: str
     path: str
     title: str | None
+    artist: str | None
     duration: float
     confirmed: bool
 
@@ -333,6 +379,61 @@ class AlignmentResult(BaseModel):
     seconds: float
 
 
+class SwitchSegment(BaseModel):
+    """A stretch that corresponds, or that one side alone plays."""
+
+    kind: Literal["match", "only_ref", "only_other"]
+    ref: Span | None
+    other: Span | None
+    warping_path: list[Span]
+
+
+class Track(BaseModel):
+    """A performance as it is played: `GET /v1/{file}/pieces/{number}` gives its sound."""
+
+    name: str
+    file: str
+    duration: float
+    frames: int
+    loudness: float | None = Field(description="LUFS; null for silence.")
+    gain: float = Field(description="Decibels at which all are equally loud.")
+    envelope: str = Field(description="Greatest samples of evenly long bins, bytes in Base64.")
+    body: str = Field(description="Root mean squares, likewise.")
+    tempo: list[float | None] = Field(description="Speed against the mean of all, at each step of the reference.")
+    transposition: int
+    segments: list[SwitchSegment] = Field(description="How it corresponds to the first, which has none.")
+
+
+class Sheet(BaseModel):
+    """A score as it is shown: `GET /v1/{page}` gives a page as SVG."""
+
+    pages: list[str]
+    measures: list[tuple[float, float, str, int]] = Field(description="Start, end (of the first track), id, page.")
+    notes: list[tuple[float, float, str]] = Field(description="Start, end, id.")
+
+
+class LeftOut(BaseModel):
+    """What was asked for and is not played or shown, and why."""
+
+    name: str
+    cause: str
+
+
+class SwitchResult(BaseModel):
+    """What the page of the switcher plays and shows."""
+
+    id: str
+    title: str
+    rate: int
+    piece_frames: int
+    margin_frames: int
+    seam_frames: int
+    tempo_step: float
+    tracks: list[Track]
+    score: Sheet | None
+    left_out: list[LeftOut]
+
+
 class SoundEvidence(BaseModel):
     """Of the same sound."""
 
@@ -392,10 +493,16 @@ class Failure(BaseModel):
     error: str
 
 
-class Failures(BaseModel):
-    """Files that could not be taken in since the server was started, and what is wrong with the library."""
+class KeptFailure(Failure):
+    """A file that could not be taken in when that was last tried, why, and when that was."""
 
-    failed: list[Failure]
+    time: datetime
+
+
+class Failures(BaseModel):
+    """Files that could not be taken in when that was last tried, and what is wrong with the library."""
+
+    failed: list[KeptFailure]
     damage: list[str]
 
 

@@ -33,6 +33,10 @@ _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
     "connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_PLAYER = "/switch"
+_PLAYER_POLICY = _PAGE_POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+"""Of the page that changes the speed of sound by WebAssembly, in a worklet whose module is the server's own."""
+
 _DATA_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
 
 _HEADERS = {
@@ -69,7 +73,7 @@ class Guard:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                _add_headers(MutableHeaders(raw=message.setdefault("headers", [])))
+                _add_headers(MutableHeaders(raw=message.setdefault("headers", [])), scope["path"])
             await send(message)
 
         try:
@@ -133,11 +137,12 @@ def _equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogateescape"), other.encode())
 
 
-def _add_headers(headers: MutableHeaders) -> None:
+def _add_headers(headers: MutableHeaders, path: str) -> None:
     is_page = headers.get("content-type", "").startswith("text/html")
     for name, value in _HEADERS.items():
         headers[name] = value
-    headers["Content-Security-Policy"] = _PAGE_POLICY if is_page else _DATA_POLICY
+    page_policy = _PLAYER_POLICY if path == _PLAYER else _PAGE_POLICY
+    headers["Content-Security-Policy"] = page_policy if is_page else _DATA_POLICY
     headers.setdefault("Cache-Control", "no-store")
 
 

@@ -16,7 +16,7 @@ from retrieval.web.problems import Problem, problem_of
 
 __all__ = ["Cancelled", "Job", "JobKind", "JobState", "Jobs", "Told"]
 
-JobKind = Literal["index", "group", "query", "align", "compare"]
+JobKind = Literal["index", "group", "query", "align", "compare", "switch"]
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 _MOST_WAITING = 100
@@ -70,12 +70,10 @@ class Told:
 
     Args:
         job: what it goes about.
-        finished: is told each file that is done, and its error if it failed.
     """
 
-    def __init__(self, job: Job, finished: Callable[[str, str | None], None]) -> None:
+    def __init__(self, job: Job) -> None:
         self._job = job
-        self._finished = finished
 
     def check(self) -> None:
         """Raise `Cancelled` if the job was cancelled."""
@@ -89,7 +87,6 @@ class Told:
     def finished(self, path: str, error: str | None, warnings: Sequence[str]) -> None:
         """One of them is done."""
         job = self._job
-        self._finished(path, error)
         if error is not None:
             job.failed.append((path, error))
         job.messages.extend(f"{path}: {text}" for text in warnings)
@@ -112,12 +109,10 @@ class Jobs:
 
     Args:
         library: folder of the library.
-        finished: is told each file of a job that is done, and its error if it failed.
     """
 
-    def __init__(self, library: Path, finished: Callable[[str, str | None], None]) -> None:
+    def __init__(self, library: Path) -> None:
         self._library = library
-        self._finished = finished
         self._jobs: dict[str, Job] = {}
         self._futures: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
@@ -170,7 +165,7 @@ class Jobs:
     def _run(self, job: Job, work: Callable[[Told], dict[str, Any]]) -> None:
         job.state = "running"
         job.version += 1
-        told = Told(job, self._finished)
+        told = Told(job)
         try:
             told.check()
             job.result = work(told)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from alignment.audio import read_audio
+from alignment.ensemble import Ensemble
 from alignment.errors import AlignmentError
 from alignment.score import is_score, read_score
 from index.errors import LibraryLocked, LibraryMissing
@@ -29,22 +30,26 @@ from retrieval.documents import alignment_document, comparison_document, index_d
 from retrieval.encoders import Encoders
 from retrieval.hits import Hit, Wanted
 from retrieval.kept_alignment import alignment_method, to_kept
-from retrieval.sides import Other, Side, kept_alignment, read_side
+from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side
 from retrieval.web.documents import (
     AlignRequest,
     CompareRequest,
     IndexRequest,
     ItemSource,
+    KeptSource,
     PathSource,
     QueryRequest,
     Source,
+    SwitchRequest,
     clean,
 )
 from retrieval.web.jobs import Jobs, Told
 from retrieval.web.matrix import matrix_document
+from retrieval.web.pieces import Pieces
 from retrieval.web.problems import Problem, cause_of
 from retrieval.web.roots import Roots
 from retrieval.web.sound import Copies
+from retrieval.web.switching import KeptFile, Sheets, Switching
 from retrieval.web.uploads import Uploads
 from retrieval.work_upkeep import is_unchanged
 
@@ -78,8 +83,9 @@ class Service:
         roots: likewise.
         uploads: files that clients sent.
         copies: recordings as browsers can play them.
+        pieces: recordings as the switcher plays them.
+        sheets: scores as it shows them.
         jobs: long work.
-        failures: cause of each file that could not be taken in, by its path.
     """
 
     def __init__(self, library: Path, roots: Sequence[Path], most_upload_bytes: int) -> None:
@@ -88,10 +94,12 @@ class Service:
         self.most_upload_bytes = most_upload_bytes
         self.uploads = Uploads(most_upload_bytes)
         self.copies = Copies()
-        self.failures: dict[str, str] = {}
-        self.jobs = Jobs(library, self._file_finished)
+        self.pieces = Pieces(self.copies)
+        self.sheets = Sheets()
+        self.jobs = Jobs(library)
         self._workers = ThreadPoolExecutor(min(max(os.cpu_count() or 1, 2), 4), "incipit-query")
         self._writer = ThreadPoolExecutor(1, "incipit-write")
+        self._players = ThreadPoolExecutor(2, "incipit-play")  # their own, since who listens cannot wait
         self._own = threading.local()
         self._models: Encoders | None = None
         self._models_lock = threading.Lock()
@@ -102,7 +110,7 @@ class Service:
     def close(self) -> None:
         """Cancel what is under way, wait a little for it, and remove what clients sent."""
         self.jobs.cancel_all()
-        for pool in (self._workers, self._writer):
+        for pool in (self._workers, self._writer, self._players):
             pool.shutdown(wait=False, cancel_futures=True)
         deadline = time.monotonic() + _STOP_SECONDS
         while time.monotonic() < deadline and any(not job.finished for job in self.jobs.all()):
@@ -119,6 +127,14 @@ class Service:
             Problem: too much waits for them already.
         """
         return await self._by(self._workers, work)
+
+    async def play(self, work: Callable[[], _Result]) -> _Result:
+        """Have one of the threads for what is played and shown do something.
+
+        Raises:
+            Problem: too much waits for them already.
+        """
+        return await self._by(self._players, work)
 
     async def write(self, work: Callable[[Library], _Result]) -> _Result:
         """Have the one writer do something to the library, which must be there.
@@ -149,6 +165,10 @@ class Service:
     def start_compare(self, request: CompareRequest) -> str:
         """Start a job that compares; its id."""
         return self.jobs.start("compare", self._workers, lambda told: self.compare(request)).id
+
+    def start_switch(self, request: SwitchRequest) -> str:
+        """Start a job that makes what the switcher's page wants; its id."""
+        return self.jobs.start("switch", self._workers, lambda told: self.switch(request, told)).id
 
     def start_index(self, request: IndexRequest) -> str:
         """Start a job that takes files in; its id.
@@ -204,29 +224,97 @@ class Service:
         document["matrix"] = matrix_document(found.work) if request.matrix and found.work is not None else None
         return document
 
+    def switch(self, request: SwitchRequest, told: Told) -> dict[str, Any]:
+        """What the switcher's page plays and shows. Each pair is aligned by itself, so that it can be kept."""
+        switching = Switching(self.pieces, self.sheets, self.pairs, told)
+        with ExitStack() as stack:
+            ref = self.kept_file(request.ref, stack)
+            files = [ref]
+            for source in request.others:
+                try:
+                    files.append(self.kept_file(source, stack))
+                except Problem as problem:
+                    switching.leave_out(_name_of(source), problem.detail)
+            score = None if request.score is None else self.kept_file(request.score, stack)
+            recordings = [file for file in files if file.kind == "recording"]
+            scores = [file for file in (score, *files) if file is not None and file.kind == "score"]
+            if score is not None and score.kind != "score":
+                raise Problem(422, "no-score", "what is to be shown is a recording, not a score")
+            if not recordings:
+                raise Problem(422, "no-sound", "there is no recording to play")
+            for file in scores[1:]:
+                switching.leave_out(Path(file.name).name, "one score is shown")
+            return clean(switching.document(recordings, scores[0] if scores else None))
+
+    def piece(self, source: KeptSource, number: int) -> bytes:
+        """A piece of a recording by its number from 0, as Ogg Opus.
+
+        Raises:
+            Problem: there is no such recording or piece.
+        """
+        with ExitStack() as stack:
+            kept = self.kept_file(source, stack)
+            if kept.kind != "recording":
+                raise Problem(404, "no-sound", "it is a score, which has no sound of its own")
+            return self.pieces.piece(kept.key, kept.path, number)
+
+    def page(self, source: KeptSource, number: int) -> str:
+        """A page of a score by its number from 1, as SVG.
+
+        Raises:
+            Problem: there is no such score or page.
+        """
+        with ExitStack() as stack:
+            kept = self.kept_file(source, stack)
+            if kept.kind != "score":
+                raise Problem(404, "no-score", "it is a recording, not a score")
+            pages = self.sheets.engraving(kept.key, kept.path).pages
+        if not 1 <= number <= len(pages):
+            raise Problem(404, "no-such-page", f"the score has {len(pages)} pages")
+        return pages[number - 1]
+
+    def pairs(self, ref: str, others: Sequence[str], tell: Callable[[int], None]) -> list[Other]:
+        """Align files with a reference, each by itself; what is kept is not computed again, and the rest is kept.
+
+        Args:
+            tell: told before each how many are done.
+
+        Raises:
+            AlignmentError: the reference cannot be read.
+        """
+        done: list[Other] = []
+        ensemble: Ensemble | None = None
+        for number, path in enumerate(others):
+            tell(number)
+            if (kept := kept_either_way(ref, path, self.library)) is not None:
+                done.append(kept[1])
+                continue
+            ensemble = ensemble or Ensemble(read_side(ref)[1])
+            done.append(_added(ensemble, path))
+            self._keep_soon(ref, done[-1])
+        return done
+
     def _aligned(self, ref: _File, others: Sequence[_File], told: Told | None) -> tuple[Side, list[Other]]:
         """Align anew, jointly where there are several; a single pair of the library's items is kept."""
-        from alignment.ensemble import Ensemble
-
         side, sound = read_side(ref.path)
         ensemble = Ensemble(sound)
         done: list[Other] = []
         for number, file in enumerate(others):
             if told is not None:
                 told.progress("aligning", number, len(others))
-            try:
-                other, sound = read_side(file.path)
-                done.append(Other(file.path, other, ensemble.add(sound)))
-            except AlignmentError as error:
-                done.append(Other(file.path, error=cause_of(error)))
+            done.append(_added(ensemble, file.path))
         if told is not None:
             told.progress("aligning", len(others), len(others))
         joint = iter(ensemble.joint())
         done = [replace(other, alignment=next(joint)) if other.alignment is not None else other for other in done]
-        if len(done) == 1 and done[0].alignment is not None:
-            with suppress(RuntimeError):  # the server is being stopped
-                self._writer.submit(self._keep, ref.path, done[0])
+        if len(done) == 1:
+            self._keep_soon(ref.path, done[0])
         return side, done
+
+    def _keep_soon(self, ref: str, other: Other) -> None:
+        if other.alignment is not None:
+            with suppress(RuntimeError):  # the server is being stopped
+                self._writer.submit(self._keep, ref, other)
 
     def _keep(self, ref: str, other: Other) -> None:
         """Keep how two items correspond, if the library has both and can be written now."""
@@ -293,6 +381,14 @@ class Service:
         upload = stack.enter_context(self.uploads.reading(source.upload))
         return _File(str(upload.path), upload.name)
 
+    def kept_file(self, source: KeptSource, stack: ExitStack) -> KeptFile:
+        """Likewise, of what can be asked for again."""
+        if isinstance(source, ItemSource):
+            path, kind, _ = self.item_file(source.item)
+            return KeptFile(path, path, kind, source.item, f"items/{source.item}")
+        upload = stack.enter_context(self.uploads.reading(source.upload))
+        return KeptFile(str(upload.path), upload.name, upload.kind, upload.id, f"uploads/{upload.id}")
+
     def item_path(self, key: str) -> str:
         """Where an item lies as it was indexed.
 
@@ -358,11 +454,18 @@ class Service:
         except LibraryMissing:
             return nullcontext(None)
 
-    def _file_finished(self, path: str, error: str | None) -> None:
-        if error is None:
-            self.failures.pop(path, None)
-        else:
-            self.failures[path] = error
+
+def _added(ensemble: Ensemble, path: str) -> Other:
+    """One more aligned, or why that is not possible."""
+    try:
+        side, sound = read_side(path)
+        return Other(path, side, ensemble.add(sound))
+    except AlignmentError as error:
+        return Other(path, error=cause_of(error))
+
+
+def _name_of(source: KeptSource) -> str:
+    return source.item if isinstance(source, ItemSource) else source.upload
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:

@@ -7,12 +7,13 @@ import shutil
 import tempfile
 import threading
 from collections import OrderedDict
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
 import soundfile
 
-from alignment.audio import native_sound
+from alignment.audio import native_blocks
 from alignment.errors import AudioError
 from retrieval.web.problems import Problem
 
@@ -90,14 +91,15 @@ class Copies:
         target = self._folder / f"{key}.flac"
         partial = self._folder / f"{key}-{threading.get_ident()}.part"
         try:
-            rate, blocks = native_sound(path)
-            first = next(blocks, None)
+            blocks = native_blocks(path)
+            rate, first = next(blocks, (0, None))
             if first is None or first.shape[1] > _MOST_CHANNELS or rate > _MOST_RATE:
                 raise AudioError(str(path), "has no sound that FLAC can hold")
             with soundfile.SoundFile(partial, "w", rate, first.shape[1], "PCM_16", format="FLAC") as file:
                 file.write(first)
-                for block in blocks:
-                    file.write(block)
+                with suppress(AudioError):  # of what breaks off, what there is
+                    for _, block in blocks:
+                        file.write(block)
             partial.replace(target)
         except (AudioError, soundfile.SoundFileError) as error:
             cause = getattr(error, "cause", "it cannot be copied")

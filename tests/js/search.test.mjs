@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { carried, nearest, smoothed, through, turned } from "../../retrieval/web/pages/line.js";
-import { wavFile } from "../../retrieval/web/pages/wav.js";
-import { differences, fileTitle, gathered, percent, sureness, workName } from "../../retrieval/web/pages/words.js";
+import { served } from "./served.mjs";
+
+const { carried, nearest, smoothed, through, turned } = await served("line.js");
+const { wavFile } = await served("wav.js");
+const { apart, differences, fileBeside, gathered, percent, sureness, workLabel } = await served("words.js");
 
 test("what must be raised to sound like the query is lower, and what takes longer is slower", () => {
   assert.deepEqual(differences({ transposition: 2, tempo_ratio: 1.25 }), ["2 semitones lower", "20 % slower"]);
@@ -29,12 +31,15 @@ test("how sure something is never sounds surer than it is", () => {
   assert.equal(sureness({ score: 0.97, accepted: true })[0], "very likely");
 });
 
-test("a file is called by its name, and a work without a name not at all", () => {
-  assert.equal(fileTitle("/music/Op. 10/03. Étude.flac"), "03. Étude");
-  assert.equal(fileTitle(".hidden"), ".hidden");
-  assert.equal(workName("w0123456789ab"), "");
-  assert.equal(workName("Winterreise"), "Winterreise");
-  assert.equal(workName(null), "");
+test("recordings with one title are told apart by their files, and a work without a name is not named", () => {
+  const two = ["a.flac", "b.flac"].map((file) => ({ title: "Prelude", file }));
+  assert.deepEqual(apart(two).map(({ title }) => title), ["a.flac", "b.flac"]);
+  assert.equal(apart([two[0], { title: "Fugue", file: "b.flac" }])[0].title, "Prelude");
+  assert.equal(fileBeside("Prelude", "a.flac"), "a.flac");
+  assert.equal(fileBeside("a", "a.flac"), "");
+  assert.equal(workLabel("w0123456789ab"), "");
+  assert.equal(workLabel("Winterreise"), "Winterreise");
+  assert.equal(workLabel(null), "");
 });
 
 test("places of one recording are told together, with the best hit", () => {

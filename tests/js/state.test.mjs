@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { speedBeside, SPEEDS } from "../../alignment/switcher/speed.js";
 import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce } from "../../alignment/switcher/state.js";
 
 // Of 60 s; the second has them at half speed, the third leaves out 20 to 30 s and all from 50 s on.
@@ -108,6 +109,24 @@ test("a link leads back to where it was made", () => {
 test("no action goes beyond the ends", () => {
   assert.equal(after({ type: "step", seconds: -5 }).own, 0);
   assert.ok(after({ type: "seek", ref: 999 }).own < 60);
+});
+
+test("another speed keeps the place, and what plays begins anew at it", () => {
+  const paused = after({ type: "seek", ref: 12 });
+  const slow = reduce(paused, { type: "speed", speed: 0.75 }, model);
+  assert.deepEqual([slow.own, slow.jump, slow.speed], [paused.own, paused.jump, 0.75]);
+  const playing = reduce(slow, { type: "play" }, model);
+  const fast = reduce(playing, { type: "speed", speed: 9 }, model);
+  assert.deepEqual([fast.own, fast.jump, fast.speed], [playing.own, playing.jump + 1, 2]);
+  assert.equal(reduce(fast, { type: "speed", speed: 2 }, model), fast);
+});
+
+test("speeds go up and down step by step, through 1, to the ends", () => {
+  const up = [0.5];
+  while (speedBeside(up.at(-1), 1) !== up.at(-1)) up.push(speedBeside(up.at(-1), 1));
+  assert.deepEqual(up, SPEEDS);
+  assert.deepEqual(up.slice(1).map((speed) => speedBeside(speed, -1)), SPEEDS.slice(0, -1));
+  assert.ok(SPEEDS.includes(1) && SPEEDS.at(-1) === 2);
 });
 
 test("clock", () => {

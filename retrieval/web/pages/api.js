@@ -51,18 +51,28 @@ function ask(path, { method = "GET", json, body, signal } = {}) {
 
 // What the API answers: a document, or null where it has none. `json` is sent as the body, `body` as it is.
 export async function api(path, options = {}) {
+  const answer = await answered(path, options);
+  return answer.status === 204 ? null : answer.json();
+}
+
+// What it answers where that is no document: the response, whose body is still to be read.
+export async function answered(path, options = {}) {
   const answer = await ask(path, options).catch((error) => {
     if (error.name === "AbortError") throw error;
     throw new Problem({ detail: "The server does not answer. Is `incipit serve` still running?", status: 0 });
   });
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));
   throw new Problem({ ...told, detail: answer.status === 401 ? NO_TOKEN : told.detail, status: answer.status });
 }
 
 // Start a job, tell how it goes, and give its result. An aborted `signal` cancels it.
 export async function job(request, progress = () => {}, signal) {
-  const started = await api("/v1/jobs", { method: "POST", json: request });
+  return follow(await api("/v1/jobs", { method: "POST", json: request }), progress, signal);
+}
+
+// Tell how a job goes that was started, by its status, and give its result. An aborted `signal` cancels it.
+export async function follow(started, progress = () => {}, signal) {
   const cancel = () => api(`/v1/jobs/${started.id}`, { method: "DELETE" }).catch(() => {});
   signal?.addEventListener("abort", cancel, { once: true });
   if (signal?.aborted) cancel();
@@ -90,6 +100,12 @@ export async function watch(status, progress) {
       reject(new Problem({ detail: "The server does not answer. Is `incipit serve` still running?", status: 0 }));
     };
   });
+}
+
+// Where the file of a score is; ready to be asked for when the promise is kept.
+export async function fileOf(id) {
+  await opened();
+  return `/v1/items/${encodeURIComponent(id)}/score`;
 }
 
 // Send a file to ask for; `progress` is told the part that has gone. Gives what the server made of it.

@@ -6,6 +6,7 @@ const KEPT = "incipit-chosen";
 const place = find("#chosen");
 let chosen = kept();
 let boxes = [];
+let listeners = [];
 
 // Where the switcher plays these: the first recording is the timeline.
 export function switchAddress(items) {
@@ -25,6 +26,11 @@ export function chooser(item) {
   box.checked = chosen.some(({ id }) => id === item.id);
   boxes.push({ box, id: item.id });
   return box;
+}
+
+// `told` is called with all that are chosen, now and whenever they change, until it gives false.
+export function onChosen(told) {
+  if (told(chosen) !== false) listeners.push(told);
 }
 
 function choose({ id, kind, title }, yes) {
@@ -49,6 +55,7 @@ function render() {
   }
   boxes = boxes.filter(({ box }) => box.isConnected);
   for (const { box, id } of boxes) box.checked = chosen.some((item) => item.id === id);
+  listeners = listeners.filter((told) => told(chosen) !== false);
   place.hidden = !chosen.length;
   const recordings = chosen.filter(({ kind }) => kind === "recording");
   const scores = chosen.length - recordings.length;

@@ -1,7 +1,6 @@
 // What two recordings are to each other, why, and where they correspond.
 
 import { job } from "./api.js";
-import { switchAddress } from "./chosen.js";
 import { carried, nearest, smoothed, through } from "./line.js";
 import { listen, listenToPair, onListening } from "./listen.js";
 import { Matrix } from "./matrix.js";
@@ -63,7 +62,7 @@ function show(sides, found) {
     const points = line ?? through([one, other], found.tempo_ratio ?? 1);
     return listenToPair(sides, { at: one, points, name });
   };
-  const deeds = found.verdict !== "neither" && sides.every(({ source }) => source.item) ? [sideBySide(sides)] : [];
+  const deeds = found.verdict !== "neither" && sides.every(({ source }) => !source.path) ? [sideBySide(sides)] : [];
   find("#deeds").replaceChildren(...deeds);
   showStretches(found.segments, hear);
   if (found.matrix) showMatrix(sides, found, lines, hear);
@@ -88,8 +87,8 @@ function evidence({ score, sound, timing, work }) {
 }
 
 function sideBySide(sides) {
-  const address = switchAddress(sides.map(({ source }) => ({ id: source.item, kind: "recording" })));
-  return element("a", { class: "button", href: address }, "Play side by side");
+  const address = new URLSearchParams(sides.flatMap(({ source }) => Object.entries(source)));
+  return element("a", { class: "button", href: `/switch?${address}` }, "Play side by side");
 }
 
 function showStretches(segments, hear) {

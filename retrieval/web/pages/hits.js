@@ -1,12 +1,13 @@
 // What was found: accepted hits first, guesses apart; each can be heard at its place, in turn with the query.
 
-import { chooser, switchAddress } from "./chosen.js";
+import { chooser } from "./chosen.js";
 import { listenToPair } from "./listen.js";
 import { playButton } from "./playbutton.js";
-import { sourceWord, titleOf } from "./source.js";
+import { sourceWord } from "./source.js";
 import { element } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
-import { apart, counted, differences, fileBeside, fileName, gathered, sureness, workName } from "./words.js";
+import { counted, fileName, itemName } from "./wording.js";
+import { apart, differences, fileBeside, gathered, sureness, workLabel } from "./words.js";
 
 const PLACES = 6;
 
@@ -25,9 +26,9 @@ export function hitList(clip, task, hits) {
 }
 
 function hitLine(clip, task, hit) {
-  const item = { id: hit.id, kind: hit.kind, title: titleOf(hit), file: fileName(hit.path) };
+  const item = { id: hit.id, kind: hit.kind, title: itemName(hit), file: fileName(hit.path) };
   const [word, number] = sureness(hit);
-  const about = [hit.artist, workName(hit.work), fileBeside(item.title, item.file)].filter(Boolean).join(" · ");
+  const about = [hit.artist, workLabel(hit.work), fileBeside(item.title, item.file)].filter(Boolean).join(" · ");
   const [first] = hit.places;
   return element(
     "li",
@@ -68,7 +69,8 @@ function links(clip, { id, kind }) {
   const word = sourceWord(clip.source);
   if (clip.kind === "score") return [];
   if (kind === "recording") return [link(`/compare?${new URLSearchParams({ a: word, b: id })}`, "Compare")];
-  return clip.source.item ? [link(switchAddress([{ id: clip.source.item, kind: "recording" }, { id, kind }]), "Show in the score")] : [];
+  if (clip.source.path) return [];
+  return [link(`/switch?${new URLSearchParams({ ...clip.source, score: id })}`, "Show in the score")];
 }
 
 function link(href, text) {

@@ -1,6 +1,7 @@
 // The player at the foot of the page: one recording from a place on, or two that correspond, of which one is heard.
 
 import { soundOf } from "./api.js";
+import { icon } from "./icon.js";
 import { carried, turned } from "./line.js";
 import { tell } from "./note.js";
 import { element, find } from "./switcher/elements.js";
@@ -124,8 +125,9 @@ async function play() {
 
 function render() {
   const { paused, currentTime: seconds } = audio();
-  toggle.textContent = paused ? "▶" : "❚❚";
-  toggle.setAttribute("aria-label", paused ? "Play" : "Pause");
+  const deed = paused ? "Play" : "Pause";
+  if (toggle.getAttribute("aria-label") !== deed) toggle.replaceChildren(icon(deed.toLowerCase()));
+  toggle.setAttribute("aria-label", deed);
   for (const [number, button] of [...names.querySelectorAll("button")].entries()) button.setAttribute("aria-pressed", number === current);
   const duration = Number.isFinite(audio().duration) ? audio().duration : 0;
   seek.max = duration;

@@ -1,5 +1,6 @@
 // Buttons that play something, and pause it while it plays.
 
+import { icon } from "./icon.js";
 import { onListening, pause } from "./listen.js";
 import { tellProblem } from "./note.js";
 import { element } from "./switcher/elements.js";
@@ -18,7 +19,7 @@ export function playButton({ name, label, start, text = "", disabled = false }) 
 
 function dress({ button, label, text, playing }) {
   button.toggleAttribute("data-playing", playing);
-  button.textContent = text || (playing ? "❚❚" : "▶");
+  button.replaceChildren(text || icon(playing ? "pause" : "play"));
   button.setAttribute("aria-label", `${playing ? "Pause" : "Play"} ${label}`);
 }
 

@@ -16,16 +16,28 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from alignment.switcher.page import STYLES, page_text
 from retrieval.web.problems import Problem
 
 __all__ = ["add_pages"]
 
 PAGES = {"search": ("/", "Search"), "library": ("/library", "Library"), "works": ("/works", "Works")}
 """Path and title of each page that the head leads to, by its name."""
-OTHER_PAGES = {"compare": ("/compare", "Compare")}
+OTHER_PAGES = {
+    "item": ("/item", "Item"),
+    "failures": ("/failures", "What failed"),
+    "compare": ("/compare", "Compare"),
+}
 """Of those that other pages lead to."""
 
-_MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+SWITCHER = "/switch"
+"""Path of the page that plays performances side by side."""
+
+_MEDIA_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+}
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -41,6 +53,7 @@ def add_pages(app: FastAPI) -> None:
     assets = dict(_assets())
     for name, (path, title) in (PAGES | OTHER_PAGES).items():
         app.add_api_route(path, _answer(_page(name, path, title)), include_in_schema=False)
+    app.add_api_route(SWITCHER, _answer(_switcher()), include_in_schema=False)
 
     @app.get("/assets/{path:path}", include_in_schema=False)
     def asset(path: str, request: Request) -> Response:
@@ -67,13 +80,22 @@ def _page(name: str, path: str, title: str) -> str:
     return _PLACE.sub(lambda place: parts[place.group(1)], _text("frame.html"))
 
 
+def _switcher() -> str:
+    """The page that `incipit switch` writes, which here loads what it wants."""
+    styles = "\n".join(f'<link rel="stylesheet" href="/assets/switcher/{name}">' for name in STYLES)
+    script = '<script type="module" src="/assets/switch.js"></script>'
+    return page_text("Side by side", styles, script, '<a class="home" href="/">Incipit</a>')
+
+
 def _text(name: str) -> str:
     return files("retrieval.web.pages").joinpath(name).read_text("utf-8")
 
 
 def _assets() -> Iterator[tuple[str, _Asset]]:
-    for package, folder in (("retrieval.web.pages", ""), ("alignment.switcher", "switcher/")):
-        for file in files(package).iterdir():
+    switcher = files("alignment.switcher")
+    folders = {"": files("retrieval.web.pages"), "switcher/": switcher, "switcher/vendor/": switcher.joinpath("vendor")}
+    for folder, place in folders.items():
+        for file in place.iterdir():
             suffix = file.name[file.name.rfind(".") :]
             if suffix in _MEDIA_TYPES:
                 content = file.read_bytes()

@@ -1,7 +1,8 @@
 // What is asked about: {item}, {upload} or {path}, as the API names it.
 
 import { api } from "./api.js";
-import { fileName, fileTitle, workName } from "./words.js";
+import { fileName, itemName } from "./wording.js";
+import { workLabel } from "./words.js";
 
 const KINDS = ["item", "upload", "path"];
 
@@ -26,23 +27,19 @@ export async function described(source) {
   if (source.item) {
     const item = await api(`/v1/items/${encodeURIComponent(source.item)}`);
     const { path, kind, artist, work, duration } = item;
-    return { source, title: titleOf(item), file: fileName(path), kind, about: [artist, workName(work)], duration };
+    return { source, title: itemName(item), file: fileName(path), kind, about: [artist, workLabel(work)], duration };
   }
   if (source.upload) return describedUpload(await api(`/v1/uploads/${encodeURIComponent(source.upload)}`));
   const file = await api(`/v1/files?${new URLSearchParams({ path: source.path })}`);
-  return { source, title: fileTitle(file.path), file: fileName(file.path), kind: file.kind, about: [] };
+  return { source, title: itemName(file), file: fileName(file.path), kind: file.kind, about: [] };
 }
 
 export function describedUpload({ id, name, kind, duration }) {
-  return { source: { upload: id }, title: fileTitle(name), file: name, kind, about: [], duration };
+  return { source: { upload: id }, title: itemName({ path: name }), file: name, kind, about: [], duration };
 }
 
 // What is wrong with it, told with its name.
 export function about(name, error) {
   if (error.kind === "unusable-file") error.message = `“${name}”: ${error.message}`;
   return error;
-}
-
-export function titleOf({ title, path }) {
-  return title ?? fileTitle(path);
 }

@@ -1,6 +1,6 @@
 // What can be asked of a clip, and the words for it.
 
-import { counted } from "./words.js";
+import { counted } from "./wording.js";
 
 const IN_ANY_KEY = ["any_key", "also in other keys"];
 const IN_ANY_RHYTHM = ["any_rhythm", "also in other rhythms"];

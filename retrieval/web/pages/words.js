@@ -1,5 +1,7 @@
 // What is found, in words.
 
+import { itemName } from "./wording.js";
+
 const SAME_TEMPO = 0.002;
 
 // How sure an answer is: a word and a number.
@@ -37,24 +39,14 @@ function speed(times) {
   return `${change.toFixed(change < 1.95 ? 1 : 0)} % ${times > 1 ? "faster" : "slower"}`;
 }
 
-// The name of a file, without its folders.
-export function fileName(path) {
-  return path.split(/[\\/]/).at(-1);
-}
-
-// Without its ending, too.
-export function fileTitle(path) {
-  return fileName(path).replace(/(.)\.[^.]{1,8}$/, "$1");
-}
-
 // What a work is called; nothing where it has only an id.
-export function workName(work) {
+export function workLabel(work) {
   return /^w[0-9a-f]{12}$/.test(work ?? "") ? "" : (work ?? "");
 }
 
 // The name of its file, where its title is another.
 export function fileBeside(title, file) {
-  return fileTitle(file) === title ? "" : file;
+  return itemName({ path: file }) === title ? "" : file;
 }
 
 // Hits, with one for each recording or score: its best, with the places of the others.
@@ -76,8 +68,4 @@ export function apart(several) {
 // With a capital.
 export function sentence(text) {
   return text.charAt(0).toUpperCase() + text.slice(1);
-}
-
-export function counted(number, one, several = `${one}s`) {
-  return `${number} ${number === 1 ? one : several}`;
 }

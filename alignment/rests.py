@@ -1,0 +1,122 @@
+"""Where the music of a pair begins and ends, when other sound or silence surrounds it.
+
+A last chord dies away, and before the first note there is a breath: nothing in it tells whether two recordings
+correspond, so the sections end before the one and begin after the other. It belongs to the music all the same, up to
+where something else begins to sound, applause for instance: where the level rises again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.analysed import Analysed
+from alignment.features.frames import FEATURE_RATE, frames_to_seconds, seconds_to_frames
+from alignment.pair import Pair
+from alignment.path import WarpingPath
+from alignment.sections import Section
+from alignment.segments import Segment
+
+__all__ = ["matches_over_rests", "sections_over_rests"]
+
+_LONGEST_SECONDS = 10.0
+_SOUNDING_ON_FRAMES = 25
+"""The edge of a section is as coarse as that: a rise within them may be the music's."""
+
+_RISE_DECIBELS = 6.0
+_FLOOR_DECIBELS = -60.0
+"""Below the loudest; what is quieter than that is all the same."""
+
+_ALIKE_SECONDS = 1.5
+
+
+def sections_over_rests(pair: Pair, sections: Sequence[Section]) -> list[Section]:
+    """Let the section that is first on both sides begin earlier, and the one that is last end later, over the rests.
+
+    No further than there may be notes that the section has missed, which the warping that follows is to find.
+    """
+    out = list(sections)
+    if out and all(section.start[1] >= out[0].start[1] for section in out):
+        start = out[0].start
+        i, j = _near(_shared(_rests(pair, start, _rest_before)), start)
+        out[0] = replace(out[0], start=(start[0] - i, start[1] - j))
+    if out and all(section.end[1] <= out[-1].end[1] for section in out):
+        end, (n, m) = out[-1].end, pair.frames
+        i, j = _near(_shared(_rests(pair, end, _rest_after)), (n - end[0], m - end[1]))
+        out[-1] = replace(out[-1], end=(end[0] + i, end[1] + j))
+    return out
+
+
+def matches_over_rests(matches: Sequence[Segment], left: Analysed, right: Analysed) -> list[Segment]:
+    """Let the matches at the ends of the music reach over what is left of the rests.
+
+    A rest that one side has much more of stands alone.
+    """
+    out = list(matches)
+    for at, rest_beyond in ((0, _rest_before), (-1, _rest_after)):
+        path = out[at].path if out else None
+        if path is None:
+            continue
+        edge = float(path.ref[at]), float(path.other[at])
+        shared = _shared([rest_beyond(side, time) for side, time in zip((left, right), edge, strict=True)])
+        if shared.min() >= 1.0 / FEATURE_RATE:
+            beyond = edge + shared if at else np.maximum(edge - shared, 0.0)
+            out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
+    return out
+
+
+def _rests(pair: Pair, frames: tuple[int, int], rest_beyond: Callable[[Analysed, float], float]) -> tuple[float, float]:
+    """Seconds of both sides' rests beyond frames of the excerpts."""
+    (i, j), step = frames, 1.0 / FEATURE_RATE
+    return rest_beyond(pair.left, pair.left.start + i * step), rest_beyond(pair.right, pair.right.start + j * step)
+
+
+def _rest_before(side: Analysed, time: float) -> float:
+    """Seconds of rest that end at a time."""
+    return min(_rest(side.level[: int(seconds_to_frames(time))][::-1], side.level), time)
+
+
+def _rest_after(side: Analysed, time: float) -> float:
+    """Seconds of rest that begin at a time."""
+    return min(_rest(side.level[int(seconds_to_frames(time)) :], side.level), side.duration - time)
+
+
+def _rest(level: NDArray[np.float32], whole: NDArray[np.float32]) -> float:
+    """Seconds up to where the level rises for good; all of it where it does not."""
+    level = np.maximum(level[: round(_LONGEST_SECONDS * FEATURE_RATE)], whole.max() + _FLOOR_DECIBELS)
+    high = level > np.minimum.accumulate(level) + _RISE_DECIBELS
+    late = np.flatnonzero(high[_SOUNDING_ON_FRAMES:])
+    if not len(late):
+        return float(frames_to_seconds(len(level)))
+    low = np.flatnonzero(~high[: _SOUNDING_ON_FRAMES + late[0]])
+    return float(frames_to_seconds(low[-1]))  # the first frame is no higher than itself
+
+
+def _shared(rests: Sequence[float]) -> NDArray[np.float64]:
+    """What both sides have, or all of both where that is much alike."""
+    if not min(rests) or max(rests) - min(rests) > _ALIKE_SECONDS:
+        return np.full(2, min(rests))
+    return np.array(rests)
+
+
+def _near(rests: NDArray[np.float64], sounding: tuple[int, int]) -> tuple[int, int]:
+    """The frames of the rests in which there may be music yet, no more than either side has sound."""
+    i, j = np.minimum(np.minimum(seconds_to_frames(rests), sounding), _SOUNDING_ON_FRAMES).tolist()
+    return i, j
+
+
+def _extended(segment: Segment, path: WarpingPath, ref: float, other: float, at: int) -> Segment:
+    """With one more point, at the start (`at` 0) or at the end (-1)."""
+    place = 0 if at == 0 else len(path)
+    longer = WarpingPath(np.insert(path.ref, place, ref), np.insert(path.other, place, other))
+    return Segment(
+        segment.kind,
+        (float(longer.ref[0]), float(longer.ref[-1])),
+        (float(longer.other[0]), float(longer.other[-1])),
+        longer,
+        np.insert(segment.confidence, place, segment.confidence[at]),
+        np.insert(segment.interval, place, segment.interval[at]),
+    )
