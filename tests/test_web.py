@@ -1,6 +1,7 @@
 """The HTTP API answers as the command line does, and only to those who may ask."""
 
 import asyncio
+import base64
 import json
 import os
 import re
@@ -25,12 +26,15 @@ from hypothesis import strategies as st
 
 from index import Library
 from retrieval import Collection
+from retrieval.comparison import VersionLikeness
 from retrieval.documents import item_document, work_document
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS
 from retrieval.hits import FIELDS
 from retrieval.sides import kept_either_way
 from retrieval.web.access import Access
 from retrieval.web.application import application
 from retrieval.web.documents import ProblemDocument
+from retrieval.web.matrix import matrix_document
 from retrieval.web.service import Service
 
 HERE = "http://127.0.0.1:8000"
@@ -256,6 +260,34 @@ def test_a_clip_is_found_as_the_program_finds_it(client, collection, snippet):
     problem(client.post("/v1/query", {"clip": {"upload": upload["id"]}}), 404, "no-such-upload")
 
 
+def test_what_was_sent_can_be_heard_until_it_is_removed(client, tmp_path):
+    sound = np.random.default_rng(4).integers(-9000, 9000, (30000, 2)).astype(np.int16)
+    soundfile.write(tmp_path / "noise.aiff", sound, 22050)
+    upload = sent(client, tmp_path / "noise.aiff", "noise.aiff")
+    url = f"/v1/uploads/{upload['id']}"
+    assert client.get(url).json() == upload
+    answer = client.get(f"{url}/audio")
+    assert answer.headers["content-type"] == "audio/flac"
+    (tmp_path / "got.flac").write_bytes(answer.content)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "got.flac", dtype="int16")[0], sound)
+    assert client.get(f"{url}/audio", headers={"Range": "bytes=4-7"}).content == answer.content[4:8]
+    assert client("DELETE", url).status_code == 204
+    problem(client.get(f"{url}/audio"), 404, "no-such-upload")
+    assert not list(client.service.copies._folder.iterdir())
+
+
+def test_files_can_be_heard_below_the_roots_alone(client, music, tmp_path):
+    path = str(music.recorded[0].path)
+    assert client.get("/v1/files", params={"path": path}).json() == {"path": path, "kind": "recording"}
+    answer = client.get("/v1/files/audio", params={"path": path}, headers={"Range": "bytes=0-99"})
+    assert (answer.status_code, answer.content) == (206, Path(path).read_bytes()[:100])
+    shutil.copy(path, tmp_path / "outside.flac")
+    for outside in (tmp_path / "outside.flac", tmp_path / "nothing.flac", f"{music.folder}/../x", "relative.flac"):
+        for url in ("/v1/files", "/v1/files/audio"):
+            problem(client.get(url, params={"path": str(outside)}), 403, "path-not-allowed")
+    problem(client.get("/v1/files/audio", params={"path": str(music.folder)}), 404, "no-such-file")
+
+
 def test_several_ask_at_once_while_the_library_is_written(collection, snippet, tmp_path):
     library = tmp_path / "lib"
     shutil.copytree(collection.folder, library)
@@ -289,8 +321,29 @@ def test_two_performances_are_aligned_and_compared(client, collection, music, sn
     matches = [part for part in answer["others"][0]["segments"] if part["kind"] == "match"]
     assert all(len(part["warping_path"]) == len(part["confidence"]) > 1 for part in matches)
     clip = {"upload": sent(client, snippet[0])["id"]}
-    compared = client.post("/v1/compare", {"a": clip, "b": {"item": ids[str(snippet[1])]}}).json()
+    wanted = {"a": clip, "b": {"item": ids[str(snippet[1])]}}
+    compared = client.post("/v1/compare", {**wanted, "matrix": True}).json()
     assert compared["verdict"] == "same recording"
+    levels = levels_of(compared["matrix"])
+    for span, duration in zip(compared["matrix"]["spans"], compared["durations"], strict=True):
+        assert span == [pytest.approx(0.0, abs=0.5), pytest.approx(duration, abs=1.0)]
+    first = np.array([span[0] for span in compared["matrix"]["spans"]])
+    points = np.concatenate(compared["matrix"]["paths"])
+    on_path = levels[tuple(((points - first) / LOCAL_HOP_SECONDS).astype(int).T)]
+    assert np.median(on_path) > 200 > 2 * np.median(levels)
+
+
+def levels_of(matrix):
+    return np.frombuffer(base64.b64decode(matrix["values"]), np.uint8).reshape(matrix["rows"], matrix["columns"])
+
+
+def test_a_matrix_that_is_made_smaller_keeps_its_paths_whole():
+    long, path = np.random.default_rng(5).uniform(0.0, 0.5, (1500, 900)).astype(np.float32), np.arange(900)
+    long[path, path] = 1.0
+    levels = levels_of(matrix_document(VersionLikeness(1.0, True, (), 0, long, ())))
+    assert levels.shape == (375, 300)
+    assert np.all(levels[path // 4, path // 3] == 255)
+    assert np.mean(levels == 255) < 0.02
 
 
 def test_the_switcher_is_told_how_performances_correspond_and_the_library_keeps_it(

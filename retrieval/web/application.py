@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -32,12 +33,14 @@ from retrieval.web.problems import Problem, add_problem_handlers
 from retrieval.web.ranges import file_response
 from retrieval.web.service import Service
 from retrieval.web.sound import FLAC, media_type_of
+from retrieval.web.uploads import Upload
 
 __all__ = ["application"]
 
 Offset = Annotated[int, Query(ge=0, le=10**9)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Text = Annotated[str, Query(max_length=200, description="In titles, artists, names or paths.")]
+FilePath = Annotated[str, Query(max_length=4096, description="Absolute, below one of the server's --root folders.")]
 
 _EVENTS_SECONDS = 0.2
 _HEARTBEAT_SECONDS = 15.0
@@ -52,6 +55,10 @@ _SCORE_TYPES = {
     ".krn": "text/plain; charset=utf-8",
 }
 _BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+_WHOLE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The file", **_BYTES},
+    206: {"description": "A range of it", **_BYTES},
+}
 
 
 def application(service: Service, access: Access) -> ASGIApp:
@@ -66,7 +73,7 @@ def application(service: Service, access: Access) -> ASGIApp:
         redirect_slashes=False,
     )
     router = APIRouter(prefix="/v1", generate_unique_id_function=lambda route: route.name)
-    for add in (_add_library, _add_works, _add_played, _add_questions, _add_jobs):
+    for add in (_add_library, _add_works, _add_played, _add_clips, _add_questions, _add_jobs):
         add(router, service)
     _add_session(router, access)
     app.include_router(router)
@@ -119,31 +126,11 @@ def _add_library(router: APIRouter, service: Service) -> None:
             return told.ItemDetails(**clean(item_details(library, found)))
 
     async def audio(id: str, request: Request) -> Response:
-        path, kind, state = await asyncio.to_thread(service.item_file, id)
-        if kind != "recording":
-            raise Problem(404, "no-sound", "it is a score, which has no sound of its own")
-        media_type = await asyncio.to_thread(media_type_of, Path(path), state)
-        if media_type is not None:
-            return await asyncio.to_thread(file_response, request, Path(path), media_type, state)
-        copy = service.copies.known(id)
-        if copy is None:
-            copy = await service.compute(partial(service.copies.make, id, Path(path)))
-        return await asyncio.to_thread(file_response, request, copy, FLAC)
+        return await _sound(service, request, id, *await asyncio.to_thread(service.item_file, id))
 
-    whole: dict[int | str, dict[str, Any]] = {
-        200: {"description": "The file", **_BYTES},
-        206: {"description": "A range of it", **_BYTES},
-    }
-    router.add_api_route(
-        "/items/{id}/audio",
-        audio,
-        summary="The sound of a recording, in ranges; as FLAC where browsers do not play the file",
-        response_class=Response,
-        responses=whole,
-    )
-    router.add_api_route("/items/{id}/audio", audio, methods=["HEAD"], include_in_schema=False)
+    _add_sound(router, "/items/{id}/audio", audio, "The sound of a recording")
 
-    @router.get("/items/{id}/score", summary="The file of a score", response_class=Response, responses=whole)
+    @router.get("/items/{id}/score", summary="The file of a score", response_class=Response, responses=_WHOLE)
     def score(id: str, request: Request) -> Response:
         path, kind, state = service.item_file(id)
         if kind != "score":
@@ -260,7 +247,7 @@ def _add_played(router: APIRouter, service: Service) -> None:
         return await page(told.UploadSource.model_construct(upload=id), number)
 
 
-def _add_questions(router: APIRouter, service: Service) -> None:
+def _add_clips(router: APIRouter, service: Service) -> None:
     body = {
         "required": True,
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -282,15 +269,71 @@ def _add_questions(router: APIRouter, service: Service) -> None:
             arrived = await service.uploads.receive(name, request.stream())
         except ClientDisconnect as error:
             raise Problem(400, "broken-off", "the upload broke off") from error
-        kept = await service.compute(partial(service.uploads.checked, arrived))
-        return told.UploadDocument.model_validate(
-            {"id": kept.id, "name": clean(kept.name), "kind": kept.kind, "duration": kept.duration, "bytes": kept.size}
-        )
+        return _upload_document(await service.compute(partial(service.uploads.checked, arrived)))
+
+    @router.get("/uploads/{id}", summary="What was sent")
+    def sent(id: str) -> told.UploadDocument:
+        with service.uploads.reading(id) as kept:
+            return _upload_document(kept)
 
     @router.delete("/uploads/{id}", status_code=204, summary="Remove what was sent")
     def remove_upload(id: str) -> None:
         service.uploads.remove(id)
+        service.copies.remove(f"upload-{id}")
 
+    async def upload_audio(id: str, request: Request) -> Response:
+        found = await asyncio.to_thread(service.upload_file, id)
+        return await _sound(service, request, f"upload-{id}", *found)
+
+    _add_sound(router, "/uploads/{id}/audio", upload_audio, "The sound of what was sent")
+
+    @router.get("/files", summary="What a file of the server's machine is")
+    def file(path: FilePath) -> told.FileDocument:
+        found, kind, _ = service.named_file(path)
+        return told.FileDocument.model_validate({"path": clean(found), "kind": kind})
+
+    async def file_audio(path: FilePath, request: Request) -> Response:
+        found, kind, state = await asyncio.to_thread(service.named_file, path)
+        key = hashlib.sha256(f"{state} {found}".encode("utf-8", "surrogateescape")).hexdigest()
+        return await _sound(service, request, f"file-{key}", found, kind, state)
+
+    _add_sound(router, "/files/audio", file_audio, "The sound of a file of the server's machine")
+
+
+def _add_sound(router: APIRouter, path: str, answer: Callable[..., Awaitable[Response]], summary: str) -> None:
+    whole = f"{summary}, in ranges; as FLAC where browsers do not play the file"
+    router.add_api_route(path, answer, summary=whole, response_class=Response, responses=_WHOLE)
+    router.add_api_route(path, answer, methods=["HEAD"], include_in_schema=False)
+
+
+async def _sound(
+    service: Service, request: Request, key: str, path: str, kind: str, state: tuple[int, int]
+) -> Response:
+    """The sound of a file as browsers can play it; `key` is what a copy of it is known by."""
+    if kind != "recording":
+        raise Problem(404, "no-sound", "it is a score, which has no sound of its own")
+    media_type = await asyncio.to_thread(media_type_of, Path(path), state)
+    if media_type is not None:
+        return await asyncio.to_thread(file_response, request, Path(path), media_type, state)
+    copy = service.copies.known(key)
+    if copy is None:
+        copy = await service.compute(partial(service.copies.make, key, Path(path)))
+    return await asyncio.to_thread(file_response, request, copy, FLAC)
+
+
+def _upload_document(upload: Upload) -> told.UploadDocument:
+    return told.UploadDocument.model_validate(
+        {
+            "id": upload.id,
+            "name": clean(upload.name),
+            "kind": upload.kind,
+            "duration": upload.duration,
+            "bytes": upload.size,
+        }
+    )
+
+
+def _add_questions(router: APIRouter, service: Service) -> None:
     @router.post("/query", summary="What a clip is, where it is played, other versions of it, or its score")
     async def query(wanted: told.QueryRequest) -> told.QueryResult:
         return told.QueryResult(**await service.compute(partial(service.query, wanted)))

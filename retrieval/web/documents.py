@@ -15,6 +15,7 @@ __all__ = [
     "CompareRequest",
     "ComparisonResult",
     "Failures",
+    "FileDocument",
     "FileRef",
     "GroupResult",
     "IndexRequest",
@@ -27,6 +28,7 @@ __all__ = [
     "JobRequest",
     "JobStatus",
     "KeptSource",
+    "Matrix",
     "Merge",
     "ProblemDocument",
     "QueryRequest",
@@ -116,6 +118,7 @@ class CompareRequest(_Model):
 
     a: Source
     b: Source
+    matrix: bool = Field(False, description="Also how alike each moment of one is to each of the other.")
 
 
 class SwitchRequest(_Model):
@@ -455,8 +458,18 @@ class WorkEvidence(BaseModel):
     accepted: bool
 
 
+class Matrix(BaseModel):
+    """How alike each moment of one recording is to each of another, and along what they correspond."""
+
+    rows: int = Field(description="Moments of the one.")
+    columns: int = Field(description="Moments of the other.")
+    values: str = Field(description="Base64 of a byte for each pair, a row a moment of the one; 255 is most alike.")
+    spans: tuple[Span, Span] = Field(description="Seconds of the one, and of the other, from edge to edge.")
+    paths: list[list[Span]] = Field(description="Corresponding seconds of the one and the other.")
+
+
 class ComparisonResult(BaseModel):
-    """What two recordings are to each other, as `incipit compare --json` prints it."""
+    """What two recordings are to each other, as `incipit compare --json` prints it, and the matrix if it was wanted."""
 
     a: str
     b: str
@@ -469,6 +482,8 @@ class ComparisonResult(BaseModel):
     timing: TimingEvidence | None
     work: WorkEvidence | None
     seconds: float
+    durations: tuple[float, float]
+    matrix: Matrix | None = Field(description="None where it was not wanted, or one is silent or shorter than 5 s.")
 
 
 class Failure(BaseModel):
@@ -520,6 +535,13 @@ class UploadDocument(BaseModel):
     kind: Literal["recording", "score"]
     duration: float
     bytes: int
+
+
+class FileDocument(BaseModel):
+    """A file of the server's machine."""
+
+    path: str
+    kind: Literal["recording", "score"] = Field(description="As what it would be read.")
 
 
 class JobStatus(BaseModel):

@@ -44,6 +44,7 @@ from retrieval.web.documents import (
     clean,
 )
 from retrieval.web.jobs import Jobs, Told
+from retrieval.web.matrix import matrix_document
 from retrieval.web.pieces import Pieces
 from retrieval.web.problems import Problem, cause_of
 from retrieval.web.roots import Roots
@@ -212,13 +213,16 @@ class Service:
         return clean(alignment_document(replace(side, path=ref.name), named, time.monotonic() - started))
 
     def compare(self, request: CompareRequest) -> dict[str, Any]:
-        """What two recordings are to each other, as the JSON contract has it."""
+        """What two recordings are to each other, as the JSON contract has it, how long they are, and their matrix."""
         started = time.monotonic()
         with ExitStack() as stack:
             a, b = self._file(request.a, stack), self._file(request.b, stack)
             sounds = read_audio(a.path), read_audio(b.path)
         found = compare(*sounds, self.models)
-        return clean(comparison_document(a.name, b.name, found, time.monotonic() - started))
+        document = clean(comparison_document(a.name, b.name, found, time.monotonic() - started))
+        document["durations"] = [round(sound.duration, 3) for sound in sounds]
+        document["matrix"] = matrix_document(found.work) if request.matrix and found.work is not None else None
+        return document
 
     def switch(self, request: SwitchRequest, told: Told) -> dict[str, Any]:
         """What the switcher's page plays and shows. Each pair is aligned by itself, so that it can be kept."""
@@ -412,6 +416,26 @@ class Service:
             found = known[key] = self._found_file(key)
         return found
 
+    def upload_file(self, id: str) -> tuple[str, str, tuple[int, int]]:
+        """As `item_file`, of an upload.
+
+        Raises:
+            Problem: there is none of that id.
+        """
+        with self.uploads.reading(id) as upload:
+            return str(upload.path), upload.kind, _existing_state(upload.path)
+
+    def named_file(self, name: str) -> tuple[str, str, tuple[int, int]]:
+        """As `item_file`, of a file that a client named.
+
+        Raises:
+            Problem: there is none, or it may not be read.
+        """
+        path = self.roots.resolve(name)
+        if not path.is_file():
+            raise Problem(404, "no-such-file", "it is a folder, not a file")
+        return str(path), "score" if is_score(path) else "recording", _existing_state(path)
+
     def _found_file(self, key: str) -> tuple[str, str, tuple[int, int]]:
         with self.opened() as library:
             item = library.item(key) if library is not None else None
@@ -454,6 +478,13 @@ def _state_of(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return state.st_size, state.st_mtime_ns
+
+
+def _existing_state(path: Path) -> tuple[int, int]:
+    state = _state_of(path)
+    if state is None:
+        raise Problem(410, "file-gone", "the file is gone")
+    return state
 
 
 def _patiently(work: Callable[[], _Result]) -> _Result:

@@ -112,6 +112,13 @@ class Copies:
             self._drop_oldest()
         return target
 
+    def remove(self, key: str) -> None:
+        """Remove the copy of that key, if there is one."""
+        with self._lock:
+            path = self._copies.pop(key, None)
+        if path is not None:
+            path.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Remove all."""
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -10,6 +10,10 @@ const NO_TOKEN = "Open the address that `incipit serve` printed: only that page 
 let token = taken();
 let session = null;
 
+addEventListener("hashchange", () => {
+  [token, session] = [taken() ?? token, null];
+});
+
 // What the server says went wrong.
 export class Problem extends Error {
   constructor({ detail, title, type, status }) {
@@ -104,8 +108,30 @@ export async function fileOf(id) {
   return `/v1/items/${encodeURIComponent(id)}/score`;
 }
 
-// Where the sound of an item is; ready to be asked for when the promise is kept.
-export async function soundOf(id) {
+// Send a file to ask for; `progress` is told the part that has gone. Gives what the server made of it.
+export function upload(file, name, progress = () => {}, signal) {
+  const request = new XMLHttpRequest(); // fetch does not tell how much has gone
+  const sent = new Promise((resolve, reject) => {
+    request.onload = () => {
+      const told = request.response ?? {};
+      if (request.status < 300) resolve(told);
+      else reject(new Problem({ ...told, detail: request.status === 401 ? NO_TOKEN : told.detail, status: request.status }));
+    };
+    request.onerror = () => reject(new Problem({ detail: "The file did not reach the server.", status: 0 }));
+    request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
+  });
+  request.upload.onprogress = ({ loaded, total }) => progress(total ? loaded / total : 0);
+  request.open("POST", `/v1/uploads?${new URLSearchParams({ name })}`);
+  request.responseType = "json";
+  if (token) request.setRequestHeader("Authorization", `Bearer ${token}`);
+  signal?.addEventListener("abort", () => request.abort(), { once: true });
+  request.send(file);
+  return sent;
+}
+
+// Where the sound of an {item}, {upload} or {path} is; ready to be asked for when the promise is kept.
+export async function soundOf({ item, upload: sent, path }) {
   await opened();
-  return `/v1/items/${encodeURIComponent(id)}/audio`;
+  if (path) return `/v1/files/audio?${new URLSearchParams({ path })}`;
+  return item ? `/v1/items/${encodeURIComponent(item)}/audio` : `/v1/uploads/${encodeURIComponent(sent)}/audio`;
 }

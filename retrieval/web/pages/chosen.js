@@ -22,7 +22,7 @@ export function compareAddress([a, b]) {
 
 // A box that puts {id, kind, title} aside or takes it back.
 export function chooser(item) {
-  const box = element("input", { type: "checkbox", "aria-label": `Choose ${item.title}`, onchange: () => choose(item, box.checked) });
+  const box = element("input", { type: "checkbox", "aria-label": `Choose ${item.title}`, title: "Choose, to hear side by side or to compare", onchange: () => choose(item, box.checked) });
   box.checked = chosen.some(({ id }) => id === item.id);
   boxes.push({ box, id: item.id });
   return box;

@@ -2,7 +2,7 @@
 
 import { element } from "./switcher/elements.js";
 
-// Shows it in `place`; gives {tell(status), signal, remove()}. Each stage is read out once, its counts are not.
+// Shows it in `place`; gives {tell(status), signal, stop(), remove()}. Each stage is read out once, its counts are not.
 export function progressLine(place, label) {
   const controller = new AbortController();
   const text = element("span", { "aria-hidden": "true" }, label);
@@ -13,13 +13,14 @@ export function progressLine(place, label) {
   place.replaceChildren(line);
   return {
     signal: controller.signal,
-    tell({ stage: now, done, total }) {
+    tell({ stage: now, done, total, unit = "" }) {
       if (total) bar.value = done / total;
       else bar.removeAttribute("value");
-      const told = [now || label, total ? `${done} of ${total}` : ""].filter(Boolean).join(" · ");
+      const told = [now || label, total ? `${done} of ${total}${unit}` : ""].filter(Boolean).join(" · ");
       if (text.textContent !== told) text.textContent = told;
       if (stage.textContent !== (now || label)) stage.textContent = now || label;
     },
+    stop: () => controller.abort(),
     remove: () => line.remove(),
   };
 }

@@ -23,7 +23,11 @@ __all__ = ["add_pages"]
 
 PAGES = {"search": ("/", "Search"), "library": ("/library", "Library"), "works": ("/works", "Works")}
 """Path and title of each page that the head leads to, by its name."""
-OTHER_PAGES = {"item": ("/item", "Item"), "failures": ("/failures", "What failed")}
+OTHER_PAGES = {
+    "item": ("/item", "Item"),
+    "failures": ("/failures", "What failed"),
+    "compare": ("/compare", "Compare"),
+}
 """Of those that other pages lead to."""
 
 SWITCHER = "/switch"
