@@ -187,7 +187,7 @@ def test_a_folder_is_taken_in_and_what_fails_is_told_until_it_is_mended(page, se
 
 
 def test_what_goes_on_is_found_again_and_can_be_stopped(page, served):
-    jobs = [served.api.post("/v1/jobs", json={"kind": "group"}).json()["id"] for _ in range(5)]
+    jobs = [served.api.post("/v1/jobs", json={"kind": "group"}).json()["id"] for _ in range(20)]
     try:
         page.goto(f"{served.url}/library")
         last = page.get_by_role("region", name="Grouping into works").last
