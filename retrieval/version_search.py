@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,11 @@ class VersionQuery:
     local: Vectors
     segments: Vectors
 
+    @cached_property
+    def local_in_keys(self) -> tuple[Vectors, ...]:
+        """Local vectors taken 0 to 11 semitones higher."""
+        return tuple(rolled(self.local, semitones) for semitones in range(12))
+
     @classmethod
     def of(cls, audio: Audio, encoder: VersionEncoder) -> VersionQuery:
         """Of decoded sound."""
@@ -107,7 +113,7 @@ class Correspondence(NamedTuple):
 
 def correspondence_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Correspondence:
     """Where they are alike in that of some keys in which they are most; arguments as of `likeness_of`."""
-    alike = {semitones: rolled(query.local, semitones) @ reference.T for semitones in keys}
+    alike = {semitones: query.local_in_keys[semitones] @ reference.T for semitones in keys}
     chains = {semitones: best_chain(similarities - _LEVEL, _JUMP) for semitones, similarities in alike.items()}
     semitones = max(keys, key=lambda key: chains[key].score)
     return Correspondence(semitones, alike[semitones], chains[semitones])
@@ -128,14 +134,16 @@ def likeness_where(found: Correspondence) -> Likeness:
     """What a correspondence is worth."""
     semitones, similarities, chain = found
     paths = chain.paths
-    cells = np.concatenate([np.zeros((0, 2), np.int64), *paths])
+    if not paths:
+        return Likeness(semitones, (), VersionEvidence(0.0, 0, 0.0, 0.0, 0, *similarities.shape))
+    cells = np.concatenate(paths)
     rows, columns = cells[:, 0], cells[:, 1]
     around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
     evidence = VersionEvidence(
-        gain=max(chain.score, 0.0),
+        gain=chain.score,
         matched=len(cells),
-        similarity=float(similarities[rows, columns].mean()) if len(cells) else 0.0,
-        surroundings=float(around.mean()) if len(cells) else 0.0,
+        similarity=float(similarities[rows, columns].mean()),
+        surroundings=float(around.mean()),
         paths=len(paths),
         query=similarities.shape[0],
         reference=similarities.shape[1],
@@ -240,9 +248,10 @@ class VersionSearch:
             number: likeness_of(query, self._vectors(number), keys)
             for number, keys in self._shortlist(query, other_than)
         }
-        recordings = self._library.recordings_by_id(alike)
-        for number in sorted(alike, key=lambda number: -self.logit(alike[number])):
-            if number in recordings and alike[number].places:
+        found = [number for number, likeness in alike.items() if likeness.places]
+        recordings = self._library.recordings_by_id(found)
+        for number in sorted(found, key=lambda number: -self.logit(alike[number])):
+            if number in recordings:
                 yield recordings[number], alike[number]
 
     def _shortlist(self, query: VersionQuery, other_than: int) -> list[tuple[int, list[int]]]:

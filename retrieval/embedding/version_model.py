@@ -83,7 +83,7 @@ class VersionNetwork(nn.Module):
         """Octaves summed with the weights of each register, shape `(n, channels * registers, 12, frames)`."""
         n, channels, _, frames = x.shape
         parts = []
-        for register in torch.exp(self.registers):
+        for register in torch.exp(self.registers).to(x.dtype):
             weighted = x * register[None, None, :, None]
             parts.append(weighted.reshape(n, channels, _OCTAVES, 12, frames).sum(dim=2))
         return torch.cat(parts, dim=1)
