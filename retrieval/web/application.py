@@ -269,7 +269,11 @@ def _add_clips(router: APIRouter, service: Service) -> None:
             arrived = await service.uploads.receive(name, request.stream())
         except ClientDisconnect as error:
             raise Problem(400, "broken-off", "the upload broke off") from error
-        return _upload_document(await service.compute(partial(service.uploads.checked, arrived)))
+        try:
+            return _upload_document(await service.compute(partial(service.uploads.checked, arrived)))
+        except Problem:  # also where too much waits for it to be looked at
+            arrived.path.unlink(missing_ok=True)
+            raise
 
     @router.get("/uploads/{id}", summary="What was sent")
     def sent(id: str) -> told.UploadDocument:
@@ -278,8 +282,7 @@ def _add_clips(router: APIRouter, service: Service) -> None:
 
     @router.delete("/uploads/{id}", status_code=204, summary="Remove what was sent")
     def remove_upload(id: str) -> None:
-        service.uploads.remove(id)
-        service.copies.remove(f"upload-{id}")
+        service.copies.remove(service.uploads.remove(id).key)
 
     async def upload_audio(id: str, request: Request) -> Response:
         found = await asyncio.to_thread(service.upload_file, id)

@@ -390,7 +390,7 @@ class Service:
             path, kind, _ = self.item_file(source.item)
             return KeptFile(path, path, kind, source.item, f"items/{source.item}")
         upload = stack.enter_context(self.uploads.reading(source.upload))
-        return KeptFile(str(upload.path), upload.name, upload.kind, upload.id, f"uploads/{upload.id}")
+        return KeptFile(str(upload.path), upload.name, upload.kind, upload.key, f"uploads/{upload.id}")
 
     def item_path(self, key: str) -> str:
         """Where an item lies as it was indexed.
