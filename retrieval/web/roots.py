@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -34,6 +33,13 @@ class Roots:
             found = None
         if found is None or not any(found.is_relative_to(folder) for folder in self.folders):
             raise Problem(403, "path-not-allowed", "the path is not below a folder that the server was given as --root")
-        if not os.path.exists(found):  # unlike that of a Path, of a name that is too long, too
+        if not _exists(found):
             raise Problem(404, "no-such-file", "there is no such file or folder")
         return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # its name is too long, or its folder is another user's
+        return False
