@@ -60,6 +60,7 @@ __all__ = [
 
 MODULES = (
     "elements.js",
+    "note.js",
     "timemap.js",
     "state.js",
     "voice.js",
