@@ -76,5 +76,5 @@ async def _sound(service: Service, request: Request, find: Callable[[], File]) -
         return await asyncio.to_thread(file_response, request, path, media_type, file.state)
     copy = service.copies.known(file.key)
     if copy is None:
-        copy = await service.compute(partial(service.copies.make, file.key, path))
+        copy = await service.compute(partial(service.copies.made, file.key, path))
     return await asyncio.to_thread(file_response, request, copy, FLAC)
