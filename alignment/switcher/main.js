@@ -11,6 +11,7 @@ import { Voice } from "./voice.js";
 
 const PUMP_MS = 100;
 const STEP = 5; // seconds of the arrow keys
+const KEYS = 9; // performances that have a key of their own
 const TOLD_SECONDS = 3; // silence at an end is often this long
 
 let source; // see `open`
@@ -88,7 +89,7 @@ function trackRow(track, number) {
   const pick = element(
     "button",
     { type: "button", class: "pick", onclick: () => dispatch({ type: "switch", track: number }) },
-    element("kbd", { "aria-hidden": "true" }, String(number + 1)),
+    element("kbd", { "aria-hidden": "true" }, number < KEYS ? String(number + 1) : ""),
     element("span", { class: "name" }, track.name),
     element("span", { class: "about" }, aboutTrack(track, number)),
   );
