@@ -275,11 +275,11 @@ def _program(element: Any) -> str:
     if definition is None:
         return ""
     number = definition.get("midi.instrnum", "")
-    return program_name(int(number)) if number.isdigit() else ""
+    return program_name(int(number)) if _whole(number) else ""
 
 
 def _whole(text: str | None) -> bool:
-    return text is not None and text.lstrip("+-").isdigit()
+    return text is not None and re.fullmatch(r"[+-]?[0-9]+", text) is not None
 
 
 def _written(movement: Any) -> list[_Written]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
-__all__ = ["FIELDS", "Hit", "Place", "Stretch", "Wanted"]
+if TYPE_CHECKING:
+    from index.schema import Item
+
+__all__ = ["FIELDS", "Hit", "Place", "Stretch", "Wanted", "named"]
 
 FIELDS = (
     "rank",
@@ -96,6 +99,23 @@ class Hit:
             "places": [[round(value, 3) for value in asdict(place).values()] for place in self.places],
         }
         return {name: flat[name] for name in FIELDS}
+
+
+class _Named(TypedDict):
+    id: str
+    path: str
+    title: str | None
+    work: str | None
+
+
+def named(item: Item, title: str | None) -> _Named:
+    """What a hit says of its recording or score, which is shown by that title."""
+    return {
+        "id": item.key,
+        "path": item.path,
+        "title": title or None,
+        "work": item.work.label if item.work else None,
+    }
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from retrieval.calibration import Calibration
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import MOST_SHIFT
 from retrieval.fingerprint import FIRST_CENTRE, Fingerprint, Windows
-from retrieval.hits import Hit, Place, Wanted
+from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.lines import Line, best_line, similar_places
 from retrieval.rises import RISES
 from retrieval.timing import TimingTest
@@ -258,10 +258,7 @@ class Identifier:
         """An accepted line and its places, as it is shown."""
         return Hit(
             rank=rank,
-            id=recording.key,
-            path=recording.path,
-            title=recording.title or None,
-            work=recording.work.label if recording.work else None,
+            **named(recording, recording.title),
             score=self.probability(line),
             accepted=True,
             places=places,

@@ -22,7 +22,7 @@ from alignment.audio import Audio
 from index.library import Library
 from index.schema import Recording
 from retrieval.embedding.sonority import SONORITY, SONORITY_RATE
-from retrieval.hits import Hit, Place, Wanted
+from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
 from retrieval.subsequences import halved, overlap, subsequences, unit_rows
@@ -104,10 +104,7 @@ class Matcher:
             hits.append(
                 Hit(
                     rank=len(hits) + 1,
-                    id=recording.key,
-                    path=recording.path,
-                    title=recording.title or None,
-                    work=recording.work.label if recording.work else None,
+                    **named(recording, recording.title),
                     score=self._plausibility.probability(occurrence.likeness),
                     accepted=logit >= threshold,
                     places=(Place(occurrence.start, end, 0.0, passage.seconds),),

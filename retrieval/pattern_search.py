@@ -10,7 +10,7 @@ from functools import cached_property
 
 from alignment.score import Score
 from index.library import Library
-from retrieval.hits import Hit, Place, Wanted
+from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.kept_score import from_kept
 from retrieval.note_patterns import Pattern, PatternPlace, SearchedNotes, chance_places, pattern_places
 
@@ -63,10 +63,7 @@ class PatternSearch:
         measure, beat = score.position(first.start)
         return Hit(
             rank=rank,
-            id=row.key,
-            path=row.path,
-            title=score.title_at(first.start, first.end),
-            work=row.work.label if row.work else None,
+            **named(row, score.title_at(first.start, first.end)),
             score=1.0 / (1.0 + expected),
             accepted=accepted,
             places=tuple(Place(place.start, place.end, 0.0, phrase.duration) for place in places),

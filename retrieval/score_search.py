@@ -26,7 +26,7 @@ from index.store import VectorStore
 from retrieval.embedding.score_encoder import SCORE_MODEL_PATH, ScoreEncoder
 from retrieval.embedding.score_windows import WINDOW_SECONDS, windows
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE
-from retrieval.hits import Hit, Place, Wanted
+from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.kept_score import beat_position, stretch_title
 from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
@@ -187,10 +187,7 @@ class ScoreSearch:
         measure, beat = beat_position(found.beats, row.duration, first.start)
         return Hit(
             rank=rank,
-            id=row.key,
-            path=row.path,
-            title=stretch_title(row, first.start, first.end),
-            work=row.work.label if row.work else None,
+            **named(row, stretch_title(row, first.start, first.end)),
             score=self._plausibility.probability(place.likeness),
             accepted=accepted,
             places=places,

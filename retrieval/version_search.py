@@ -26,7 +26,7 @@ from index.schema import Recording
 from index.store import VectorStore
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder, rolled
 from retrieval.embedding.version_patches import version_spectrogram
-from retrieval.hits import Hit, Place, Wanted
+from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
 
 __all__ = [
@@ -285,10 +285,7 @@ class VersionSearch:
         passed = best.query_end - best.query_start
         return Hit(
             rank=rank,
-            id=recording.key,
-            path=recording.path,
-            title=recording.title or None,
-            work=recording.work.label if recording.work else None,
+            **named(recording, recording.title),
             score=self._calibration.probability(likeness.evidence),
             accepted=self.accepts(likeness, max_false_accepts),
             places=likeness.places,

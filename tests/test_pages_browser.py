@@ -129,6 +129,8 @@ def test_the_library_is_browsed_and_filtered(page, served):
     row.get_by_role("checkbox").check()
     expect(page.get_by_role("region", name="Chosen")).to_contain_text(items[0]["title"] or name)
     assert_accessible(page)
+    page.get_by_role("button", name=re.compile("^Put back ")).press("Enter")
+    expect(page.locator("main")).to_be_focused()
     page.get_by_label("Kind").select_option("score")
     expect(page.get_by_text("Nothing in the library is like that.")).to_be_visible()
 

@@ -104,6 +104,12 @@ def test_the_policy_allows_the_script_and_style_of_the_page_and_no_other_host(wr
     assert not re.search(r" style=| on[a-z]+=", text.split("<body>")[1].split("<script")[0])
 
 
+def test_a_name_that_is_no_text_is_shown_with_a_sign_in_its_place(tmp_path):
+    soundfile.write(tmp_path / "short.wav", np.zeros(2000), 22050)
+    switcher = write_switcher(tmp_path / "page", "a\udcff", [Performance(str(tmp_path / "short.wav"), "a\udcff")])
+    assert "<title>a?</title>" in switcher.page.read_text("utf-8")
+
+
 def test_no_title_or_name_breaks_out_of_the_page(written):
     text = written[0].page.read_text("utf-8")
     data = page_data(text)

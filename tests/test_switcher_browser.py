@@ -97,6 +97,22 @@ def test_a_switch_lands_where_the_map_says(page):
     until(page, "!incipit.state().playing && incipit.player.voice === null")
 
 
+def test_a_recording_that_cannot_be_had_does_not_stop_the_one_that_sounds(browser, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "page")
+    for piece in (tmp_path / "page" / "audio").glob("02-*"):
+        piece.unlink()
+    page = browser.new_page()
+    page.goto((tmp_path / "page" / "index.html").as_uri())
+    until(page, "globalThis.incipit?.player?.pieces.ready(0, 0)")
+    page.keyboard.press("Space")
+    until(page, "incipit.player.place()?.own > 1")
+    assert state(page)["playing"]
+    page.keyboard.press("2")
+    until(page, "!incipit.state().playing")
+    assert "cannot be played" in page.get_by_role("status").inner_text()
+    page.close()
+
+
 def test_a_click_goes_to_the_musical_place_and_what_is_left_out_is_skipped(page):
     page.keyboard.press("2")
     strip = page.locator(".strip").first

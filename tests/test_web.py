@@ -271,8 +271,13 @@ def test_what_was_sent_can_be_heard_until_it_is_removed(client, tmp_path):
     (tmp_path / "got.flac").write_bytes(answer.content)
     np.testing.assert_array_equal(soundfile.read(tmp_path / "got.flac", dtype="int16")[0], sound)
     assert client.get(f"{url}/audio", headers={"Range": "bytes=4-7"}).content == answer.content[4:8]
-    assert client("DELETE", url).status_code == 204
-    problem(client.get(f"{url}/audio"), 404, "no-such-upload")
+    soundfile.write(tmp_path / "noise.mp3", sound, 22050)
+    other = f"/v1/uploads/{sent(client, tmp_path / 'noise.mp3', 'noise.mp3')['id']}"
+    assert client.get(f"{other}/pieces/1").content[:4] == b"OggS"
+    assert len(list(client.service.copies._folder.iterdir())) == 2
+    for each in (url, other):
+        assert client("DELETE", each).status_code == 204
+        problem(client.get(f"{each}/audio"), 404, "no-such-upload")
     assert not list(client.service.copies._folder.iterdir())
 
 
@@ -506,6 +511,9 @@ def test_uploads_that_are_too_large_or_no_music_are_refused_and_not_kept(client,
         assert str(client.service.uploads._folder) not in detail
     soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 22050)
     problem(client.post("/v1/uploads", content=(tmp_path / "nothing.wav").read_bytes()), 422)
+    client.service._waiting = 10**6
+    problem(client.post("/v1/uploads", content=(tmp_path / "nothing.wav").read_bytes()), 503, "busy")
+    client.service._waiting = 0
     assert set(client.service.uploads._folder.iterdir()) == before
     problem(client("PUT", "/v1/works/x/name", content=b" " * 2**21), 413)
 
@@ -531,7 +539,8 @@ def test_only_what_lies_below_the_roots_is_read(client, music, tmp_path):
             problem(client.post("/v1/jobs", {"kind": "index", "path": path}), 403, "path-not-allowed")
     finally:
         link.unlink()
-    problem(client.post("/v1/query", {"clip": {"path": f"{inside}/none.flac"}}), 404, "no-such-file")
+    for name in ("none.flac", "x" * 300):
+        problem(client.post("/v1/query", {"clip": {"path": f"{inside}/{name}"}}), 404, "no-such-file")
     problem(client.post("/v1/query", {"clip": {"path": str(inside)}}), 422)
 
 

@@ -1,15 +1,17 @@
 // The page: state, sound and drawing put together.
 
 import { element, find } from "./elements.js";
+import { tell } from "./note.js";
 import { Pieces, Player } from "./player.js";
 import { nearestPlaying, ScoreView } from "./score.js";
 import { speedBeside, StretchedVoice, Stretches } from "./speed.js";
-import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce } from "./state.js";
+import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce, roundClock } from "./state.js";
 import { Axis, decodeBytes, drawRuler, drawStrip, tempoRange } from "./view.js";
 import { Voice } from "./voice.js";
 
 const PUMP_MS = 100;
 const STEP = 5; // seconds of the arrow keys
+const KEYS = 9; // performances that have a key of their own
 const TOLD_SECONDS = 3; // silence at an end is often this long
 
 let source; // see `open`
@@ -87,7 +89,7 @@ function trackRow(track, number) {
   const pick = element(
     "button",
     { type: "button", class: "pick", onclick: () => dispatch({ type: "switch", track: number }) },
-    element("kbd", { "aria-hidden": "true" }, String(number + 1)),
+    element("kbd", { "aria-hidden": "true" }, number < KEYS ? String(number + 1) : ""),
     element("span", { class: "name" }, track.name),
     element("span", { class: "about" }, aboutTrack(track, number)),
   );
@@ -103,7 +105,7 @@ function trackRow(track, number) {
 }
 
 function aboutTrack(track, number) {
-  const parts = [clock(Math.round(track.duration)).replace(/\.\d$/, "")];
+  const parts = [roundClock(track.duration)];
   if (number === 0) parts.push("the timeline");
   const { transposition } = track;
   if (transposition) {
@@ -111,7 +113,7 @@ function aboutTrack(track, number) {
     parts.push(`${size} semitone${size > 1 ? "s" : ""} ${transposition < 0 ? "higher" : "lower"}`);
   }
   const lost = track.map.lacking.reduce((sum, [start, end]) => sum + end - start, 0);
-  if (lost >= TOLD_SECONDS) parts.push(`leaves out ${clock(Math.round(lost)).replace(/\.\d$/, "")}`);
+  if (lost >= TOLD_SECONDS) parts.push(`leaves out ${roundClock(lost)}`);
   return parts.join(" · ");
 }
 
@@ -207,16 +209,6 @@ function render(before) {
   if (changed("own") || changed("track") || changed("view")) renderPlace();
   if (changed("own") || changed("track") || changed("follow")) renderScore();
   fresh = false;
-}
-
-// For those who listen to the page; shown, too, unless it is seen anyway.
-function tell(text, shown = true) {
-  const note = find("#note");
-  note.textContent = "";
-  note.textContent = text;
-  note.classList.remove("shown");
-  void note.offsetWidth; // so that the animation starts anew
-  note.classList.toggle("shown", shown);
 }
 
 function renderPlace() {

@@ -60,6 +60,7 @@ __all__ = [
 
 MODULES = (
     "elements.js",
+    "note.js",
     "timemap.js",
     "state.js",
     "voice.js",
@@ -166,7 +167,7 @@ def write_switcher(
     code.mkdir(exist_ok=True)
     write_script(code, "stretcher", source(STRETCHER).encode())
     page = folder / "index.html"
-    page.write_text(_page(title, document), "utf-8", newline="")
+    page.write_text(_page(title, document), "utf-8", "replace", newline="")  # a file's name may be no text
     written = [page, code / "stretcher.js", *(file for name in names for file in audio.glob(f"{name}-*.js"))]
     if sheets is not None:
         written += (folder / "score").glob("page-*.js")

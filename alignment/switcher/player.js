@@ -10,6 +10,7 @@ import { Voice } from "./voice.js";
 const LEAD = 0.005; // seconds from a command to the sound it starts, beside what the device takes in one go
 const STRETCH_LEAD = 0.08; // likewise at another speed than 1, so that its beginning is not soft
 const PLAN_AHEAD = 3; // seconds before a loop's end at which its next round is scheduled
+const AGAIN_MS = 3000; // until a piece that could not be had is asked for again
 const READ_AHEAD = 5; // seconds before the end of a piece at which the next of the silent tracks is decoded
 
 // Decoded pieces by track and number; those that are not wanted any more are let go.
@@ -46,7 +47,7 @@ export class Pieces {
       entry.promise = this.decode(track, number).then(
         (sound) => (entry.sound = sound),
         (error) => {
-          this.held.delete(key);
+          setTimeout(() => this.held.delete(key), AGAIN_MS);
           throw error;
         },
       );
@@ -55,11 +56,10 @@ export class Pieces {
     return this.held.get(key).promise;
   }
 
-  // Keep these, [track, number], and no others.
+  // Let go of all that are decoded but these, [track, number].
   keep(wanted) {
     const keys = new Set(wanted.map(([track, number]) => `${track}:${number}`));
     for (const [key, entry] of this.held) if (!keys.has(key) && entry.sound) this.held.delete(key);
-    return Promise.all(wanted.map(([track, number]) => this.get(track, number)));
   }
 
   async decode(track, number) {
@@ -139,22 +139,23 @@ export class Player {
       const own = Math.round(where(this.voice && this.voice.ownAt(start) / this.rate) * this.rate);
       const number = this.pieces.at(track, own);
       if (this.speed !== 1 && !this.stretches.any) {
-        await this.stretches.add();
+        await this.had(this.stretches.add(), serial);
       } else if (this.pieces.ready(track, number)) {
         this.pending = false;
         this.begin(track, own, start);
         this.started = { track, own, start, wait: performance.now() - asked + ((start - this.now) / this.rate) * 1000 };
         return;
       } else {
-        await this.fetched(track, number, serial);
+        await this.had(this.pieces.get(track, number), serial);
       }
     }
   }
 
-  async fetched(track, number, serial) {
+  // Wait for what a start wants; without it nothing plays.
+  async had(wanted, serial) {
     this.waiting(true);
     try {
-      await this.pieces.get(track, number);
+      await wanted;
     } catch (error) {
       if (serial !== this.serial) return;
       this.stop();
@@ -253,6 +254,9 @@ export class Player {
     });
     const span = this.loop(active);
     if (span) add(active, this.pieces.at(active, Math.round(span[0] * this.rate)));
-    return this.pieces.keep(wanted).catch(this.failed);
+    this.pieces.keep(wanted);
+    // Of a silent track it is told when it is switched to.
+    const got = ([track, number]) => this.pieces.get(track, number).catch((error) => track === active && this.failed(error));
+    return Promise.all(wanted.map(got));
   }
 }

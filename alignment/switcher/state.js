@@ -175,6 +175,11 @@ export function clock(seconds) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${tail}` : `${minutes}:${tail}`;
 }
 
+// Likewise, in whole seconds.
+export function roundClock(seconds) {
+  return clock(Math.round(seconds)).slice(0, -2);
+}
+
 function landing(track, ref) {
   const found = track.map.next(ref);
   return found && { ...found, other: clamped(found.other, 0, track.duration - STEP_END) };

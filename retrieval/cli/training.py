@@ -51,27 +51,23 @@ def fingerprint(
 
     Example: incipit train fingerprint ~/Music --noise ~/Noise -o my.onnx
     """
-    hush_decoders()
-    try:
+
+    def train(training: Path, bars: StageBars, threads: int) -> None:
         from retrieval.embedding.checkpoint import save_network
         from retrieval.embedding.training import Recipe, train_fingerprint
-    except ImportError as error:
-        warn(f"{error.name} is not installed: pip install 'incipit-music[train]'")
-        return 1
 
-    def train(training: Path, bars: StageBars) -> None:
         network = train_fingerprint(
             _files(folder),
             _files(noise) if noise else [],
             training,
             Recipe(seed=seed, excerpts=excerpts, steps=steps),
             bars,
-            jobs=jobs or os.cpu_count() or 1,
+            jobs=threads,
             device=device,
         )
         save_network(network, out)
 
-    return _run(train, out, work, quiet)
+    return _run(train, out, work, jobs, quiet)
 
 
 @app.command("versions")
@@ -92,20 +88,16 @@ def versions(
 
     Example: incipit train versions ~/Covers -o my.onnx
     """
-    hush_decoders()
-    try:
+
+    def train(training: Path, bars: StageBars, threads: int) -> None:
         from retrieval.embedding.checkpoint import save_version_network
         from retrieval.embedding.version_training import VersionRecipe, train_on_recordings
-    except ImportError as error:
-        warn(f"{error.name} is not installed: pip install 'incipit-music[train]'")
-        return 1
 
-    def train(training: Path, bars: StageBars) -> None:
-        recipe, threads = VersionRecipe(seed=seed, steps=steps), jobs or os.cpu_count() or 1
+        recipe = VersionRecipe(seed=seed, steps=steps)
         network = train_on_recordings(_works(folder), training, recipe, bars, threads=threads, device=device)
         save_version_network(network, out)
 
-    return _run(train, out, work, quiet)
+    return _run(train, out, work, jobs, quiet)
 
 
 @app.command("scores")
@@ -131,30 +123,31 @@ def scores(
 
     Example: incipit train scores ~/Scores --font /usr/share/sounds/sf2/TimGM6mb.sf2 -o my.onnx
     """
-    hush_decoders()
-    try:
+
+    def train(training: Path, bars: StageBars, threads: int) -> None:
         from retrieval.embedding.checkpoint import save_score_network
         from retrieval.embedding.score_training import ScoreRecipe, train_on_scores
-    except ImportError as error:
-        warn(f"{error.name} is not installed: pip install 'incipit-music[train]'")
-        return 1
 
-    def train(training: Path, bars: StageBars) -> None:
         recipe = ScoreRecipe(seed=seed, performances=performances, steps=steps)
         named = _files(folder, scores=True)
-        threads = jobs or os.cpu_count() or 1
         network = train_on_scores(named, training, recipe, bars, fonts=font or (), jobs=threads, device=device)
         save_score_network(network, out)
 
-    return _run(train, out, work, quiet)
+    return _run(train, out, work, jobs, quiet)
 
 
-def _run(train: Callable[[Path, StageBars], None], out: Path, work: Path | None, quiet: bool) -> int:
+def _run(
+    train: Callable[[Path, StageBars, int], None], out: Path, work: Path | None, jobs: int | None, quiet: bool
+) -> int:
     """Train in the folder given, or in one beside the model; tell how it ended."""
+    hush_decoders()
     training = work or out.with_suffix(".training")
     with StageBars(quiet) as bars:
         try:
-            train(training, bars)
+            train(training, bars, jobs or os.cpu_count() or 1)
+        except ImportError as error:
+            warn(f"{error.name} is not installed: pip install 'incipit-music[train]'")
+            return 1
         except KeyboardInterrupt:
             warn(f"interrupted; the same command goes on from what is in {training}")
             return 130

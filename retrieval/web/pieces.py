@@ -31,7 +31,6 @@ class Pieces:
         self._sounds: OrderedDict[str, tuple[Sound, bool]] = OrderedDict()
         self._held: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._lock = threading.Lock()
-        self._copying = threading.Lock()
 
     def sound(self, key: str, path: str) -> Sound:
         """What is told of a recording.
@@ -46,7 +45,7 @@ class Pieces:
         """
         sound, seeks = self._measured(key, path)
         if not seeks:
-            self._copy(key, path)
+            self._copies.made(key, Path(path))
         return sound
 
     def piece(self, key: str, path: str, number: int) -> bytes:
@@ -62,7 +61,7 @@ class Pieces:
         sound, seeks = self._measured(key, path)
         if not 0 <= number < sound.pieces:
             raise Problem(404, "no-such-piece", f"the recording has {sound.pieces} pieces")
-        piece = read_piece(path if seeks else self._copy(key, path), number, sound.frames)
+        piece = read_piece(path if seeks else self._copies.made(key, Path(path)), number, sound.frames)
         with self._lock:
             self._held[key, number] = piece
             while sum(map(len, self._held.values())) > _MOST_BYTES:
@@ -81,7 +80,3 @@ class Pieces:
             while len(self._sounds) > _MOST_SOUNDS:
                 self._sounds.popitem(last=False)
             return self._sounds[key]
-
-    def _copy(self, key: str, path: str) -> Path:
-        with self._copying:  # two that ask at once want one copy
-            return self._copies.known(key) or self._copies.make(key, Path(path))

@@ -33,6 +33,13 @@ class Roots:
             found = None
         if found is None or not any(found.is_relative_to(folder) for folder in self.folders):
             raise Problem(403, "path-not-allowed", "the path is not below a folder that the server was given as --root")
-        if not found.exists():
+        if not _exists(found):
             raise Problem(404, "no-such-file", "there is no such file or folder")
         return found
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # its name is too long, or its folder is another user's
+        return False

@@ -12,16 +12,14 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from alignment.audio import read_audio
-from alignment.ensemble import Ensemble
-from alignment.errors import AlignmentError
-from alignment.score import is_score, read_score
-from index.errors import LibraryLocked, LibraryMissing
+from alignment.score import read_score
+from index.errors import LibraryLocked
 from index.library import Library
 from retrieval.analysis import hash_file
 from retrieval.collection import Collection
@@ -29,29 +27,26 @@ from retrieval.comparison import compare
 from retrieval.documents import alignment_document, comparison_document, index_document, query_document
 from retrieval.encoders import Encoders
 from retrieval.hits import Hit, Wanted
-from retrieval.kept_alignment import alignment_method, as_kept, to_kept
-from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side
+from retrieval.web.aligner import Aligner
 from retrieval.web.documents import (
     AlignRequest,
     CompareRequest,
     IndexRequest,
     ItemSource,
     KeptSource,
-    PathSource,
     QueryRequest,
-    Source,
     SwitchRequest,
     clean,
 )
+from retrieval.web.files import Files, opened
 from retrieval.web.jobs import Jobs, Told
 from retrieval.web.matrix import matrix_document
 from retrieval.web.pieces import Pieces
-from retrieval.web.problems import Problem, cause_of
+from retrieval.web.problems import Problem
 from retrieval.web.roots import Roots
 from retrieval.web.sound import Copies
-from retrieval.web.switching import KeptFile, Sheets, Switching
+from retrieval.web.switching import Sheets, Switching
 from retrieval.web.uploads import Uploads
-from retrieval.work_upkeep import is_unchanged
 
 __all__ = ["Service"]
 
@@ -60,14 +55,6 @@ _Result = TypeVar("_Result")
 _MOST_WAITING = 200
 _LOCK_SECONDS = 10.0
 _STOP_SECONDS = 5.0
-
-
-@dataclass(frozen=True)
-class _File:
-    """A file that a client named: where it lies, and what it is called in answers."""
-
-    path: str
-    name: str
 
 
 class Service:
@@ -85,6 +72,7 @@ class Service:
         copies: recordings as browsers can play them.
         pieces: recordings as the switcher plays them.
         sheets: scores as it shows them.
+        files: those that clients mean.
         jobs: long work.
     """
 
@@ -96,15 +84,16 @@ class Service:
         self.copies = Copies()
         self.pieces = Pieces(self.copies)
         self.sheets = Sheets()
+        self.files = Files(library, self.roots, self.uploads)
         self.jobs = Jobs(library)
         self._workers = ThreadPoolExecutor(min(max(os.cpu_count() or 1, 2), 4), "incipit-query")
         self._writer = ThreadPoolExecutor(1, "incipit-write")
         self._players = ThreadPoolExecutor(2, "incipit-play")  # their own, since who listens cannot wait
+        self._aligner = Aligner(library, self._writer)
         self._own = threading.local()
         self._models: Encoders | None = None
         self._models_lock = threading.Lock()
         self._waiting = 0
-        self._known_files: tuple[object, dict[str, tuple[str, str, tuple[int, int]]]] = (None, {})
         self._workers.submit(lambda: self.models)  # before they are wanted
 
     def close(self) -> None:
@@ -190,8 +179,8 @@ class Service:
         wanted = Wanted(request.top, request.max_false_accepts, request.any_key, request.any_rhythm)
         started = time.monotonic()
         with ExitStack() as stack:
-            file = self._file(request.clip, stack)
-            clip = read_score(file.path) if is_score(file.path) else read_audio(file.path)
+            file = self.files.meant(request.clip, stack)
+            clip = read_score(file.path) if file.kind == "score" else read_audio(file.path)
             content = hash_file(file.path)
         hits: list[Hit] = []
         if (self.library / "library.sqlite").is_file():
@@ -202,13 +191,14 @@ class Service:
         """How some correspond to a reference, as the JSON contract has it; what is kept is not computed again."""
         started = time.monotonic()
         with ExitStack() as stack:
-            ref = self._file(request.ref, stack)
-            others = [self._file(source, stack) for source in request.others]
-            kept = [kept_alignment(ref.path, other.path, self.library) for other in others]
-            if found := [both for both in kept if both is not None] if all(kept) else []:
-                side, aligned = found[0][0], [other for _, other in found]
-            else:
-                side, aligned = self._aligned(ref, others, told)
+            ref = self.files.meant(request.ref, stack)
+            others = [self.files.meant(source, stack) for source in request.others]
+
+            def tell(done: int) -> None:
+                if told is not None:
+                    told.progress("aligning", done, len(others))
+
+            side, aligned = self._aligner.jointly(ref.path, [other.path for other in others], tell)
         named = [replace(result, path=file.name) for result, file in zip(aligned, others, strict=True)]
         return clean(alignment_document(replace(side, path=ref.name), named, time.monotonic() - started))
 
@@ -216,7 +206,7 @@ class Service:
         """What two recordings are to each other, as the JSON contract has it, how long they are, and their matrix."""
         started = time.monotonic()
         with ExitStack() as stack:
-            a, b = self._file(request.a, stack), self._file(request.b, stack)
+            a, b = self.files.meant(request.a, stack), self.files.meant(request.b, stack)
             sounds = read_audio(a.path), read_audio(b.path)
         found = compare(*sounds, self.models)
         document = clean(comparison_document(a.name, b.name, found, time.monotonic() - started))
@@ -226,16 +216,16 @@ class Service:
 
     def switch(self, request: SwitchRequest, told: Told) -> dict[str, Any]:
         """What the switcher's page plays and shows. Each pair is aligned by itself, so that it can be kept."""
-        switching = Switching(self.pieces, self.sheets, self.pairs, told)
+        switching = Switching(self.pieces, self.sheets, self._aligner.pairs, told)
         with ExitStack() as stack:
-            ref = self.kept_file(request.ref, stack)
+            ref = self.files.meant(request.ref, stack)
             files = [ref]
             for source in request.others:
                 try:
-                    files.append(self.kept_file(source, stack))
+                    files.append(self.files.meant(source, stack))
                 except Problem as problem:
                     switching.leave_out(_name_of(source), problem.detail)
-            score = None if request.score is None else self.kept_file(request.score, stack)
+            score = None if request.score is None else self.files.meant(request.score, stack)
             recordings = [file for file in files if file.kind == "recording"]
             scores = [file for file in (score, *files) if file is not None and file.kind == "score"]
             if score is not None and score.kind != "score":
@@ -253,9 +243,8 @@ class Service:
             Problem: there is no such recording or piece.
         """
         with ExitStack() as stack:
-            kept = self.kept_file(source, stack)
-            if kept.kind != "recording":
-                raise Problem(404, "no-sound", "it is a score, which has no sound of its own")
+            kept = self.files.meant(source, stack)
+            kept.require("recording")
             return self.pieces.piece(kept.key, kept.path, number)
 
     def page(self, source: KeptSource, number: int) -> str:
@@ -265,72 +254,12 @@ class Service:
             Problem: there is no such score or page.
         """
         with ExitStack() as stack:
-            kept = self.kept_file(source, stack)
-            if kept.kind != "score":
-                raise Problem(404, "no-score", "it is a recording, not a score")
+            kept = self.files.meant(source, stack)
+            kept.require("score")
             pages = self.sheets.engraving(kept.key, kept.path).pages
         if not 1 <= number <= len(pages):
             raise Problem(404, "no-such-page", f"the score has {len(pages)} pages")
         return pages[number - 1]
-
-    def pairs(self, ref: str, others: Sequence[str], tell: Callable[[int], None]) -> list[Other]:
-        """Align files with a reference, each by itself; what is kept is not computed again, and the rest is kept.
-
-        Alignments have the points that are kept, so that they are the same the next time.
-
-        Args:
-            tell: told before each how many are done.
-
-        Raises:
-            AlignmentError: the reference cannot be read.
-        """
-        done: list[Other] = []
-        ensemble: Ensemble | None = None
-        for number, path in enumerate(others):
-            tell(number)
-            if (kept := kept_either_way(ref, path, self.library)) is not None:
-                done.append(kept[1])
-                continue
-            ensemble = ensemble or Ensemble(read_side(ref)[1])
-            other = _added(ensemble, path)
-            self._keep_soon(ref, other)
-            done.append(other if other.alignment is None else replace(other, alignment=as_kept(other.alignment)))
-        return done
-
-    def _aligned(self, ref: _File, others: Sequence[_File], told: Told | None) -> tuple[Side, list[Other]]:
-        """Align anew, jointly where there are several; a single pair of the library's items is kept."""
-        side, sound = read_side(ref.path)
-        ensemble = Ensemble(sound)
-        done: list[Other] = []
-        for number, file in enumerate(others):
-            if told is not None:
-                told.progress("aligning", number, len(others))
-            done.append(_added(ensemble, file.path))
-        if told is not None:
-            told.progress("aligning", len(others), len(others))
-        joint = iter(ensemble.joint())
-        done = [replace(other, alignment=next(joint)) if other.alignment is not None else other for other in done]
-        if len(done) == 1:
-            self._keep_soon(ref.path, done[0])
-        return side, done
-
-    def _keep_soon(self, ref: str, other: Other) -> None:
-        if other.alignment is not None:
-            with suppress(RuntimeError):  # the server is being stopped
-                self._writer.submit(self._keep, ref, other)
-
-    def _keep(self, ref: str, other: Other) -> None:
-        """Keep how two items correspond, if the library has both and can be written now."""
-        if not (self.library / "library.sqlite").is_file() or other.alignment is None:
-            return
-        try:
-            with Library(self.library, write=True) as library:
-                sides = [library.item_at(path) for path in (ref, other.path)]
-                one, two = (side if side and any(map(is_unchanged, side.files)) else None for side in sides)
-                if one is not None and two is not None:
-                    library.alignments.put(one, two, alignment_method(), to_kept(other.alignment))
-        except LibraryLocked:
-            return  # it is found anew the next time
 
     def _index(self, path: Path, request: IndexRequest, told: Told) -> dict[str, Any]:
         collection = self._collection
@@ -369,122 +298,13 @@ class Service:
             self._own.collection = collection
         return self._own.collection
 
-    def _file(self, source: Source, stack: ExitStack) -> _File:
-        """The file that a client means, which stays until the stack is left.
-
-        Raises:
-            Problem: there is none, or it may not be read.
-        """
-        if isinstance(source, ItemSource):
-            path = self.item_path(source.item)
-            return _File(path, path)
-        if isinstance(source, PathSource):
-            path = str(self.roots.resolve(source.path))
-            return _File(path, path)
-        upload = stack.enter_context(self.uploads.reading(source.upload))
-        return _File(str(upload.path), upload.name)
-
-    def kept_file(self, source: KeptSource, stack: ExitStack) -> KeptFile:
-        """Likewise, of what can be asked for again."""
-        if isinstance(source, ItemSource):
-            path, kind, _ = self.item_file(source.item)
-            return KeptFile(path, path, kind, source.item, f"items/{source.item}")
-        upload = stack.enter_context(self.uploads.reading(source.upload))
-        return KeptFile(str(upload.path), upload.name, upload.kind, upload.id, f"uploads/{upload.id}")
-
-    def item_path(self, key: str) -> str:
-        """Where an item lies as it was indexed.
-
-        Raises:
-            Problem: there is no such item, or its files are gone or have changed.
-        """
-        return self.item_file(key)[0]
-
-    def item_file(self, key: str) -> tuple[str, str, tuple[int, int]]:
-        """Path of an item's file as it was indexed, the item's kind, the file's bytes and time of change.
-
-        Raises:
-            Problem: there is no such item, or its files are gone or have changed.
-        """
-        seen = self._state()
-        known_since, known = self._known_files
-        if known_since != seen:
-            known = {}
-            self._known_files = seen, known
-        found = known.get(key)
-        if found is None or _state_of(Path(found[0])) != found[2]:
-            found = known[key] = self._found_file(key)
-        return found
-
-    def upload_file(self, id: str) -> tuple[str, str, tuple[int, int]]:
-        """As `item_file`, of an upload.
-
-        Raises:
-            Problem: there is none of that id.
-        """
-        with self.uploads.reading(id) as upload:
-            return str(upload.path), upload.kind, _existing_state(upload.path)
-
-    def named_file(self, name: str) -> tuple[str, str, tuple[int, int]]:
-        """As `item_file`, of a file that a client named.
-
-        Raises:
-            Problem: there is none, or it may not be read.
-        """
-        path = self.roots.resolve(name)
-        if not path.is_file():
-            raise Problem(404, "no-such-file", "it is a folder, not a file")
-        return str(path), "score" if is_score(path) else "recording", _existing_state(path)
-
-    def _found_file(self, key: str) -> tuple[str, str, tuple[int, int]]:
-        with self.opened() as library:
-            item = library.item(key) if library is not None else None
-            if item is None or item.key != key:
-                raise Problem(404, "no-such-item", "there is no such recording or score in the library")
-            for file in item.files:
-                if is_unchanged(file):
-                    return file.path, item.kind, (file.size, file.mtime_ns)
-        raise Problem(410, "file-gone", "its file is gone, or not any more what was indexed")
-
-    def _state(self) -> tuple[int, int] | None:
-        """Changes whenever the library is written."""
-        return _state_of(self.library / "library.sqlite")
-
     def opened(self) -> AbstractContextManager[Library | None]:
         """The library to read, or None where it is not there yet."""
-        try:
-            return Library(self.library)
-        except LibraryMissing:
-            return nullcontext(None)
-
-
-def _added(ensemble: Ensemble, path: str) -> Other:
-    """One more aligned, or why that is not possible."""
-    try:
-        side, sound = read_side(path)
-        return Other(path, side, ensemble.add(sound))
-    except AlignmentError as error:
-        return Other(path, error=cause_of(error))
+        return opened(self.library)
 
 
 def _name_of(source: KeptSource) -> str:
     return source.item if isinstance(source, ItemSource) else source.upload
-
-
-def _state_of(path: Path) -> tuple[int, int] | None:
-    """Bytes and time of change of a file; None where there is none."""
-    try:
-        state = path.stat()
-    except OSError:
-        return None
-    return state.st_size, state.st_mtime_ns
-
-
-def _existing_state(path: Path) -> tuple[int, int]:
-    state = _state_of(path)
-    if state is None:
-        raise Problem(410, "file-gone", "the file is gone")
-    return state
 
 
 def _patiently(work: Callable[[], _Result]) -> _Result:

@@ -68,6 +68,7 @@ class Copies:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="incipit-sound-"))
         self._copies: OrderedDict[str, Path] = OrderedDict()
+        self._making: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
     def known(self, key: str) -> Path | None:
@@ -78,8 +79,8 @@ class Copies:
             self._copies.move_to_end(key)
             return self._copies[key]
 
-    def make(self, key: str, path: Path) -> Path:
-        """Copy a recording, with its channels and rate, in 16 bits.
+    def made(self, key: str, path: Path) -> Path:
+        """The copy of a recording, with its channels and rate, in 16 bits; those that ask at once wait for one.
 
         Args:
             key: of its content.
@@ -88,8 +89,14 @@ class Copies:
         Raises:
             Problem: it cannot be decoded.
         """
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            return self.known(key) or self._copied(key, path)
+
+    def _copied(self, key: str, path: Path) -> Path:
         target = self._folder / f"{key}.flac"
-        partial = self._folder / f"{key}-{threading.get_ident()}.part"
+        partial = target.with_suffix(".part")
         try:
             blocks = native_blocks(path)
             rate, first = next(blocks, (0, None))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,33 +16,15 @@ from alignment.switcher import Sheets as ScoreSheets
 from alignment.switcher.page import model_document
 from alignment.switcher.sound import Sound
 from retrieval.sides import Other
+from retrieval.web.files import File
 from retrieval.web.jobs import Told
 from retrieval.web.pieces import Pieces
 from retrieval.web.problems import Problem, cause_of
 
-__all__ = ["KeptFile", "Sheets", "Switching"]
+__all__ = ["Sheets", "Switching"]
 
 _MOST_SHEETS = 8
 _OTHER_MUSIC = "it is not taken for the same music"
-
-
-@dataclass(frozen=True)
-class KeptFile:
-    """A file that clients can ask for again.
-
-    Attributes:
-        path: where it lies.
-        name: what it is called in answers.
-        kind: "recording" or "score".
-        key: its id.
-        url: of what the API says of it, below /v1.
-    """
-
-    path: str
-    name: str
-    kind: str
-    key: str
-    url: str
 
 
 class Sheets:
@@ -94,7 +75,7 @@ class Switching:
         self._told = told
         self._left_out: list[dict[str, str]] = []
 
-    def document(self, recordings: Sequence[KeptFile], score: KeptFile | None) -> dict[str, Any]:
+    def document(self, recordings: Sequence[File], score: File | None) -> dict[str, Any]:
         """All that the page wants; what cannot be played is left out, and told.
 
         Args:
@@ -121,7 +102,7 @@ class Switching:
         """Tell that something is not played or shown."""
         self._left_out.append({"name": name, "cause": cause})
 
-    def _accepted(self, recordings: Sequence[KeptFile]) -> list[tuple[KeptFile, Other | None]]:
+    def _accepted(self, recordings: Sequence[File]) -> list[tuple[File, Other | None]]:
         """The reference and those that are the same music."""
         ref, *others = recordings
         paths = [other.path for other in others]
@@ -129,7 +110,7 @@ class Switching:
             done = self._pairs(ref.path, paths, lambda number: self._told.progress("aligning", number, len(paths)))
         except AlignmentError as error:
             raise _unplayable(ref, error) from error
-        played: list[tuple[KeptFile, Other | None]] = [(ref, None)]
+        played: list[tuple[File, Other | None]] = [(ref, None)]
         for file, other in zip(others, done, strict=True):
             if other.accepted:
                 played.append((file, other))
@@ -137,7 +118,7 @@ class Switching:
                 self.leave_out(Path(file.name).stem, other.error or _OTHER_MUSIC)
         return played
 
-    def _measured(self, files: Sequence[KeptFile], names: Sequence[str]) -> list[Sound]:
+    def _measured(self, files: Sequence[File], names: Sequence[str]) -> list[Sound]:
         sounds = []
         for number, (file, name) in enumerate(zip(files, names, strict=True)):
             self._told.progress("listening", number, len(files))
@@ -149,7 +130,7 @@ class Switching:
                 raise Problem(problem.status, problem.name, f"{name}: {problem.detail}") from problem
         return sounds
 
-    def _score(self, score: KeptFile, ref: KeptFile) -> ScoreSheets | None:
+    def _score(self, score: File, ref: File) -> ScoreSheets | None:
         """The engraved score, aligned with the reference; None where it cannot be shown, which is told."""
         self._told.progress("engraving the score", 0, None)
         try:
@@ -165,7 +146,7 @@ class Switching:
         return None
 
 
-def _unplayable(file: KeptFile, error: AlignmentError) -> Problem:
+def _unplayable(file: File, error: AlignmentError) -> Problem:
     return Problem(422, "unusable-file", f"{Path(file.name).name}: {cause_of(error)}")
 
 

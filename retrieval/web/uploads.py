@@ -52,6 +52,11 @@ class Upload:
     used: float = field(default_factory=time.monotonic)
     users: int = 0
 
+    @property
+    def key(self) -> str:
+        """What its copy is known by, beside those of the library's items."""
+        return f"upload-{self.id}"
+
 
 class Uploads:
     """The files that clients sent: removed when the client says so, an hour after their last use, or at the end.
@@ -87,21 +92,18 @@ class Uploads:
         return upload
 
     def checked(self, upload: Upload) -> Upload:
-        """Decode what was sent, and keep it if it is music.
+        """Decode what was sent, and keep it if it is music; else its file is to be removed.
 
         Raises:
             Problem: it is not, or too long.
         """
         try:
             upload.kind, upload.duration = _decoded(str(upload.path))
-        except Problem:
-            upload.path.unlink(missing_ok=True)
-            raise
         except AlignmentError as error:
-            upload.path.unlink(missing_ok=True)
             raise Problem(422, "unusable-file", cause_of(error)) from error
+        except Problem:
+            raise
         except Exception as error:  # whatever a decoder stumbles over
-            upload.path.unlink(missing_ok=True)
             raise Problem(422, "unusable-file", f"cannot be decoded ({type(error).__name__})") from error
         with self._lock:
             self._uploads[upload.id] = upload
@@ -128,8 +130,8 @@ class Uploads:
                 if self._uploads.get(id) is not upload and not upload.users:
                     upload.path.unlink(missing_ok=True)
 
-    def remove(self, id: str) -> None:
-        """Remove a file, as soon as nobody reads it.
+    def remove(self, id: str) -> Upload:
+        """Remove a file, as soon as nobody reads it; gives what it was.
 
         Raises:
             Problem: there is none of that id.
@@ -140,6 +142,7 @@ class Uploads:
                 raise Problem(404, "no-such-upload", "there is no such upload, or not any more")
             if not upload.users:
                 upload.path.unlink(missing_ok=True)
+        return upload
 
     def close(self) -> None:
         """Remove all."""

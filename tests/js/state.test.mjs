@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { speedBeside, SPEEDS } from "../../alignment/switcher/speed.js";
-import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce } from "../../alignment/switcher/state.js";
+import { clock, createModel, fragment, initialState, loopIn, parseFragment, placeOf, reduce, roundClock } from "../../alignment/switcher/state.js";
 
 // Of 60 s; the second has them at half speed, the third leaves out 20 to 30 s and all from 50 s on.
 const model = createModel({
@@ -131,4 +131,8 @@ test("speeds go up and down step by step, through 1, to the ends", () => {
 
 test("clock", () => {
   assert.deepEqual([0, 59.96, 61.24, 3600].map(clock), ["0:00.0", "1:00.0", "1:01.2", "1:00:00.0"]);
+});
+
+test("lengths are told in whole seconds, and carry into minutes and hours", () => {
+  assert.deepEqual([0, 0.4, 59.6, 61.2, 3599.7, 36000].map(roundClock), ["0:00", "0:00", "1:00", "1:01", "1:00:00", "10:00:00"]);
 });

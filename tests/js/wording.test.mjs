@@ -3,31 +3,30 @@ import { test } from "node:test";
 
 import { served } from "./served.mjs";
 
-const { counted, fileName, folderOf, indexSummary, itemCredit, itemName, length, suffixOf, workName } = await served("wording.js");
+const { counted, differences, indexSummary, percent, sureness } = await served("wording.js");
 
-test("an item is called by its title, else by its file", () => {
-  assert.equal(itemName({ title: "Waltz", path: "/music/a.flac" }), "Waltz");
-  assert.equal(itemName({ title: null, path: "/music/a.b.flac" }), "a.b");
-  assert.equal(itemName({ title: null, path: "/music/.flac" }), ".flac");
-  assert.equal(itemCredit({ artist: "Clara", path: "/music/live/a.flac" }), "Clara");
-  assert.equal(itemCredit({ artist: null, path: "/music/live/a.flac" }), "live/a.flac");
+test("what must be raised to sound like the query is lower, and what takes longer is slower", () => {
+  assert.deepEqual(differences({ transposition: 2, tempo_ratio: 1.25 }), ["2 semitones lower", "20 % slower"]);
+  assert.deepEqual(differences({ transposition: -1, tempo_ratio: 0.8 }), ["a semitone higher", "25 % faster"]);
+  assert.deepEqual(differences({ transposition: 12, tempo_ratio: 2.5 }), ["an octave lower", "2.5 times slower"]);
+  assert.deepEqual(differences({ transposition: 0, tempo_ratio: 1.001 }), []);
+  assert.deepEqual(differences({ transposition: null, tempo_ratio: null }), []);
+  assert.deepEqual(differences({ transposition: 0, tempo_ratio: 1.004 }), ["0.4 % slower"]);
 });
 
-test("the parts of a path", () => {
-  const cases = [["/a/b.tar.GZ", "b.tar.GZ", "/a", ".gz"], ["/top", "top", "/", ""], ["/a/.hidden", ".hidden", "/a", ""]];
-  for (const [path, name, folder, suffix] of cases) assert.deepEqual([fileName(path), folderOf(path), suffixOf(path)], [name, folder, suffix]);
+test("of a score it is told how it is played", () => {
+  assert.deepEqual(differences({ transposition: 2, tempo_ratio: 1.25 }, "score"), [
+    "played 2 semitones higher than written",
+    "played 25 % faster than written",
+  ]);
 });
 
-test("a work without a name is called as most of its items are", () => {
-  const items = (...titles) => titles.map((title, number) => ({ title, path: `/${number}.flac` }));
-  assert.equal(workName({ name: "Moonlight", recordings: items("Sonata"), scores: [] }), "Moonlight");
-  assert.equal(workName({ name: null, recordings: items("track 1", "Sonata"), scores: items("Sonata") }), "Sonata");
-  assert.equal(workName({ name: null, recordings: items(null, null), scores: [] }), "0");
-  assert.equal(workName({ name: null, recordings: items(null, "Sonata"), scores: [] }), "Sonata");
-});
-
-test("lengths are told in whole seconds, and carry into minutes and hours", () => {
-  assert.deepEqual([0, 0.4, 59.6, 61.2, 3599.7, 36000].map(length), ["0:00", "0:00", "1:00", "1:01", "1:00:00", "10:00:00"]);
+test("how sure something is never sounds surer than it is", () => {
+  assert.equal(percent(1), "over 99 %");
+  assert.equal(percent(0), "under 1 %");
+  assert.equal(percent(0.494), "49 %");
+  assert.equal(sureness({ score: 0.97, accepted: false })[0], "only a guess");
+  assert.equal(sureness({ score: 0.97, accepted: true })[0], "very likely");
 });
 
 test("counts", () => {

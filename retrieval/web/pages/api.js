@@ -6,6 +6,7 @@
 
 const KEPT = "incipit-token";
 const NO_TOKEN = "Open the address that `incipit serve` printed: only that page may change or ask something.";
+const GONE = "The server does not answer. Is `incipit serve` still running?";
 
 let token = taken();
 let session = null;
@@ -59,11 +60,15 @@ export async function api(path, options = {}) {
 export async function answered(path, options = {}) {
   const answer = await ask(path, options).catch((error) => {
     if (error.name === "AbortError") throw error;
-    throw new Problem({ detail: "The server does not answer. Is `incipit serve` still running?", status: 0 });
+    throw new Problem({ detail: GONE, status: 0 });
   });
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));
-  throw new Problem({ ...told, detail: answer.status === 401 ? NO_TOKEN : told.detail, status: answer.status });
+  throw refused(told, answer.status);
+}
+
+function refused(told, status) {
+  return new Problem({ ...told, detail: status === 401 ? NO_TOKEN : told.detail, status });
 }
 
 // Start a job, tell how it goes, and give its result. An aborted `signal` cancels it.
@@ -97,7 +102,7 @@ export async function watch(status, progress) {
     });
     events.onerror = () => {
       if (events.readyState !== EventSource.CLOSED) return; // the browser tries again
-      reject(new Problem({ detail: "The server does not answer. Is `incipit serve` still running?", status: 0 }));
+      reject(new Problem({ detail: GONE, status: 0 }));
     };
   });
 }
@@ -115,7 +120,7 @@ export function upload(file, name, progress = () => {}, signal) {
     request.onload = () => {
       const told = request.response ?? {};
       if (request.status < 300) resolve(told);
-      else reject(new Problem({ ...told, detail: request.status === 401 ? NO_TOKEN : told.detail, status: request.status }));
+      else reject(refused(told, request.status));
     };
     request.onerror = () => reject(new Problem({ detail: "The file did not reach the server.", status: 0 }));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));

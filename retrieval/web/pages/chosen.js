@@ -1,5 +1,6 @@
 // Items that the user has put aside to hear side by side or to compare; they last as long as the tab.
 
+import { compareAddress, played, switchAddress } from "./addresses.js";
 import { element, find } from "./switcher/elements.js";
 
 const KEPT = "incipit-chosen";
@@ -7,18 +8,6 @@ const place = find("#chosen");
 let chosen = kept();
 let boxes = [];
 let listeners = [];
-
-// Where the switcher plays these: the first recording is the timeline.
-export function switchAddress(items) {
-  const parts = new URLSearchParams();
-  for (const { id, kind } of items) parts.append(kind === "score" ? "score" : "item", id);
-  return `/switch?${parts}`;
-}
-
-// Where two recordings are compared.
-export function compareAddress([a, b]) {
-  return `/compare?${new URLSearchParams({ a: a.id, b: b.id })}`;
-}
 
 // A box that puts {id, kind, title} aside or takes it back.
 export function chooser(item) {
@@ -36,6 +25,11 @@ export function onChosen(told) {
 function choose({ id, kind, title }, yes) {
   chosen = chosen.filter((other) => other.id !== id);
   if (yes) chosen.push({ id, kind, title });
+  render();
+}
+
+function clear() {
+  chosen = [];
   render();
 }
 
@@ -59,10 +53,7 @@ function render() {
   place.hidden = !chosen.length;
   const recordings = chosen.filter(({ kind }) => kind === "recording");
   const scores = chosen.length - recordings.length;
-  const clear = () => {
-    chosen = [];
-    render();
-  };
+  const focused = [...place.querySelectorAll("button")].indexOf(document.activeElement);
   place.replaceChildren(
     element(
       "ul",
@@ -78,11 +69,12 @@ function render() {
     ),
     element("span", { class: "space" }),
     ...(recordings.length && recordings.length + scores > 1 && scores < 2
-      ? [element("a", { class: "button", href: switchAddress(chosen) }, "Play side by side")]
+      ? [element("a", { class: "button", href: switchAddress(chosen.map(played)) }, "Play side by side")]
       : []),
-    ...(recordings.length === 2 ? [element("a", { class: "button quiet", href: compareAddress(recordings) }, "Compare")] : []),
+    ...(recordings.length === 2 ? [element("a", { class: "button quiet", href: compareAddress(...recordings.map(({ id }) => id)) }, "Compare")] : []),
     element("button", { type: "button", class: "quiet", onclick: clear }, "Clear"),
   );
+  if (focused >= 0) (place.querySelectorAll("button")[place.hidden ? -1 : focused] ?? find("#main")).focus();
 }
 
 render();

@@ -1,16 +1,18 @@
 // What two recordings are to each other, why, and where they correspond.
 
+import { switchAddress } from "./addresses.js";
 import { job } from "./api.js";
 import { carried, nearest, smoothed, through } from "./line.js";
 import { listen, listenToPair, onListening } from "./listen.js";
 import { Matrix } from "./matrix.js";
+import { apart } from "./names.js";
 import { tellProblem } from "./note.js";
 import { playButton } from "./playbutton.js";
 import { progressLine } from "./progress.js";
-import { described, sourceOfWord, sourceWord } from "./source.js";
+import { beside, described, sourceOfWord, sourceWord } from "./source.js";
 import { element, find } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
-import { apart, differences, fileBeside, percent, sentence } from "./words.js";
+import { differences, percent, sentence } from "./wording.js";
 
 const VERDICTS = {
   "same recording": "The same recording",
@@ -44,11 +46,11 @@ async function start() {
   }
 }
 
-function sideCard({ source, title, file, kind, about, duration }) {
-  const told = [...(duration === undefined ? [] : [clock(duration)]), ...about, fileBeside(title, file)].filter(Boolean).join(" · ");
+function sideCard(side) {
+  const { source, title, kind } = side;
   const name = sourceWord(source);
   const play = playButton({ name, label: title, start: () => listen({ source, title }, 0, name), disabled: kind !== "recording" });
-  return element("div", { class: "card" }, play, element("div", { class: "what" }, element("div", { class: "name" }, title), element("div", { class: "about" }, told)));
+  return element("div", { class: "card" }, play, element("div", { class: "what" }, element("div", { class: "name" }, title), element("div", { class: "about" }, beside(side))));
 }
 
 function show(sides, found) {
@@ -87,8 +89,7 @@ function evidence({ score, sound, timing, work }) {
 }
 
 function sideBySide(sides) {
-  const address = new URLSearchParams(sides.flatMap(({ source }) => Object.entries(source)));
-  return element("a", { class: "button", href: `/switch?${address}` }, "Play side by side");
+  return element("a", { class: "button", href: switchAddress(sides.map(({ source }) => source)) }, "Play side by side");
 }
 
 function showStretches(segments, hear) {

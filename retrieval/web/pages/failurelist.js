@@ -1,7 +1,8 @@
 // Files that could not be taken in, each with its cause.
 
+import { fileName, folderOf } from "./names.js";
 import { element } from "./switcher/elements.js";
-import { counted, fileName, folderOf } from "./wording.js";
+import { counted } from "./wording.js";
 
 // {place, show(failures)}: what was shown before stays as it is, since failures only come.
 export function failureList(failures) {

@@ -1,12 +1,13 @@
 import { api } from "./api.js";
 import "./chosen.js";
 import { failureRow } from "./failurelist.js";
-import { PER_PAGE } from "./listing.js";
-import { tellProblem } from "./note.js";
+import { pagesIn, PER_PAGE } from "./listing.js";
+import { fileName } from "./names.js";
+import { tellProblem, toTop } from "./note.js";
 import { pager } from "./pager.js";
 import { running } from "./running.js";
 import { element, find } from "./switcher/elements.js";
-import { counted, fileName } from "./wording.js";
+import { counted } from "./wording.js";
 
 const field = find("#filter").elements.q;
 let failed = [];
@@ -15,7 +16,7 @@ let page = 1;
 const turned = pager(find("#pages"), (wanted) => {
   page = wanted;
   render();
-  scrollTo(0, 0);
+  toTop();
 });
 const start = running(find("#running"), (ended) => ended && load());
 
@@ -39,6 +40,7 @@ async function load() {
 function render() {
   const wanted = field.value.trim().toLowerCase();
   const found = failed.filter(({ path, error }) => `${path} ${error}`.toLowerCase().includes(wanted));
+  page = Math.min(page, pagesIn(found.length));
   const first = (page - 1) * PER_PAGE;
   find("#shown").textContent = wanted ? counted(found.length, "file") : "";
   find("#failed").hidden = !found.length;

@@ -1,8 +1,8 @@
 // Names a folder of the server's machine that is to be taken in.
 
+import { fileName } from "./names.js";
 import { tellProblem } from "./note.js";
 import { element } from "./switcher/elements.js";
-import { fileName } from "./wording.js";
 
 // What is said where the server may read no folder.
 export function noRoots() {
@@ -56,9 +56,10 @@ export function folderForm(form, button, start) {
   return {
     show: () => show(true),
     offer(folders) {
+      if (roots.children.length) return; // they stay the same as long as the server runs
       fields.hidden = !folders.length;
       none.hidden = !fields.hidden;
-      if (!path.value && folders.length) path.value = folders[0];
+      path.value = folders[0] ?? "";
       const fill = (folder) => () => {
         path.value = folder;
         path.focus();

@@ -1,13 +1,15 @@
 // What was found: accepted hits first, guesses apart; each can be heard at its place, in turn with the query.
 
+import { compareAddress, itemAddress, switchAddress } from "./addresses.js";
 import { chooser } from "./chosen.js";
+import { gathered } from "./gathered.js";
 import { listenToPair } from "./listen.js";
+import { apart, fileBeside, fileName, itemName, workLabel } from "./names.js";
 import { playButton } from "./playbutton.js";
 import { sourceWord } from "./source.js";
 import { element } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
-import { counted, fileName, itemName } from "./wording.js";
-import { apart, differences, fileBeside, gathered, sureness, workLabel } from "./words.js";
+import { counted, differences, dotted, sureness } from "./wording.js";
 
 const PLACES = 6;
 
@@ -19,8 +21,8 @@ export function hitList(clip, task, hits) {
   const shown = [];
   if (accepted.length) shown.push(list(accepted, "Found"));
   if (guesses.length) {
-    const apart = element("details", { class: "guesses" }, element("summary", {}, `${counted(guesses.length, "guess", "guesses")}, too unlike to be relied on`), list(guesses, "Guesses"));
-    shown.push(apart);
+    const details = element("details", { class: "guesses" }, element("summary", {}, `${counted(guesses.length, "guess", "guesses")}, too unlike to be relied on`), list(guesses, "Guesses"));
+    shown.push(details);
   }
   return shown;
 }
@@ -28,7 +30,7 @@ export function hitList(clip, task, hits) {
 function hitLine(clip, task, hit) {
   const item = { id: hit.id, kind: hit.kind, title: itemName(hit), file: fileName(hit.path) };
   const [word, number] = sureness(hit);
-  const about = [hit.artist, workLabel(hit.work), fileBeside(item.title, item.file)].filter(Boolean).join(" · ");
+  const about = dotted(hit.artist, workLabel(hit.work), fileBeside(item.title, item.file));
   const [first] = hit.places;
   return element(
     "li",
@@ -37,7 +39,7 @@ function hitLine(clip, task, hit) {
     element(
       "div",
       { class: "what" },
-      element("a", { class: "name", href: `/item?${new URLSearchParams({ id: hit.id })}` }, item.title),
+      element("a", { class: "name", href: itemAddress(hit.id) }, item.title),
       element("div", { class: "about" }, about),
       element("div", { class: "facts" }, ...facts(hit, first).map((text) => element("span", {}, text))),
       ...(hit.places.length > 1 ? [placeList(clip, task, item, hit.places)] : []),
@@ -66,11 +68,10 @@ function placeList(clip, task, item, places) {
 }
 
 function links(clip, { id, kind }) {
-  const word = sourceWord(clip.source);
   if (clip.kind === "score") return [];
-  if (kind === "recording") return [link(`/compare?${new URLSearchParams({ a: word, b: id })}`, "Compare")];
+  if (kind === "recording") return [link(compareAddress(sourceWord(clip.source), id), "Compare")];
   if (clip.source.path) return [];
-  return [link(`/switch?${new URLSearchParams({ ...clip.source, score: id })}`, "Show in the score")];
+  return [link(switchAddress([clip.source, { score: id }]), "Show in the score")];
 }
 
 function link(href, text) {
@@ -88,7 +89,7 @@ function hitButton(clip, task, item, places, index) {
     name,
     label: `${item.title} at ${clock(start)}`,
     start: () => listenToPair(sides, { at, points, name }),
-    text: index ? clock(start) : "",
+    ...(index && { look: "place clock", text: clock(start) }),
     disabled: !sides.length,
   });
 }

@@ -7,7 +7,7 @@ import { progressLine } from "./progress.js";
 import { about, described, describedUpload } from "./source.js";
 import { element, find } from "./switcher/elements.js";
 import { clock } from "./switcher/state.js";
-import { sentence } from "./words.js";
+import { sentence } from "./wording.js";
 
 const LONGEST_RECORDING = 30;
 const MEGABYTE = 2 ** 20;
@@ -17,12 +17,13 @@ const file = find("#file");
 const fault = find("#fault");
 
 let most = Infinity;
+let busy = false;
 
 // `given` is called with what was given, as `described` tells it.
 export function readInput(status, given) {
   most = status.most_upload_bytes;
   find("#limit").textContent = `up to ${Math.round(most / MEGABYTE)} MB`;
-  const take = (files) => files.length && attempt(send(files[0], files[0].name), given);
+  const take = (files) => files.length && attempt(() => send(files[0], files[0].name), given);
   find("#choose").disabled = false;
   find("#choose").addEventListener("click", () => file.click());
   file.addEventListener("change", () => {
@@ -33,12 +34,12 @@ export function readInput(status, given) {
   const button = find("#record");
   button.disabled = !canRecord;
   if (!canRecord) button.title = "Browsers let pages record only on this machine’s own address, or over TLS.";
-  button.addEventListener("click", () => attempt(recorded(), given));
+  button.addEventListener("click", () => attempt(recorded, given));
   find("#by-path").hidden = !status.roots.length;
   find("#path").placeholder = `${status.roots[0] ?? ""}/…`;
   find("#by-path").addEventListener("submit", (event) => {
     event.preventDefault();
-    attempt(described({ path: find("#path").value.trim() }), given);
+    attempt(() => described({ path: find("#path").value.trim() }), given);
   });
 }
 
@@ -48,13 +49,21 @@ export function showFault(text) {
   fault.hidden = !text;
 }
 
-async function attempt(promise, given) {
+// One at a time: what is being recorded or sent can be stopped where it is shown.
+async function attempt(taken, given) {
+  if (busy) {
+    tell("Something is being taken already: stop it first.");
+    return;
+  }
+  busy = true;
   showFault("");
   try {
-    const clip = await promise;
+    const clip = await taken();
     if (clip) given(clip);
   } catch (error) {
     if (error.name !== "AbortError") showFault(error.message);
+  } finally {
+    busy = false;
   }
 }
 

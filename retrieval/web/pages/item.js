@@ -1,14 +1,15 @@
 import { api, fileOf } from "./api.js";
-import { chooser, switchAddress } from "./chosen.js";
+import { played, playedTogether, searchAddress, switchAddress, workAddress } from "./addresses.js";
+import { chooser } from "./chosen.js";
 import { icon } from "./icon.js";
-import { aboutItem, itemRow, searchAddress, workAddress } from "./itemrow.js";
+import { aboutItem, itemRow } from "./itemrow.js";
+import { fileName, itemName, suffixOf, workName } from "./names.js";
 import { tellProblem } from "./note.js";
-import { playItem } from "./playitem.js";
+import { playItem } from "./playbutton.js";
 import { element, find } from "./switcher/elements.js";
-import { fileName, itemName, number, suffixOf, workName } from "./wording.js";
+import { number } from "./wording.js";
 
 const MOST_ASKED = 50;
-const MOST_PLAYED = 9; // as many as the player has keys
 
 const place = find("#item");
 
@@ -32,8 +33,6 @@ function head(item, address) {
   const { id, kind } = item;
   const title = itemName(item);
   const gone = item.flags.includes("missing");
-  const play = playItem({ id, title });
-  play.classList.add("round");
   return [
     element("h1", { tabindex: "-1" }, title),
     element("p", { class: "lead" }, aboutItem(item)),
@@ -41,7 +40,7 @@ function head(item, address) {
     element(
       "div",
       { class: "row actions" },
-      ...(kind === "recording" && !gone ? [play] : []),
+      ...(kind === "recording" && !gone ? [playItem({ id, title }, "round")] : []),
       element("a", { class: "button quiet", href: searchAddress(id) }, icon("search"), "Search with this"),
       ...(address && !gone ? [element("a", { class: "button quiet", href: address, download: fileName(item.path) }, `Download the score (${suffixOf(item.path).slice(1)})`)] : []),
       element("label", {}, labelled(chooser({ id, kind, title })), "Choose, to hear it beside others"),
@@ -58,12 +57,10 @@ function labelled(box) {
 function workSection(item, work) {
   const recordings = work.recordings.filter(({ id }) => id !== item.id);
   const scores = work.scores.filter(({ id }) => id !== item.id);
-  const all = [...(item.kind === "recording" ? [item] : []), ...recordings].slice(0, MOST_PLAYED);
-  const score = item.kind === "score" ? item : scores[0];
-  const played = [...all.map(({ id }) => ({ id, kind: "recording" })), ...(score ? [{ id: score.id, kind: "score" }] : [])];
+  const all = item.kind === "score" ? playedTogether(recordings, [item]) : playedTogether([item, ...recordings], scores);
   const beside = ({ id }, kind) =>
     item.kind === "recording" || kind === "recording"
-      ? [element("a", { class: "button quiet", href: switchAddress([item, { id, kind }]) }, "Side by side")]
+      ? [element("a", { class: "button quiet", href: switchAddress([item, { id, kind }].map(played)) }, "Side by side")]
       : [];
   const rows = [
     ...recordings.map((other) => itemRow(other, { kind: "recording", more: beside(other, "recording") })),
@@ -76,7 +73,7 @@ function workSection(item, work) {
       element("h2", {}, "Work: ", element("a", { href: workAddress(work.id) }, workName(work))),
       element("span", { class: "about" }, work.confirmed ? "confirmed" : "found by its sound"),
       element("span", { class: "space" }),
-      ...(played.length > 2 ? [element("a", { class: "button", href: switchAddress(played) }, "Play all side by side")] : []),
+      ...(all.length > 2 ? [element("a", { class: "button", href: switchAddress(all) }, "Play all side by side")] : []),
     ),
     ...(rows.length ? [element("ul", { class: "list", "aria-label": "Others of the work" }, ...rows)] : [element("p", { class: "lead" }, "Nothing else of this work is in the library.")]),
   ];
@@ -86,7 +83,7 @@ function workSection(item, work) {
 function followed(item, others) {
   if (!others.length) return [];
   const [kind, heading] = item.kind === "score" ? ["recording", "Recordings that play it"] : ["score", "Scores of it"];
-  const link = (other) => element("a", { class: "button quiet", href: switchAddress([item, { id: other.id, kind }]) }, "Follow the score");
+  const link = (other) => element("a", { class: "button quiet", href: switchAddress([item, { id: other.id, kind }].map(played)) }, "Follow the score");
   return [element("h2", {}, heading), element("ul", { class: "list", "aria-label": heading }, ...others.map((other) => itemRow(other, { kind, more: [link(other)] })))];
 }
 

@@ -1,24 +1,15 @@
 // A recording or a score as a row of a list.
 
+import { itemAddress, searchAddress, workAddress } from "./addresses.js";
 import { chooser } from "./chosen.js";
 import { icon } from "./icon.js";
-import { playItem } from "./playitem.js";
+import { itemCredit, itemName, workLabel } from "./names.js";
+import { playItem } from "./playbutton.js";
 import { element } from "./switcher/elements.js";
-import { dotted, itemCredit, itemName, length } from "./wording.js";
+import { roundClock } from "./switcher/state.js";
+import { dotted } from "./wording.js";
 
 const FLAGS = { missing: "file missing", damaged: "damaged", short: "too short", silent: "silent" };
-
-export function itemAddress(id) {
-  return `/item?${new URLSearchParams({ id })}`;
-}
-
-export function workAddress(id) {
-  return `/works?${new URLSearchParams({ id })}`;
-}
-
-export function searchAddress(id) {
-  return `/?${new URLSearchParams({ item: id })}`;
-}
 
 // `kind` is that of the item, which members of a work do not tell; `more` is what else is to stand there.
 export function itemRow(item, { kind = item.kind, more = [] } = {}) {
@@ -36,17 +27,16 @@ export function itemRow(item, { kind = item.kind, more = [] } = {}) {
       element("span", { class: "about", title: item.path }, itemCredit(item)),
     ),
     element("div", { class: "more" }, ...more),
-    element("span", { class: "clock" }, length(item.duration)),
+    element("span", { class: "clock" }, roundClock(item.duration)),
   );
 }
 
 // A row with what lists of the whole library tell besides.
 export function libraryRow(item) {
   const { id, work, work_id: workId } = item;
-  const named = workId && work !== workId ? work : "unnamed work";
   const marks = item.flags.map((flag) => element("span", { class: "mark-flag" }, FLAGS[flag] ?? flag));
   const title = itemName(item);
-  const more = [...marks, element("span", { class: "of-work" }, ...(workId ? [element("a", { href: workAddress(workId) }, named)] : []))];
+  const more = [...marks, element("span", { class: "of-work" }, ...(workId ? [element("a", { href: workAddress(workId) }, workLabel(work) || "unnamed work")] : []))];
   const row = itemRow(item, { more });
   row.append(element("a", { class: "play", href: searchAddress(id), "aria-label": `Search with ${title}`, title: "Search with this" }, icon("search")));
   return row;
@@ -55,7 +45,7 @@ export function libraryRow(item) {
 // Renders the rows of a list anew; what had the focus in one of them has it in the row of the same item.
 export function keepingFocus(list, render) {
   const parts = (row) => [...row.querySelectorAll("a, button, input")];
-  const row = list.contains(document.activeElement) && document.activeElement.closest("[data-id]");
+  const row = [...list.children].find((one) => one.contains(document.activeElement));
   const [id, part] = row ? [row.dataset.id, parts(row).indexOf(document.activeElement)] : [];
   render();
   const same = row && [...list.children].find((other) => other.dataset.id === id);
@@ -67,5 +57,5 @@ export function scoreMark() {
 }
 
 export function aboutItem({ artist, kind, duration }) {
-  return dotted(artist, kind === "score" ? "score" : "recording", length(duration));
+  return dotted(artist, kind === "score" ? "score" : "recording", roundClock(duration));
 }

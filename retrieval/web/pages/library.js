@@ -3,7 +3,7 @@ import "./chosen.js";
 import { folderForm, noRoots } from "./folderform.js";
 import { keepingFocus, libraryRow } from "./itemrow.js";
 import { asked, listingOf, pagesIn, searchOf, spanOf } from "./listing.js";
-import { tellProblem } from "./note.js";
+import { tellProblem, toTop } from "./note.js";
 import { pager } from "./pager.js";
 import { running } from "./running.js";
 import { element, find } from "./switcher/elements.js";
@@ -33,11 +33,7 @@ function go(changes, turns = false) {
   listing = { ...listing, page: 1, ...changes };
   history[turns ? "pushState" : "replaceState"](null, "", location.pathname + searchOf(listing, USUAL));
   return list()
-    .then(() => {
-      if (!turns) return;
-      scrollTo(0, 0);
-      find("#main").focus({ preventScroll: true });
-    })
+    .then(() => turns && toTop())
     .catch(tellProblem);
 }
 

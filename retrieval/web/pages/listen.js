@@ -27,7 +27,7 @@ let listeners = [];
 document.addEventListener("keydown", (event) => {
   const number = { 1: 0, 2: 1 }[event.key];
   if (sides.length < 2 || number === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (event.target.closest("input:not([type=range], [type=checkbox]), textarea, select")) return;
+  if (event.target.closest?.("input:not([type=range], [type=checkbox]), textarea, select")) return;
   turnTo(number);
 });
 
@@ -82,7 +82,7 @@ export function stop() {
   render();
 }
 
-// {name, source, side, seconds, others, playing} at any time: seconds of what is heard, and of the other where there
+// {name, side, seconds, others, playing} at any time: seconds of what is heard, and of the other where there
 // are two; `heard` is called with it whenever it changes.
 export function onListening(heard) {
   listeners.push(heard);
@@ -134,6 +134,6 @@ function render() {
   if (document.activeElement !== seek || Math.abs(seek.value - seconds) > 1) seek.value = seconds;
   now.textContent = `${clock(seconds)} / ${clock(duration)}`;
   seek.setAttribute("aria-valuetext", now.textContent);
-  const heard = { name: key, source: audio().getAttribute("src"), side: current, seconds, others: line && other(seconds), playing: !paused };
+  const heard = { name: key, side: current, seconds, others: line && other(seconds), playing: !paused };
   for (const listener of listeners) listener(heard);
 }

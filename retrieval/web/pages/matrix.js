@@ -1,6 +1,6 @@
 // The picture of a similarity matrix: one recording to the right, the other upwards.
 
-import { clock } from "./switcher/state.js";
+import { roundClock } from "./switcher/state.js";
 import { decodeBytes } from "./switcher/view.js";
 
 const LEFT = 46;
@@ -116,10 +116,10 @@ export class Matrix {
     context.font = `12px ${font}`;
     const [one, other] = this.durations;
     context.textAlign = "center";
-    for (const seconds of ticks(one, width)) context.fillText(minutes(seconds), this.x(seconds), top + height + 15);
+    for (const seconds of ticks(one, width)) context.fillText(roundClock(seconds), this.x(seconds), top + height + 15);
     context.fillText(`${fitting(context, this.names[0], width - 20)} →`, left + width / 2, top + height + 33);
     context.textAlign = "right";
-    for (const seconds of ticks(other, height)) context.fillText(minutes(seconds), left - 6, Math.max(this.y(seconds) + 4, 10));
+    for (const seconds of ticks(other, height)) context.fillText(roundClock(seconds), left - 6, Math.max(this.y(seconds) + 4, 10));
     context.save();
     context.translate(11, top + height / 2);
     context.rotate(-Math.PI / 2);
@@ -132,10 +132,6 @@ export class Matrix {
 function ticks(duration, pixels) {
   const step = STEPS.find((seconds) => (seconds / duration) * pixels >= TICK_WIDTH) ?? duration;
   return Array.from({ length: Math.floor(duration / step) + 1 }, (_, index) => index * step);
-}
-
-function minutes(seconds) {
-  return clock(seconds).replace(/\.\d$/, "");
 }
 
 function fitting(context, text, width) {

@@ -1,14 +1,14 @@
-// Short messages, shown for some seconds and read out.
+// What pages tell of what happens.
 
 import { find } from "./switcher/elements.js";
+import { tell } from "./switcher/note.js";
 
-export function tell(text) {
-  const note = find("#note");
-  note.textContent = "";
-  note.textContent = text;
-  note.classList.remove("shown");
-  void note.offsetWidth; // so that the animation starts anew
-  note.classList.add("shown");
+export { tell };
+
+// After another page of a list: to its beginning, also for those who go by keys.
+export function toTop() {
+  scrollTo(0, 0);
+  find("#main").focus({ preventScroll: true });
 }
 
 // For `.catch`: what went wrong, unless the user stopped it.

@@ -1,6 +1,7 @@
 // A line that tells how a job goes, with a button to stop it.
 
 import { element } from "./switcher/elements.js";
+import { dotted } from "./wording.js";
 
 // Shows it in `place`; gives {tell(status), signal, stop(), remove()}. Each stage is read out once, its counts are not.
 export function progressLine(place, label) {
@@ -16,7 +17,7 @@ export function progressLine(place, label) {
     tell({ stage: now, done, total, unit = "" }) {
       if (total) bar.value = done / total;
       else bar.removeAttribute("value");
-      const told = [now || label, total ? `${done} of ${total}${unit}` : ""].filter(Boolean).join(" · ");
+      const told = dotted(now || label, total && `${done} of ${total}${unit}`);
       if (text.textContent !== told) text.textContent = told;
       if (stage.textContent !== (now || label)) stage.textContent = now || label;
     },

@@ -1,12 +1,13 @@
 // One question about a clip: asked when it is wanted or its turn has come, answered in its panel.
 
 import { api, job } from "./api.js";
+import { gathered } from "./gathered.js";
 import { hitList } from "./hits.js";
 import { progressLine } from "./progress.js";
 import { about } from "./source.js";
 import { element } from "./switcher/elements.js";
 import { TASKS } from "./tasks.js";
-import { gathered, sentence } from "./words.js";
+import { sentence } from "./wording.js";
 
 const FIRST = 10;
 const MOST = 100;
@@ -44,7 +45,7 @@ export function question(clip, task, panel, held, note) {
       const wanted = { kind: "query", clip: clip.source, task, top, ...Object.fromEntries(ways) };
       const { hits } = await Promise.race([job(wanted, ({ state }) => own.tell({ stage: state === "waiting" ? "waiting for its turn" : "searching" }), own.signal), aborted(own.signal)]);
       const others = hits.filter(({ id }) => id !== clip.source.item);
-      const kinds = await Promise.all(others.map(({ id }) => api(`/v1/items/${id}`).catch(() => null)));
+      const kinds = await Promise.all(others.map(({ id }) => api(`/v1/items/${encodeURIComponent(id)}`).catch(() => null)));
       if (own !== line) return;
       show(others.map((hit, index) => ({ ...hit, kind: kinds[index]?.kind ?? (task === "scores" ? "score" : "recording"), artist: kinds[index]?.artist })));
     } catch (error) {

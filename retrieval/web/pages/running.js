@@ -4,15 +4,20 @@ import { api, follow } from "./api.js";
 import { failureList } from "./failurelist.js";
 import { tell, tellProblem } from "./note.js";
 import { progressLine } from "./progress.js";
-import { element } from "./switcher/elements.js";
-import { counted, dotted, indexSummary, length } from "./wording.js";
+import { element, find } from "./switcher/elements.js";
+import { roundClock } from "./switcher/state.js";
+import { counted, dotted, indexSummary } from "./wording.js";
 
 const LABELS = { index: "Taking files in", group: "Grouping into works" };
 
 // Shows in `place` all that goes on now; gives start(request, label), which begins something. `changed` is called now
 // and then while the library changes, and at the end.
 export function running(place, changed) {
+  const shown = new Set();
+
   async function show(started, label = LABELS[started.kind]) {
+    if (shown.has(started.id)) return; // begun here, and told by the list, too
+    shown.add(started.id);
     const card = element("section", { class: "card running", "aria-label": label });
     const [line, failed] = [element("div"), failureList([])];
     const title = element("h2", { tabindex: "-1" }, label);
@@ -35,12 +40,17 @@ export function running(place, changed) {
 
     function end(text) {
       const focused = card.contains(document.activeElement);
-      const close = element("button", { type: "button", class: "quiet", onclick: () => card.remove() }, "Close");
-      line.replaceChildren(element("p", { class: "row" }, element("span", { class: "ended" }, text), element("span", { class: "space" }), close));
+      const done = element("button", { type: "button", class: "quiet", onclick: close }, "Close");
+      line.replaceChildren(element("p", { class: "row" }, element("span", { class: "ended" }, text), element("span", { class: "space" }), done));
       if (last.messages.length) line.append(messages(last.messages));
       if (focused) title.focus();
       tell(text);
       changed(true);
+    }
+
+    function close() {
+      card.remove();
+      find("#main").focus({ preventScroll: true });
     }
   }
 
@@ -58,7 +68,7 @@ export function running(place, changed) {
 
 function summary(kind, result) {
   if (kind === "group") return [result.moved ? `${counted(result.moved, "recording")} came to another work` : "Every recording stays where it was"];
-  return [indexSummary(result), result.audio_seconds && `${length(result.audio_seconds)} of music in ${length(result.seconds)}`];
+  return [indexSummary(result), result.audio_seconds && `${roundClock(result.audio_seconds)} of music in ${roundClock(result.seconds)}`];
 }
 
 function messages(texts) {

@@ -7,18 +7,18 @@ import { listen } from "./listen.js";
 import { tellProblem } from "./note.js";
 import { playButton } from "./playbutton.js";
 import { question } from "./question.js";
-import { described, sourceIn } from "./source.js";
+import { beside, described, sourceIn } from "./source.js";
 import { element, find } from "./switcher/elements.js";
-import { clock } from "./switcher/state.js";
 import { tabs } from "./tabs.js";
 import { TASKS, tasksOf } from "./tasks.js";
-import { fileBeside } from "./words.js";
+import { dotted } from "./wording.js";
 
 const place = find("#clip");
 const answers = find("#answers");
 
 let held = null;
 let shown = null;
+let opening = 0; // counted up, so that what comes late from an address that was left is of no account
 
 async function start() {
   held = await api("/v1/status");
@@ -34,11 +34,14 @@ async function start() {
 // Show what the address names.
 async function open() {
   const source = sourceIn(new URLSearchParams(location.search));
+  const turn = (opening += 1);
   showFault("");
   if (!source) return close();
   try {
-    show(await described(source));
+    const clip = await described(source);
+    if (turn === opening) show(clip);
   } catch (error) {
+    if (turn !== opening) return;
     close();
     showFault(error.message);
   }
@@ -51,6 +54,7 @@ function close() {
 }
 
 function show(clip) {
+  opening += 1;
   shown = clip;
   document.body.classList.add("asked");
   for (const section of [place, answers]) section.hidden = false;
@@ -79,11 +83,10 @@ async function askInTurn(clip, asks) {
 }
 
 function showClip(clip) {
-  const { source, title, file, kind, about, duration } = clip;
-  const told = [kind, ...(duration === undefined ? [] : [clock(duration)]), ...about, fileBeside(title, file)].filter(Boolean).join(" · ");
+  const { source, title, kind } = clip;
   place.replaceChildren(
     ...(kind === "recording" ? [playButton({ name: "clip", label: title, start: () => listen({ source, title }, 0, "clip") })] : []),
-    element("div", { class: "what" }, element("h2", { class: "name" }, title), element("div", { class: "about" }, told)),
+    element("div", { class: "what" }, element("h2", { class: "name" }, title), element("div", { class: "about" }, dotted(kind, beside(clip)))),
     ...(source.item ? [chooser({ id: source.item, kind, title })] : []),
     element("a", { class: "button quiet", href: "/" }, "New search"),
   );

@@ -1,8 +1,9 @@
 // What is asked about: {item}, {upload} or {path}, as the API names it.
 
 import { api } from "./api.js";
-import { fileName, itemName } from "./wording.js";
-import { workLabel } from "./words.js";
+import { fileBeside, fileName, itemName, workLabel } from "./names.js";
+import { clock } from "./switcher/state.js";
+import { dotted } from "./wording.js";
 
 const KINDS = ["item", "upload", "path"];
 
@@ -36,6 +37,11 @@ export async function described(source) {
 
 export function describedUpload({ id, name, kind, duration }) {
   return { source: { upload: id }, title: itemName({ path: name }), file: name, kind, about: [], duration };
+}
+
+// What is told of it beside its title, in a line.
+export function beside({ title, file, about: known, duration }) {
+  return dotted(duration !== undefined && clock(duration), ...known, fileBeside(title, file));
 }
 
 // What is wrong with it, told with its name.

@@ -4,6 +4,7 @@
 import { answered, job } from "./api.js";
 import { find } from "./switcher/elements.js";
 import { open } from "./switcher/main.js";
+import { sentence } from "./wording.js";
 
 const source = {
   model() {
@@ -40,8 +41,7 @@ function asked(parts) {
 
 function tell({ state, stage, done, total }) {
   if (state !== "running" && state !== "waiting") return;
-  const told = stage || "waiting";
-  find("#summary").textContent = `${told[0].toUpperCase()}${told.slice(1)} … ${total > 1 ? `${done + 1} of ${total}` : ""}`;
+  find("#summary").textContent = `${sentence(stage || "waiting")} … ${total > 1 ? `${done + 1} of ${total}` : ""}`;
 }
 
 open(source).catch((error) => {

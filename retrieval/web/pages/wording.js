@@ -1,45 +1,6 @@
-// How things are said on the pages: names of items and works, lengths, counts.
+// Numbers, lengths and findings in words.
 
-import { clock } from "./switcher/state.js";
-
-export function fileName(path) {
-  return path.slice(path.lastIndexOf("/") + 1) || path;
-}
-
-export function folderOf(path) {
-  return path.slice(0, path.lastIndexOf("/")) || "/";
-}
-
-// A file's suffix with its dot, in lower case; empty where it has none.
-export function suffixOf(path) {
-  return (/[^.](\.[^.]+)$/.exec(fileName(path))?.[1] ?? "").toLowerCase();
-}
-
-// The title of an item, or its file's name without its suffix where it has none.
-export function itemName({ title, path }) {
-  const name = fileName(path);
-  return title || name.slice(0, name.length - suffixOf(path).length);
-}
-
-// A work's name; for one that has none, what most of its items are called, or the first.
-export function workName({ name, recordings, scores }) {
-  if (name) return name;
-  const items = [...recordings, ...scores];
-  const titled = items.filter(({ title }) => title);
-  const times = new Map();
-  for (const title of (titled.length ? titled : items).map(itemName)) times.set(title, (times.get(title) ?? 0) + 1);
-  return [...times].sort((a, b) => b[1] - a[1])[0][0];
-}
-
-// Who plays or wrote it; where that is not known, its file with the folder that it lies in.
-export function itemCredit({ artist, path }) {
-  return artist || `${fileName(folderOf(path))}/${fileName(path)}`;
-}
-
-// Minutes and whole seconds.
-export function length(seconds) {
-  return clock(Math.round(seconds)).slice(0, -2);
-}
+const SAME_TEMPO = 0.002;
 
 export function number(count) {
   return count.toLocaleString("en");
@@ -55,6 +16,11 @@ export function dotted(...parts) {
   return parts.filter(Boolean).join(" · ");
 }
 
+// With a capital.
+export function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 // What came of taking files in, in a line.
 export function indexSummary({ added, updated, unchanged, moved, missing, skipped, failed }) {
   const parts = [
@@ -68,4 +34,39 @@ export function indexSummary({ added, updated, unchanged, moved, missing, skippe
   ];
   const told = parts.filter(([count]) => count).map(([count, word]) => `${number(count)} ${word}`);
   return told.join(", ") || "Nothing to take in";
+}
+
+// How sure an answer is: a word and a number.
+export function sureness({ score, accepted }) {
+  if (!accepted) return ["only a guess", percent(score)];
+  if (score >= 0.99) return ["almost certain", percent(score)];
+  return [score >= 0.9 ? "very likely" : score >= 0.5 ? "likely" : "possible", percent(score)];
+}
+
+export function percent(part) {
+  if (part > 0.99) return "over 99 %";
+  if (part < 0.01) return "under 1 %";
+  return `${Math.round(100 * part)} %`;
+}
+
+// How what was found differs from the query: in key, by the semitones that would make it sound like the query, and
+// in tempo, by its seconds for each of the query's. A score is what is written, so there the query differs from it.
+export function differences({ transposition, tempo_ratio: ratio }, kind = "recording") {
+  const written = kind === "score";
+  const told = [pitch(written ? transposition : -transposition), speed(written ? ratio : 1 / ratio)].filter(Boolean);
+  return written ? told.map((text) => `played ${text} than written`) : told;
+}
+
+function pitch(semitones) {
+  if (!semitones) return "";
+  const size = Math.abs(semitones);
+  const named = { 1: "a semitone", 12: "an octave", 24: "two octaves" }[size] ?? `${size} semitones`;
+  return `${named} ${semitones > 0 ? "higher" : "lower"}`;
+}
+
+function speed(times) {
+  if (!Number.isFinite(times) || times <= 0 || Math.abs(times - 1) <= SAME_TEMPO) return "";
+  if (times >= 2 || times <= 0.5) return `${Math.max(times, 1 / times).toFixed(1)} times ${times > 1 ? "faster" : "slower"}`;
+  const change = 100 * Math.abs(times - 1);
+  return `${change.toFixed(change < 1.95 ? 1 : 0)} % ${times > 1 ? "faster" : "slower"}`;
 }

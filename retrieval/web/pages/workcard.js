@@ -1,14 +1,15 @@
 // A work with what is in it, and what can be said of it: its name, that it is right, what does not belong to it.
 
 import { api } from "./api.js";
-import { onChosen, switchAddress } from "./chosen.js";
+import { playedTogether, switchAddress } from "./addresses.js";
+import { onChosen } from "./chosen.js";
 import { itemRow } from "./itemrow.js";
+import { workName } from "./names.js";
 import { tell, tellProblem } from "./note.js";
 import { element, find } from "./switcher/elements.js";
-import { dotted, workName } from "./wording.js";
+import { dotted } from "./wording.js";
 
 const MOST_SHOWN = 12;
-const MOST_PLAYED = 9; // as many as the player has keys
 
 // `mark`: whether it is marked, which `marked` is told when it changes; `changed(works, text)` is told what is there in
 // its place now.
@@ -71,21 +72,22 @@ export function workCard(work, { mark, marked, changed }) {
 }
 
 function playing({ recordings, scores }) {
-  const items = [...recordings.slice(0, MOST_PLAYED).map(({ id }) => ({ id, kind: "recording" })), ...scores.slice(0, 1).map(({ id }) => ({ id, kind: "score" }))];
-  return recordings.length && items.length > 1 ? [element("a", { class: "button quiet main", href: switchAddress(items) }, "Play side by side")] : [];
+  const all = playedTogether(recordings, scores);
+  return recordings.length && all.length > 1 ? [element("a", { class: "button quiet main", href: switchAddress(all) }, "Play side by side")] : [];
 }
 
 function list(members, work) {
   const some = members.some(({ confirmed }) => confirmed) && !work.confirmed;
-  const rows = members.map((item) => itemRow(item, { more: some && !item.confirmed ? [element("span", { class: "mark-flag" }, "new")] : [] }));
-  const made = element("ul", { class: "list", "aria-label": `What is in ${workName(work)}` }, ...rows.slice(0, MOST_SHOWN));
-  if (rows.length <= MOST_SHOWN) return [made];
+  const row = (item) => itemRow(item, { more: some && !item.confirmed ? [element("span", { class: "mark-flag" }, "new")] : [] });
+  const made = element("ul", { class: "list", "aria-label": `What is in ${workName(work)}` }, ...members.slice(0, MOST_SHOWN).map(row));
+  if (members.length <= MOST_SHOWN) return [made];
   const all = () => {
-    made.append(...rows.slice(MOST_SHOWN));
-    find("a", rows[MOST_SHOWN]).focus();
+    const rest = members.slice(MOST_SHOWN).map(row);
+    made.append(...rest);
+    find("a", rest[0]).focus();
     more.remove();
-    tell(`All ${rows.length} are shown`);
+    tell(`All ${members.length} are shown`);
   };
-  const more = element("button", { type: "button", class: "quiet", onclick: all }, `Show all ${rows.length}`);
+  const more = element("button", { type: "button", class: "quiet", onclick: all }, `Show all ${members.length}`);
   return [made, more];
 }

@@ -1,10 +1,12 @@
 import { api } from "./api.js";
+import { keepingFocus } from "./itemrow.js";
 import { asked, listingOf, pagesIn, searchOf, spanOf } from "./listing.js";
-import { tell, tellProblem } from "./note.js";
+import { workName } from "./names.js";
+import { tell, tellProblem, toTop } from "./note.js";
 import { pager } from "./pager.js";
 import { running } from "./running.js";
 import { element, find } from "./switcher/elements.js";
-import { counted, number, workName } from "./wording.js";
+import { counted, number } from "./wording.js";
 import { workCard } from "./workcard.js";
 
 const USUAL = { q: "", id: "" };
@@ -14,6 +16,7 @@ const [place, filter, merge, shown] = ["#works", "#filter", "#merge", "#shown"].
 const field = filter.elements.q;
 let listing = listingOf(location.search, USUAL);
 let asking = null;
+let before = "";
 let marked = []; // ids of works, in the order in which they were marked
 
 const turned = pager(find("#pages"), (page) => go({ page }, true));
@@ -23,11 +26,7 @@ function go(changes, turns = false) {
   listing = { ...listing, page: 1, ...changes };
   history[turns ? "pushState" : "replaceState"](null, "", location.pathname + searchOf(listing, USUAL));
   return load()
-    .then(() => {
-      if (!turns) return;
-      scrollTo(0, 0);
-      find("#main").focus({ preventScroll: true });
-    })
+    .then(() => turns && toTop())
     .catch(tellProblem);
 }
 
@@ -47,7 +46,10 @@ async function load() {
   const [first, last] = spanOf(listing.page, page.works.length);
   shown.textContent = page.total > page.works.length ? `${number(first)} to ${number(last)} of ${counted(page.total, "work")}` : page.total ? counted(page.total, "work") : "No work is like that.";
   turned(listing.page, page.total);
-  place.replaceChildren(...page.works.map(card));
+  const told = JSON.stringify(page.works);
+  if (told === before) return;
+  before = told;
+  keepingFocus(place, () => place.replaceChildren(...page.works.map(card)));
 }
 
 function card(work) {
@@ -63,6 +65,7 @@ function card(work) {
 
 // What stands in a work's place now; the last of it has the focus.
 function replaced(work, works, text) {
+  before = "";
   const cards = works.map(card);
   find(`[data-id="${work.id}"]`, place).replaceWith(...cards);
   focused(works.at(-1));
