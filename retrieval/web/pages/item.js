@@ -2,7 +2,6 @@ import { api, fileOf } from "./api.js";
 import { chooser, switchAddress } from "./chosen.js";
 import { icon } from "./icon.js";
 import { aboutItem, itemRow, searchAddress, workAddress } from "./itemrow.js";
-import { tellProblem } from "./note.js";
 import { playItem } from "./playitem.js";
 import { element, find } from "./switcher/elements.js";
 import { fileName, itemName, number, suffixOf, workName } from "./wording.js";
@@ -113,6 +112,6 @@ function details(item) {
 try {
   await load(new URLSearchParams(location.search).get("id") ?? "");
 } catch (error) {
-  place.replaceChildren(element("h1", {}, "Not in the library"), element("p", { class: "lead" }, error.message));
-  tellProblem(error);
+  const title = error.status === 404 ? "Not in the library" : "This cannot be shown";
+  place.replaceChildren(element("h1", {}, title), element("p", { class: "lead", role: "alert" }, error.message));
 }
