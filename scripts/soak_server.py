@@ -1,4 +1,4 @@
-"""A server under load: 50 listeners and 10 searches a second, then a fuzz run of its whole API.
+"""A server under load: 50 listeners, 10 switchers and 10 searches a second, then a fuzz run of its whole API.
 
     python scripts/soak_server.py [SECONDS]
 
@@ -9,6 +9,8 @@ server took at most. What listeners get is compared with the files byte for byte
 from __future__ import annotations
 
 import asyncio
+import math
+import os
 import random
 import signal
 import subprocess
@@ -27,8 +29,10 @@ from demo_pieces import PIECES
 
 INCIPIT = [sys.executable, "-m", "retrieval.cli"]
 LISTENERS = 50
+SWITCHERS = 10
 SEARCHES_A_SECOND = 10
 RANGE_BYTES = 2**16
+PIECE_SECONDS = 15
 CLIP_SECONDS = 8
 FUZZ_CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformance"
 
@@ -80,13 +84,16 @@ def main() -> int:
         try:
             assert served.stdout is not None, "it is a pipe"
             url, token = served.stdout.readline().strip().split("/#token=")
+            before = processor_seconds(served.pid)
             load = asyncio.run(loaded(url, token, seconds))
+            spent = processor_seconds(served.pid) - before
             fuzzed = fuzz(url, token, seconds, folder)
             memory = peak_memory(served.pid)
         finally:
             served.send_signal(signal.SIGINT)
             stopped = served.wait(60)
     print(load.table())
+    print(f"server: {spent:.0f} s of processor time; client: {time.process_time():.0f} s; {os.cpu_count()} processors")
     print(f"fuzz: {fuzzed}; peak memory: {memory}; stopped with {stopped}")
     for kind, errors in load.errors.items():
         print(f"{kind}: {errors[0]}")
@@ -104,6 +111,7 @@ async def loaded(url: str, token: str, seconds: float) -> Load:
         until = time.monotonic() + seconds
         await asyncio.gather(
             *(listen(load, client, items, until, random.Random(number)) for number in range(LISTENERS)),
+            *(switch(load, client, items, until, random.Random(number)) for number in range(SWITCHERS)),
             search(load, client, clips, until),
         )
     return load
@@ -136,6 +144,21 @@ async def listen(
                 return
 
 
+async def switch(
+    load: Load, client: httpx.AsyncClient, items: list[dict[str, Any]], until: float, rng: random.Random
+) -> None:
+    """Take recordings piece by piece, as the switcher's page does, ten times as fast as they sound."""
+    while time.monotonic() < until:
+        item = rng.choice(items)
+        for number in range(1, math.ceil(item["duration"] / PIECE_SECONDS) + 1):
+            answer = await load.ask("pieces", client, "GET", f"/v1/items/{item['id']}/pieces/{number}")
+            if answer is not None and not answer.content.startswith(b"OggS"):
+                load.errors["pieces"].append("it is not Ogg")
+            await asyncio.sleep(PIECE_SECONDS / 10)
+            if time.monotonic() > until:
+                return
+
+
 async def search(load: Load, client: httpx.AsyncClient, clips: list[str], until: float) -> None:
     """Ask at an even rate, whether or not the former have been answered."""
     asked: list[asyncio.Task[httpx.Response | None]] = []
@@ -153,8 +176,18 @@ def fuzz(url: str, token: str, seconds: float, folder: Path) -> str:
     """Ask all sorts of things for so long, notes being left in a folder; what was wrong with the answers."""
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/v1/openapi.json"]
     options = ["--header", f"Authorization: Bearer {token}", "--checks", FUZZ_CHECKS, "--max-time", str(int(seconds))]
+    options += ["--request-timeout", "60"]  # what the load has left is done first
     done = subprocess.run([*command, *options], capture_output=True, text=True, check=False, cwd=folder)
     return "no fault" if done.returncode == 0 else f"faults\n{done.stdout[-4000:]}{done.stderr[-1000:]}"
+
+
+def processor_seconds(pid: int) -> float:
+    """What a process has spent; 0 where the system does not tell it."""
+    status = Path(f"/proc/{pid}/stat")
+    if not status.exists():
+        return 0.0
+    fields = status.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(pid: int) -> str:

@@ -705,6 +705,24 @@ def test_whatever_is_asked_is_answered_as_described(client, data):
 # The program
 
 
+def test_a_question_that_a_stopping_server_gives_up_is_told_so(client, snippet):
+    stop = threading.Event()
+
+    async def given_up():
+        busy = [asyncio.create_task(client.service.compute(stop.wait)) for _ in range(8)]
+        question = {"json": {"clip": {"path": str(snippet[0])}}, "headers": {"Authorization": f"Bearer {TOKEN}"}}
+        asked = asyncio.create_task(client._ask("POST", "/v1/query", **question))
+        await asyncio.sleep(0.1)
+        asked.cancel()  # as the server does with what it does not wait for any longer
+        try:
+            return await asked
+        finally:
+            stop.set()
+            await asyncio.gather(*busy)
+
+    problem(client._loop.run_until_complete(given_up()), 503, "stopping")
+
+
 def test_the_program_serves_until_it_is_interrupted(tmp_path, collection):
     taken = socket.socket()
     taken.bind(("127.0.0.1", 0))

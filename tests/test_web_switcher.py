@@ -172,6 +172,13 @@ def test_the_score_is_shown_to_the_first_recording_and_a_click_goes_there(page, 
     opened.locator("#sheet g.measure").nth(2).click()
     assert opened.evaluate("incipit.state().own") == pytest.approx(12.0, abs=0.001)
     until(opened, f"{sounding}.length > 1 && !{sounding}.includes(value)", first[0])
+    # A link to a place shows it without a sound being played, also where the score turns or nothing sounds.
+    linked = page(f"/switch?score={score}&item={one}#t=9&token={TOKEN}")
+    until(linked, f"globalThis.incipit?.player && {sounding}.length > 1")
+    second = linked.locator("#sheet g.measure").nth(1)
+    assert second.get_attribute("id") in linked.evaluate(sounding)
+    assert linked.locator("#page-number").inner_text() == "1"
+    assert not linked.evaluate("incipit.state().playing")
     assert "r000000000000: there is no such recording" in opened.locator("#left-out").inner_text()
     assert severe_findings(opened) == []
 

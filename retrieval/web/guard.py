@@ -8,6 +8,7 @@ addresses everything below `/v1` but the description of the API wants it. See do
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 import logging
@@ -83,6 +84,10 @@ class Guard:
         except Problem as problem:
             if not begun:
                 await ProblemResponse(problem)(scope, receive, send_guarded)
+        except asyncio.CancelledError:  # by the server, which does not wait for it any longer
+            if not begun:
+                stopping = Problem(503, "stopping", "the server is being stopped")
+                await ProblemResponse(stopping)(scope, receive, send_guarded)
         except Exception as error:  # whatever it is, the client gets no traceback
             logging.getLogger("incipit.web").error("an error that is a bug", exc_info=error)
             if not begun:

@@ -61,6 +61,8 @@ def file_response(request: Request, path: Path, media_type: str, expected: tuple
     if request.method == "HEAD":
         file.close()
         return Response(status_code=status, headers=headers, media_type=media_type)
+    if end - first <= _BLOCK_BYTES:  # read by this thread: no other has to be waited for
+        return Response(b"".join(_blocks(file, first, end)), status, headers, media_type)
     return StreamingResponse(_blocks(file, first, end), status, headers, media_type)
 
 

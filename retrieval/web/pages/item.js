@@ -4,7 +4,6 @@ import { chooser } from "./chosen.js";
 import { icon } from "./icon.js";
 import { aboutItem, itemRow } from "./itemrow.js";
 import { fileName, itemName, suffixOf, workName } from "./names.js";
-import { tellProblem } from "./note.js";
 import { playItem } from "./playbutton.js";
 import { element, find } from "./switcher/elements.js";
 import { number } from "./wording.js";
@@ -110,6 +109,6 @@ function details(item) {
 try {
   await load(new URLSearchParams(location.search).get("id") ?? "");
 } catch (error) {
-  place.replaceChildren(element("h1", {}, "Not in the library"), element("p", { class: "lead" }, error.message));
-  tellProblem(error);
+  const title = error.status === 404 ? "Not in the library" : "This cannot be shown";
+  place.replaceChildren(element("h1", {}, title), element("p", { class: "lead", role: "alert" }, error.message));
 }
