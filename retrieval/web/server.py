@@ -18,6 +18,7 @@ from retrieval.web.service import Service
 __all__ = ["Server"]
 
 _STOP_SECONDS = 3
+_IDLE_SECONDS = 60  # a connection that is closed as a client asks again is an error to it
 
 
 class Server:
@@ -44,6 +45,7 @@ class Server:
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=_STOP_SECONDS,
+            timeout_keep_alive=_IDLE_SECONDS,
         )
         self._server = _Interruptible(config, self._service)
 
