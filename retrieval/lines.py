@@ -177,7 +177,9 @@ def _fitted(
     error = (peaks - expected[inside]) * RECORDING_HOP_SECONDS
     weights = np.maximum(here, 0.0) ** 2 / (1 + np.square(error / 0.15)) + 1e-9
     seconds = centres[inside] - centre
-    if seconds[-1] - seconds[0] >= _FITTED_SECONDS:
-        slope, shift = np.polyfit(seconds, error, 1, w=np.sqrt(weights))
-        return ratio + float(slope), middle + float(shift)
-    return ratio, middle + float(np.average(error, weights=weights))
+    error_mean, seconds_mean = (float(weights @ values) / float(weights.sum()) for values in (error, seconds))
+    if seconds[-1] - seconds[0] < _FITTED_SECONDS:
+        return ratio, middle + error_mean
+    apart = seconds - seconds_mean
+    slope = float(weights @ (apart * error)) / float(weights @ np.square(apart))
+    return ratio + slope, middle + error_mean - slope * seconds_mean
