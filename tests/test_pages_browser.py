@@ -189,16 +189,17 @@ def test_a_folder_is_taken_in_and_what_fails_is_told_until_it_is_mended(page, se
 
 
 def test_what_goes_on_is_found_again_and_can_be_stopped(page, served):
-    jobs = [served.api.post("/v1/jobs", json={"kind": "group"}).json()["id"] for _ in range(20)]
-    try:
-        page.goto(f"{served.url}/library")
-        last = page.get_by_role("region", name="Grouping into works").last
-        last.get_by_role("button", name="Stop").click()
-        expect(last).to_contain_text("Stopped.")
-        assert served.api.get(f"/v1/jobs/{jobs[-1]}").json()["state"] == "cancelled"
-    finally:
-        for id in jobs:
-            served.api.delete(f"/v1/jobs/{id}")
+    with Library(served.library, write=True):  # so that the first waits, and the others behind it
+        jobs = [served.api.post("/v1/jobs", json={"kind": "group"}).json()["id"] for _ in range(4)]
+        try:
+            page.goto(f"{served.url}/library")
+            last = page.get_by_role("region", name="Grouping into works").last
+            last.get_by_role("button", name="Stop").dispatch_event("click")
+            expect(last).to_contain_text("Stopped.")
+            assert served.api.get(f"/v1/jobs/{jobs[-1]}").json()["state"] == "cancelled"
+        finally:
+            for id in jobs:
+                served.api.delete(f"/v1/jobs/{id}")
 
 
 def test_works_are_confirmed_named_split_and_merged(page, served):
