@@ -41,31 +41,38 @@ def sections_over_rests(pair: Pair, sections: Sequence[Section]) -> list[Section
     out = list(sections)
     if out and all(section.start[1] >= out[0].start[1] for section in out):
         start = out[0].start
-        i, j = _near(_shared(_rests(pair, start, _rest_before)), start)
+        i, j = _near(_shared(pair, _rests(pair, start, _rest_before)), start)
         out[0] = replace(out[0], start=(start[0] - i, start[1] - j))
     if out and all(section.end[1] <= out[-1].end[1] for section in out):
         end, (n, m) = out[-1].end, pair.frames
-        i, j = _near(_shared(_rests(pair, end, _rest_after)), (n - end[0], m - end[1]))
+        i, j = _near(_shared(pair, _rests(pair, end, _rest_after)), (n - end[0], m - end[1]))
         out[-1] = replace(out[-1], end=(end[0] + i, end[1] + j))
     return out
 
 
-def matches_over_rests(matches: Sequence[Segment], left: Analysed, right: Analysed) -> list[Segment]:
-    """Let the matches at the ends of the music reach over what is left of the rests.
+def matches_over_rests(pair: Pair, matches: Sequence[Segment]) -> list[Segment]:
+    """Let the match that is first on both sides, and the one that is last, reach over what is left of the rests.
 
     A rest that one side has much more of stands alone.
     """
     out = list(matches)
     for at, rest_beyond in ((0, _rest_before), (-1, _rest_after)):
         path = out[at].path if out else None
-        if path is None:
+        if path is None or not _outermost(out, at):
             continue
         edge = float(path.ref[at]), float(path.other[at])
-        shared = _shared([rest_beyond(side, time) for side, time in zip((left, right), edge, strict=True)])
+        rests = [rest_beyond(side, time) for side, time in zip((pair.left, pair.right), edge, strict=True)]
+        shared = _shared(pair, rests)
         if shared.min() >= 1.0 / FEATURE_RATE:
             beyond = edge + shared if at else np.maximum(edge - shared, 0.0)
             out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
     return out
+
+
+def _outermost(matches: Sequence[Segment], at: int) -> bool:
+    """Whether the match that is first (`at` 0) or last (-1) in the reference is so in the other, too."""
+    edges = [match.other[at] for match in matches if match.other is not None]
+    return edges[at] == (max(edges) if at else min(edges))
 
 
 def _rests(pair: Pair, frames: tuple[int, int], rest_beyond: Callable[[Analysed, float], float]) -> tuple[float, float]:
@@ -95,9 +102,9 @@ def _rest(level: NDArray[np.float32], whole: NDArray[np.float32]) -> float:
     return float(frames_to_seconds(low[-1]))  # the first frame is no higher than itself
 
 
-def _shared(rests: Sequence[float]) -> NDArray[np.float64]:
-    """What both sides have, or all of both where that is much alike."""
-    if not min(rests) or max(rests) - min(rests) > _ALIKE_SECONDS:
+def _shared(pair: Pair, rests: Sequence[float]) -> NDArray[np.float64]:
+    """What both sides have, or all of both where that is much alike and no band forbids it."""
+    if not min(rests) or max(rests) - min(rests) > _ALIKE_SECONDS or pair.band is not None:
         return np.full(2, min(rests))
     return np.array(rests)
 

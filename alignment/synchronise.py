@@ -86,7 +86,7 @@ def synchronise_analysed(
         return _unrelated(left, right, confidence), right
     interval = right.tuning - left.tuning
     whole = round(interval / 100.0)
-    segments = all_segments(matches_over_rests(matches, left, right), left, right)
+    segments = all_segments(matches_over_rests(pair, matches), left, right)
     return Synchronisation(segments, True, confidence, -whole, interval - 100.0 * whole), right
 
 
@@ -105,7 +105,7 @@ def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignmen
         for segment in alignment.segments
         if segment.path is not None
     ]
-    return replace(alignment, segments=all_segments(matches_over_rests(matches, left, right), left, right))
+    return replace(alignment, segments=all_segments(matches_over_rests(pair, matches), left, right))
 
 
 def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 from alignments import match, only_other, only_ref, synchronisation
+from waiting import until
 from written import attributes, document, measure, note
 
 from alignment.carrying import carry_times
@@ -72,15 +73,6 @@ def page(browser, folder):
 
 def state(page):
     return page.evaluate("incipit.state()")
-
-
-def until(page, text, value=None):
-    """Wait for an expression of the page; its policy forbids the library's own way, which evaluates text there."""
-    for _ in range(1000):
-        if page.evaluate(f"value => Boolean({text})", value):
-            return
-        page.wait_for_timeout(20)
-    pytest.fail(f"{text} did not come true")
 
 
 def test_a_switch_lands_where_the_map_says(page):

@@ -11,6 +11,7 @@ import soundfile
 import uvicorn
 from accessibility import severe_findings
 from alignments import match, only_ref, synchronisation
+from waiting import until
 from written import attributes, document, measure, note
 
 from alignment.carrying import carry_times
@@ -128,15 +129,6 @@ def page(library):
         yield open_page
         browser.close()
     assert faults == []
-
-
-def until(page, text, value=None):
-    """Wait for an expression of the page; its policy forbids the library's own way, which evaluates text there."""
-    for _ in range(1000):
-        if page.evaluate(f"value => Boolean({text})", value):
-            return
-        page.wait_for_timeout(20)
-    pytest.fail(f"{text} did not come true")
 
 
 READY = "globalThis.incipit?.player && incipit.player.pieces.ready(0, 0) && incipit.player.pieces.ready(1, 0)"

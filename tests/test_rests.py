@@ -1,0 +1,48 @@
+"""Where matches end: they reach over what dies away, and never into what another match holds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from alignments import match
+
+from alignment.analysed import Analysed
+from alignment.features.sync import SyncFeatures
+from alignment.pair import Pair
+from alignment.rests import matches_over_rests
+
+RATE = 50
+
+
+def side(*stretches):
+    """A recording of stretches (seconds, decibels)."""
+    level = np.concatenate([np.full(round(RATE * seconds), decibels, np.float32) for seconds, decibels in stretches])
+    seconds = len(level) / RATE
+    nothing = np.zeros((1, len(level)), np.float32)
+    return Analysed(seconds, 0.0, seconds, level, 0.0, SyncFeatures(nothing, nothing, nothing.astype(np.float16)))
+
+
+def reached(left, right, *matches, band=None):
+    measured = [replace(one, interval=np.zeros(len(one.path))) for one in matches]
+    return [(one.ref, one.other) for one in matches_over_rests(Pair.of(left, right, band, ()), measured)]
+
+
+def test_a_match_reaches_to_where_the_level_rises():
+    left, right = side((10, -10), (3, -60)), side((10, -10), (2.5, -60), (8, -10))
+    ((ref, other),) = reached(left, right, match([0.0, 10.0], [0.0, 10.0]))
+    assert ref == (0.0, pytest.approx(13.0))
+    assert other == (0.0, pytest.approx(12.5, abs=0.05))
+
+
+def test_a_much_longer_rest_stands_alone_and_a_band_lets_none_be_stretched():
+    left, longer = side((10, -10), (1, -60)), side((10, -10), (5, -60))
+    ((_, other),) = reached(left, longer, match([0.0, 10.0], [0.0, 10.0]))
+    assert other[1] == pytest.approx(11.0)
+    ((_, other),) = reached(left, side((10, -10), (2, -60)), match([0.0, 10.0], [0.0, 10.0]), band=0.5)
+    assert other[1] == pytest.approx(11.0)
+
+
+def test_a_match_that_is_last_on_one_side_alone_stays_as_it_is():
+    left, right = side((20, -10), (2, -60)), side((10, -10), (2, -60), (10, -60))
+    swapped = match([0.0, 10.0], [10.0, 20.0]), match([10.0, 20.0], [0.0, 10.0])
+    assert reached(left, right, *swapped) == [(one.ref, one.other) for one in swapped]
