@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 from scipy.ndimage import uniform_filter1d
-from scipy.signal.windows import hann
 
 from alignment.audio import ANALYSIS_RATE
 from index.runs import Model
@@ -70,7 +69,7 @@ def band_magnitudes(samples: NDArray[np.float32], quarter_tones: int) -> NDArray
     frames = (len(samples) - 1) // RISES_HOP + 1 if len(samples) else 0
     padded = np.pad(samples, (_WINDOW // 2, _WINDOW))
     framed = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::RISES_HOP][:frames]
-    taper = hann(_WINDOW, sym=False).astype(np.float32)
+    taper = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
     bands = _bands(quarter_tones).T
     out = np.zeros((frames, _BANDS), np.float32)
     for first in range(0, frames, _FRAMES_AT_ONCE):

@@ -254,8 +254,9 @@ def test_help_of_every_verb_has_an_example_and_loads_nothing_heavy(verb):
     assert "Example: incipit" in done.stdout
 
 
-def test_alignment_imports_neither_torch_nor_faiss_nor_a_database():
-    script = "import sys, alignment; assert not {'torch', 'faiss', 'sqlalchemy', 'onnxruntime'} & set(sys.modules)"
+def test_alignment_imports_nothing_slow_that_it_does_without():
+    slow = {"torch", "faiss", "sqlalchemy", "onnxruntime", "scipy.signal"}
+    script = f"import sys, alignment; assert not {slow} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

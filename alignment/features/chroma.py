@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal.windows import hann
 
 from alignment.features.frames import HOP
 from alignment.features.spectrum import LogFrequency, log_frequency_spectrogram
@@ -76,7 +75,7 @@ def smooth_and_downsample(features: NDArray[np.float32], smoothing: int, downsam
     """Average rows under a centred Hann window of `smoothing` frames and keep every `downsampling`-th frame."""
     if not features.shape[1]:
         return features.astype(np.float32, copy=False)
-    window = hann(smoothing + 2, sym=True)[1:-1]
+    window = np.hanning(smoothing + 2)[1:-1]
     window = (window / window.sum()).astype(np.float32)
     half = smoothing // 2
     padded = np.pad(features, ((0, 0), (half, smoothing - 1 - half)))

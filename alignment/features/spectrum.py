@@ -14,7 +14,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
-from scipy.signal.windows import hann
 
 from alignment.errors import FeatureError
 from alignment.features.frames import HOP, frame_count
@@ -165,6 +164,6 @@ def _stft_blocks(
 @lru_cache(maxsize=16)
 def _taper(window: int) -> NDArray[np.float32]:
     """A Hann window under which a sinusoid of amplitude 1 has magnitude 1; not to be written to."""
-    taper = hann(window, sym=False).astype(np.float32)
+    taper = np.hanning(window + 1)[:-1].astype(np.float32)
     taper *= np.float32(2.0 / taper.sum())
     return taper
