@@ -212,15 +212,18 @@ class VersionSearch:
 
     def versions_of(self, recording: Recording, max_false_accepts: float) -> list[tuple[Recording, float]]:
         """Other recordings of the library accepted as versions of one, each with its probability, surest first."""
-        positions = np.flatnonzero(self._segments.items == recording.id)
-        if recording.id not in self._position or not len(positions):
+        if recording.id not in self._position:
             return []
-        query = VersionQuery(self._vectors(recording.id), self._segments.vectors(int(positions[0])))
         return [
             (other, self._calibration.probability(likeness.evidence))
-            for other, likeness in self._found(query, recording.id)
+            for other, likeness in self._found(self.query_of(recording.id), recording.id)
             if self.accepts(likeness, max_false_accepts)
         ]
+
+    def query_of(self, number: int) -> VersionQuery:
+        """The stored vectors of the recording of that id, which has any."""
+        position = int(np.flatnonzero(self._segments.items == number)[0])
+        return VersionQuery(self._vectors(number), self._segments.vectors(position))
 
     def candidates(self, query: VersionQuery) -> list[tuple[Recording, Likeness]]:
         """Recordings that have anything in common with a query, accepted or not, most alike first."""
@@ -246,7 +249,7 @@ class VersionSearch:
         """Recordings of the shortlist that have anything in common with the query, most alike first."""
         alike = {
             number: likeness_of(query, self._vectors(number), keys)
-            for number, keys in self._shortlist(query, other_than)
+            for number, keys in self.shortlist(query, other_than)
         }
         found = [number for number, likeness in alike.items() if likeness.places]
         recordings = self._library.recordings_by_id(found)
@@ -254,8 +257,8 @@ class VersionSearch:
             if number in recordings:
                 yield recordings[number], alike[number]
 
-    def _shortlist(self, query: VersionQuery, other_than: int) -> list[tuple[int, list[int]]]:
-        """Recordings whose segments are nearest to the query's, and the keys in which they are.
+    def shortlist(self, query: VersionQuery, other_than: int) -> list[tuple[int, list[int]]]:
+        """Ids of recordings whose segments are nearest to the query's, those first, and the keys in which they are.
 
         A recording's votes for a key are, summed over the query's segments, by how much its nearest segment is more
         alike than the last of the neighbours.

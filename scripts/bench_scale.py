@@ -165,18 +165,19 @@ def _stretches(real: Floats, vectors: int) -> Iterator[Floats]:
 def _made(real: Floats, rng: np.random.Generator, length: int) -> Floats:
     one, other = (real[first : first + length] for first in rng.integers(len(real) - length, size=2))
     if rng.random() < 0.5:
-        return _noisy(one, rng.uniform(0.2, 0.8), rng)
+        return noisy(one, rng.uniform(0.2, 0.8), rng)
     share = np.float32(rng.random())
-    return _noisy(_unit(share * one + (1 - share) * other), rng.uniform(0.1, 0.4), rng)
+    return noisy(unit(share * one + (1 - share) * other), rng.uniform(0.1, 0.4), rng)
 
 
-def _noisy(vectors: Floats, noise: float, rng: np.random.Generator) -> Floats:
+def noisy(vectors: Floats, noise: float, rng: np.random.Generator) -> Floats:
     """With isotropic noise of that length, on average, beside their own of 1."""
     noises = rng.standard_normal(vectors.shape, np.float32) * np.float32(noise / vectors.shape[1] ** 0.5)
-    return _unit(vectors + noises)
+    return unit(vectors + noises)
 
 
-def _unit(vectors: Floats) -> Floats:
+def unit(vectors: Floats) -> Floats:
+    """Vectors brought to unit length."""
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
@@ -185,7 +186,7 @@ def _queries(folder: Path, real: Floats, noises: list[float]) -> Queries:
     if not known.exists():
         rng = np.random.default_rng(1)
         sources = rng.choice(len(real) // _STRETCH * _STRETCH, _QUERIES, replace=False)
-        vectors = np.stack([_noisy(real[sources], noise, rng) for noise in noises])
+        vectors = np.stack([noisy(real[sources], noise, rng) for noise in noises])
         nearest = in_own_process(partial(_nearest, folder, vectors.reshape(-1, vectors.shape[-1])))
         np.savez(known, vectors=vectors, nearest=nearest.reshape(*vectors.shape[:2], -1), sources=sources)
     with np.load(known) as arrays:

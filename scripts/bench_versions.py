@@ -81,11 +81,11 @@ def main() -> None:
     if out:
         print(f"queries of works left out: {len(answers)}, accepted for {_percent(any(a.accepted) for a in answers)} %")
         return
-    _print_table("Incipit", answers)
+    print_table("Incipit", answers)
     print(f"accepted: right {_percent(r for a in answers for r, ok in zip(a.ranks, a.accepted, strict=True) if ok)} %")
     print(f"seconds a query: {np.mean([answer.seconds for answer in answers]):.3f}")
     if arguments.peer:
-        _print_table("Qmax", _peer(arguments, rows))
+        print_table("Qmax", _peer(arguments, rows))
 
 
 def _without(
@@ -131,20 +131,26 @@ def _ask(
 
 
 def _peer(arguments: argparse.Namespace, rows: Sequence[dict[str, str]]) -> list[Asked]:
+    asked = _queries(rows, arguments)
+    found, seconds = qmax(arguments.peer, arguments.bed, rows, asked, arguments.segment)
+    print(f"Qmax: {seconds:.4f} s a pair")
+    return [_ranked(row, scores, rows) for row, scores in zip(asked, found, strict=True)]
+
+
+def qmax(
+    python: str, bed: Path, rows: Sequence[dict[str, str]], asked: Sequence[dict[str, str]], segment: float
+) -> tuple[NDArray[np.float32], float]:
+    """Scores of Qmax, shape `(asked, rows)`, and the seconds of one core for a pair."""
     with tempfile.TemporaryDirectory() as folder:
         tracks, scores = Path(folder) / "tracks.csv", Path(folder) / "scores.npy"
         with tracks.open("w", newline="") as handle:
             writer = csv.writer(handle)
             writer.writerow(["path", "query"])
-            asked = _queries(rows, arguments)
-            writer.writerows([arguments.bed / row["path"], int(row in asked)] for row in rows)
+            writer.writerows([bed / row["path"], int(row in asked)] for row in rows)
         program = Path(__file__).with_name("peer_qmax.py")
-        options = ["--segment", str(arguments.segment)]
-        done = subprocess.run(
-            [arguments.peer, program, tracks, scores, *options], check=True, capture_output=True, text=True
-        )
-        print(f"Qmax: {done.stdout.split()[-1]} s a pair")
-        return [_ranked(row, found, rows) for row, found in zip(asked, np.load(scores), strict=True)]
+        options = ["--segment", str(segment)]
+        done = subprocess.run([python, program, tracks, scores, *options], check=True, capture_output=True, text=True)
+        return np.load(scores), float(done.stdout.split()[-1])
 
 
 def _queries(rows: Sequence[dict[str, str]], arguments: argparse.Namespace) -> list[dict[str, str]]:
@@ -158,7 +164,8 @@ def _ranked(row: dict[str, str], scores: NDArray[np.float32], rows: Sequence[dic
     return Asked(row, right, sum(right), [], 0.0)
 
 
-def _print_table(title: str, answers: Sequence[Asked]) -> None:
+def print_table(title: str, answers: Sequence[Asked]) -> None:
+    """MAP with its interval, first hits, and versions found, by kind and by sound font."""
     groups: dict[str, list[Asked]] = defaultdict(list)
     for answer in sorted(answers, key=lambda answer: answer.row["kind"]):
         groups[answer.row["kind"]].append(answer)

@@ -1,0 +1,198 @@
+"""Measure the search for versions among many tracks: what its first stage finds, and how long both stages take.
+
+    python scripts/bench_version_scale.py BED LIBRARY [--others LIBRARY...] [--tracks 10000] [--passages]
+        [--queries 100] [--folder DIR] [--peer PYTHON]
+
+LIBRARY holds the tracks of BED, as `bench_versions.py --library` leaves it. They begin the large library; so do the
+recordings of the OTHERS, which must play no work of BED. All further tracks are unrelated music made anew from the
+stored vectors of the OTHERS and of the tracks of BED that are no queries: two of them, each in a random key and
+from a random place on, are mixed in random shares, and noise of .1 to .4 of a vector's length is added. The large
+library stays in DIR, and is not made again if it is there.
+
+Queries are the tracks of BED with query = 1, themselves left out, by their stored vectors, or by those of 20 s from the
+middle. Prints, by kind, the share of versions that are in the first twentieth of the first stage's ranking, MAP and the
+share of first hits that are right; the CPU seconds of both stages, one thread; and, with --peer, an interpreter that
+has essentia, the seconds of Qmax for a pair of tracks of BED (see peer_qmax.py), and how many times faster the search
+is than Qmax with every track.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import os
+import shutil
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from bench_alignment import ONE_THREAD, in_own_process, machine
+from bench_scale import noisy, unit
+from bench_versions import Asked, print_table, qmax
+from numpy.typing import NDArray
+
+from index.library import FileState, Library, NewRecording
+from index.runs import Vectors
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS, VersionEncoder, rolled
+from retrieval.version_calibration import VERSION_CALIBRATION_PATH, VersionCalibration
+from retrieval.version_search import VersionQuery, VersionSearch
+
+Floats = NDArray[np.float32]
+Row = dict[str, str]
+
+_SHORTLIST = 0.05
+_PEER_TRACKS = 12
+_SEGMENTS = (15, 26)
+"""Of a track made anew: from two minutes to three and a half."""
+
+_SEGMENT_LOCALS = round(20 / LOCAL_HOP_SECONDS)
+_LOCALS_A_HOP = round(SEGMENT_HOP_SECONDS / LOCAL_HOP_SECONDS)
+
+
+class Track(NamedTuple):
+    """What is stored of a recording."""
+
+    name: str
+    local: Floats
+    segments: Floats
+
+
+class Measured(NamedTuple):
+    """The queries' answers, the shares of versions in the shortlist, and CPU seconds a query."""
+
+    answers: list[Asked]
+    shortlisted: list[float]
+    first_stage: float
+    whole: float
+
+
+def main() -> None:
+    """Make the large library if it is missing, ask, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bed", type=Path)
+    parser.add_argument("library", type=Path)
+    parser.add_argument("--others", type=Path, nargs="*", default=[])
+    parser.add_argument("--tracks", type=int, default=10_000)
+    parser.add_argument("--passages", action="store_true", help="ask by 20 s from the middle")
+    parser.add_argument("--queries", type=int, default=100, help="so many of each kind at most")
+    parser.add_argument("--folder", type=Path, help="what is made stays there")
+    parser.add_argument("--peer", help="a Python interpreter that has essentia")
+    arguments = parser.parse_args()
+    os.environ.update(ONE_THREAD)
+    rows = list(csv.DictReader((arguments.bed / "manifest.csv").open()))
+    print(machine("numpy", "numba", "faiss-cpu"))
+    with tempfile.TemporaryDirectory() if arguments.folder is None else nullcontext(arguments.folder) as folder:
+        large = Path(folder) / f"{arguments.tracks}"
+        if not large.exists():
+            in_own_process(partial(make_library, large, arguments.tracks, arguments.library, arguments.others, rows))
+        found = in_own_process(partial(measure, large, rows, arguments.queries, arguments.passages))
+    print_table(f"{arguments.tracks} tracks", found.answers)
+    kinds = [answer.row["kind"] for answer in found.answers]
+    for kind in sorted(set(kinds)):
+        shares = [share for share, its in zip(found.shortlisted, kinds, strict=True) if its == kind]
+        print(f"versions in the first {_SHORTLIST:.0%}, {kind:10s} {100 * np.mean(shares):5.1f} %")
+    print(f"versions in the first {_SHORTLIST:.0%}, all        {100 * np.mean(found.shortlisted):5.1f} %")
+    print(f"CPU seconds a query: first stage {found.first_stage:.3f}, both {found.whole:.3f}")
+    if arguments.peer:
+        few, seconds = rows[:_PEER_TRACKS], 20.0 if arguments.passages else 0.0
+        every = arguments.tracks * qmax(arguments.peer, arguments.bed, few, few, seconds)[1]
+        print(f"Qmax with every track: {every:.0f} s, {every / found.first_stage:.0f} times the first stage, ", end="")
+        print(f"{every / found.whole:.0f} times both")
+
+
+def make_library(folder: Path, tracks: int, bed: Path, others: Sequence[Path], rows: Sequence[Row]) -> None:
+    """Fill a library of so many tracks."""
+    encoder = VersionEncoder()
+    asked = {Path(row["path"]).name for row in rows if row["query"] == "1"}
+    known = [track for library in (bed, *others) for track in _tracks(library, encoder)]
+    unrelated = [track for track in known if track.name not in asked]
+    rng = np.random.default_rng(0)
+    unfinished = folder.with_name(folder.name + ".part")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    with Library(unfinished, write=True) as library:
+        for number in range(tracks):
+            track = known[number] if number < len(known) else _made(unrelated, rng, f"{number}")
+            recording = NewRecording(f"{number:012x}", len(track.local) * LOCAL_HOP_SECONDS, track.name)
+            kept = [
+                Vectors(encoder.local, track.local, LOCAL_HOP_SECONDS),
+                Vectors(encoder.segments, track.segments, SEGMENT_HOP_SECONDS),
+            ]
+            library.add(recording, FileState(f"/{number}", 0, 0), kept)
+        library.refresh_store(encoder.segments)
+    unfinished.rename(folder)
+
+
+def _tracks(folder: Path, encoder: VersionEncoder) -> Iterator[Track]:
+    with Library(folder) as library:
+        local, segments = library.runs(encoder.local), library.runs(encoder.segments)
+        names = {recording.id: Path(recording.files[0].path).name for recording in library.recordings()}
+        places = {int(number): position for position, number in enumerate(segments.items)}
+        for position, number in enumerate(local.items):
+            vectors = local.vectors(position), segments.vectors(places[int(number)])
+            yield Track(names[int(number)], *vectors)
+
+
+def _made(unrelated: Sequence[Track], rng: np.random.Generator, name: str) -> Track:
+    """A track of two others, each from somewhere on and in another key."""
+    count, noise = int(rng.integers(*_SEGMENTS)), rng.uniform(0.1, 0.4)
+    local, segments = np.float32(0), np.float32(0)
+    share = rng.random()
+    for weight, number in zip((share, 1 - share), rng.integers(len(unrelated), size=2), strict=True):
+        track, key = unrelated[number], int(rng.integers(12))
+        first = int(rng.integers(len(track.segments)))
+        at = (first + np.arange(count)) % len(track.segments)
+        local_at = (_LOCALS_A_HOP * first + np.arange(_LOCALS_A_HOP * count)) % len(track.local)
+        local = local + np.float32(weight) * rolled(track.local[local_at], key)
+        segments = segments + np.float32(weight) * rolled(track.segments[at], key)
+    return Track(name, noisy(unit(local), noise, rng), noisy(unit(segments), noise, rng))
+
+
+def measure(folder: Path, rows: Sequence[Row], queries: int, passages: bool) -> Measured:
+    """Ask for the versions of the bed's queries."""
+    answers, shortlisted, seconds = [], [], []
+    by_name = {Path(row["path"]).name: row for row in rows}
+    encoder = VersionEncoder()
+    with Library(folder) as library:
+        search = VersionSearch(library, encoder, VersionCalibration.load(VERSION_CALIBRATION_PATH))
+        recordings = library.recordings()
+        known = {one.id: by_name[one.title] for one in recordings if one.title in by_name}
+        wanted = int(_SHORTLIST * len(recordings))
+        for number, row in _asked(known, queries):
+            query = search.query_of(number)
+            query = _passage(query) if passages else query
+            started = time.process_time()
+            near = [other for other, _ in search.shortlist(query, number)]
+            between = time.process_time()
+            found = [recording.id for recording, _ in search.candidates(query) if recording.id != number]
+            seconds.append((between - started, time.process_time() - between))
+            right = {other for other, its in known.items() if its["work"] == row["work"] and other != number}
+            shortlisted.append(len(right & set(near[:wanted])) / len(right))
+            answers.append(Asked(row, [other in right for other in found], len(right), [], 0.0))
+    first_stage, whole = np.mean(seconds, axis=0)
+    return Measured(answers, shortlisted, float(first_stage), float(whole))
+
+
+def _asked(known: dict[int, Row], most: int) -> Iterator[tuple[int, Row]]:
+    """So many queries of each kind."""
+    counts: Counter[str] = Counter()
+    for number, row in known.items():
+        if row["query"] == "1" and counts[row["kind"]] < most:
+            counts[row["kind"]] += 1
+            yield number, row
+
+
+def _passage(query: VersionQuery) -> VersionQuery:
+    """The segment in the middle, and the local vectors within it."""
+    middle = (len(query.segments) - 1) // 2
+    first = _LOCALS_A_HOP * middle
+    return VersionQuery(query.local[first : first + _SEGMENT_LOCALS], query.segments[middle : middle + 1])
+
+
+if __name__ == "__main__":
+    main()
