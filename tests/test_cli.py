@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from program import documents, incipit
+from program import documents
+from program import incipit_process as incipit
 
 from alignment import read_audio
 from index import Library, LibraryError

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from demo_music import write_scores
 from demo_pieces import PIECES
-from program import incipit
+from program import incipit_process as incipit
 
 from retrieval.embedding.score_performances import ScorePerformance, perform_score
 from retrieval.embedding.score_windows import WINDOW_FRAMES

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import subprocess
 import sys
 
@@ -11,6 +10,7 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from program import incipit
 
 from alignment import Audio, FeatureError, Segment, Synchronisation, WarpingPath
 from alignment.errors import AlignmentError
@@ -280,18 +280,6 @@ def test_without_matplotlib_the_error_names_the_extra():
     assert done.stdout.strip() == "AlignmentError pictures want the plot extra: pip install 'incipit-music[plot]'"
 
 
-def incipit(*arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "retrieval.cli", "tempo", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ),
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
 def table(text):
     return list(csv.DictReader(text.splitlines()))
 
@@ -299,12 +287,12 @@ def table(text):
 def test_tempo_of_one_recording_prints_its_beats(tmp_path):
     path = tmp_path / "clicks.wav"
     soundfile.write(path, clicks(np.arange(0.5, 14.5, 0.5), 15.0) * 0.3, RATE)
-    done = incipit(path)
+    done = incipit("tempo", path)
     assert done.returncode == 0
     rows = table(done.stdout)
     assert list(rows[0]) == ["time", "bpm"]
     assert np.median([float(row["bpm"]) for row in rows]) == pytest.approx(120, abs=1)
-    document = json.loads(incipit(path, "--json").stdout)
+    document = json.loads(incipit("tempo", path, "--json").stdout)
     assert document["unit"] == "bpm"
     assert document["times"] == [float(row["time"]) for row in rows]
     assert document["values"] == [float(row["bpm"]) for row in rows]
@@ -314,7 +302,7 @@ def test_tempo_of_performances_against_one_prints_a_column_each(music, tmp_path)
     pytest.importorskip("matplotlib")
     first, second = music.pair("petzold-minuet")
     out, picture = tmp_path / "t.csv", tmp_path / "t.png"
-    done = incipit(first.path, second.path, first.path, "-o", out, "--plot", picture, "--json")
+    done = incipit("tempo", first.path, second.path, first.path, "-o", out, "--plot", picture, "--json")
     assert done.returncode == 0
     assert picture.read_bytes().startswith(b"\x89PNG")
     rows = table(out.read_text())
@@ -336,11 +324,11 @@ def test_exit_codes_of_tempo(music, tmp_path):
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(3 * RATE), RATE)
     first = music.recorded[0].path
-    assert incipit(silent).returncode == 3
-    assert incipit(first, silent, "-q").returncode == 3
-    missing = incipit(first, tmp_path / "absent.wav", silent)
+    assert incipit("tempo", silent).returncode == 3
+    assert incipit("tempo", first, silent, "-q").returncode == 3
+    missing = incipit("tempo", first, tmp_path / "absent.wav", silent)
     assert missing.returncode == 1
     assert "no such file" in missing.stderr
-    assert incipit(tmp_path / "absent.wav").returncode == 1
-    assert incipit(first, "--plot", tmp_path / "x.bmp").returncode == 2
-    assert incipit(first, "-o", tmp_path / "no" / "x.csv").returncode == 2
+    assert incipit("tempo", tmp_path / "absent.wav").returncode == 1
+    assert incipit("tempo", first, "--plot", tmp_path / "x.bmp").returncode == 2
+    assert incipit("tempo", first, "-o", tmp_path / "no" / "x.csv").returncode == 2

@@ -6,7 +6,7 @@ import naive
 import numpy as np
 import pytest
 import soundfile
-from program import incipit
+from program import incipit_process as incipit
 
 torch = pytest.importorskip("torch", reason="training wants torch: scripts/test --all")
 pytest.importorskip("onnx", reason="training wants onnx: scripts/test --all")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from program import incipit
+from program import incipit_process as incipit
 
 from retrieval.embedding.songs import Chord, Song, pop_song, score_song
 from retrieval.embedding.version_families import Family, Version, _Form
