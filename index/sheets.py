@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from index.schema import ScoreRow, SheetRow
 
-__all__ = ["KeptBeats", "KeptMovement", "KeptPart", "KeptScore", "pack", "unpack", "unpack_beats"]
+__all__ = ["KeptBeats", "KeptMovement", "KeptPart", "KeptScore", "ToldScore", "pack", "unpack", "unpack_beats"]
 
 _TICKS = 100_000
 """A second."""
@@ -72,6 +72,30 @@ class KeptBeats(NamedTuple):
     seconds: NDArray[np.float64]
     measures: list[str]
     places: list[float]
+
+
+class ToldScore(NamedTuple):
+    """What is told of a score that is found.
+
+    Attributes:
+        key: the id that users see.
+        path: where its file lies.
+        title, work_title, work_number: as the file states them, or empty.
+        work: as its recordings are grouped, or None.
+        duration: seconds.
+        movements: those that the file tells, in time order.
+        beats: all of them.
+    """
+
+    key: str
+    path: str
+    title: str
+    work_title: str
+    work_number: str
+    work: str | None
+    duration: float
+    movements: tuple[KeptMovement, ...]
+    beats: KeptBeats
 
 
 def pack(score: KeptScore) -> tuple[bytes, bytes]:
