@@ -17,7 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, bindparam, delete, false, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, false, func, not_, or_, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.alignments import Alignments
@@ -40,7 +40,6 @@ from index.schema import (
     Shard,
     SheetRow,
     VectorRun,
-    Work,
 )
 from index.shards import ShardFile, VectorFormat
 from index.sheets import KeptMovement, KeptScore, ToldScore, pack, unpack, unpack_beats
@@ -56,32 +55,19 @@ _SHARD_BYTES = 256 * 2**20
 _SAME_DURATION_SECONDS = 0.05
 """A file whose content changed, and its length by no more, has got other tags."""
 
-_TOLD = (
-    select(
-        ScoreRow.id,
-        ScoreRow.key,
-        select(ItemFile.path)
-        .where(ItemFile.item_id == ScoreRow.id)
-        .order_by(ItemFile.missing, ItemFile.id)
-        .limit(1)
-        .scalar_subquery(),
-        ScoreRow.title,
-        ScoreRow.work_title,
-        ScoreRow.work_number,
-        func.coalesce(func.nullif(Work.name, ""), Work.key),
-        ScoreRow.duration,
-        SheetRow.beats,
-        MovementRow.number,
-        MovementRow.title,
-        MovementRow.start,
-    )
-    .join(SheetRow, SheetRow.item_id == ScoreRow.id)
-    .outerjoin(Work, Work.id == ScoreRow.work_id)
-    .outerjoin(MovementRow, MovementRow.item_id == ScoreRow.id)
-    .where(ScoreRow.id.in_(bindparam("ids", expanding=True)))
-    .order_by(ScoreRow.id, MovementRow.position)
-)
-"""A row for each movement, or one: the fields of `ToldScore`; plain columns are read several times faster than rows."""
+_TOLD = """
+SELECT item.id, item.key,
+    (SELECT path FROM item_file WHERE item_id = item.id ORDER BY missing, id LIMIT 1),
+    item.title, item.work_title, item.work_number, coalesce(nullif(work.name, ''), work.key), item.duration,
+    score_sheet.beats, movement.number, movement.title, movement.start
+FROM item
+    JOIN score_sheet ON score_sheet.item_id = item.id
+    LEFT JOIN work ON work.id = item.work_id
+    LEFT JOIN score_movement AS movement ON movement.item_id = item.id
+WHERE item.id IN ({})
+ORDER BY item.id, movement.position
+"""
+"""The fields of `ToldScore`, a row for each movement, or one: read as they lie, ten times as fast as mapped rows."""
 
 
 @dataclass(frozen=True)
@@ -246,13 +232,15 @@ class Library:
 
     def told_scores(self, ids: Iterable[int]) -> dict[int, ToldScore]:
         """What is told of the scores of these ids where they are found."""
-        found = self._session.execute(_TOLD, {"ids": list(ids)})
+        wanted = tuple(ids)
+        statement = _TOLD.format(", ".join("?" * len(wanted)))
+        found = self._session.connection().exec_driver_sql(statement, wanted)
         told: dict[int, ToldScore] = {}
         for id, several in itertools.groupby(found, key=itemgetter(0)):
             rows = list(several)
-            *columns, beats, _, _, _ = rows[0][1:]
+            key, path, *columns, beats = rows[0][1:-3]
             movements = tuple(KeptMovement(*row[-3:]) for row in rows if row[-1] is not None)
-            told[id] = ToldScore(*columns, movements, unpack_beats(beats))
+            told[id] = ToldScore(key, os.fsdecode(path), *columns, movements, unpack_beats(beats))
         return told
 
     def files(self) -> dict[str, ItemFile]:

@@ -46,7 +46,7 @@ def beat_position(score: ToldScore, seconds: float) -> tuple[str, float]:
         return "", 1.0
     index = max(int(np.searchsorted(beats.seconds, seconds, side="right")) - 1, 0)
     until = float(beats.seconds[index + 1]) if index + 1 < len(beats.seconds) else score.duration
-    beat = Beat(float(beats.seconds[index]), beats.measures[index], beats.places[index])
+    beat = Beat(float(beats.seconds[index]), beats.measure(index), float(beats.places[index]))
     return beat.measure, beat.reached(seconds, until)
 
 
