@@ -121,9 +121,6 @@ def _version(connection: Connection) -> int:
 
 def _bring_up_to_date(connection: Connection) -> None:
     """Make the tables that are not there, and what later versions added to others; all of it or nothing."""
-    driver = connection.connection.dbapi_connection
-    assert isinstance(driver, sqlite3.Connection)
-    driver.create_function("packed_anew", 1, _packed_anew, deterministic=True)
     connection.execute(text("BEGIN IMMEDIATE"))
     for version in range(_version(connection) or SCHEMA_VERSION, SCHEMA_VERSION):
         for statement in _MIGRATIONS[version]:
@@ -177,3 +174,4 @@ def _translate(path: Path, context: ExceptionContext) -> None:
 def _configure(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.create_function("packed_anew", 1, _packed_anew, deterministic=True)

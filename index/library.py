@@ -238,9 +238,18 @@ class Library:
         told: dict[int, ToldScore] = {}
         for id, several in itertools.groupby(found, key=itemgetter(0)):
             rows = list(several)
-            key, path, *columns, beats = rows[0][1:-3]
-            movements = tuple(KeptMovement(*row[-3:]) for row in rows if row[-1] is not None)
-            told[id] = ToldScore(key, os.fsdecode(path), *columns, movements, unpack_beats(beats))
+            key, path, title, work_title, work_number, work, duration, beats = rows[0][1:-3]
+            told[id] = ToldScore(
+                key,
+                os.fsdecode(path),
+                title,
+                work_title,
+                work_number,
+                work,
+                duration,
+                tuple(KeptMovement(*row[-3:]) for row in rows if row[-1] is not None),
+                unpack_beats(beats),
+            )
         return told
 
     def files(self) -> dict[str, ItemFile]:
