@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ class Analysed:
         level: decibels of every 20 ms of the recording, smoothed over 100 ms, float32.
         tuning: cents above A4 = 440 Hz that the features are tuned to.
         features: None where there is nothing but silence.
+        onsets: of a score, the seconds at which notes begin, rising; of a recording none.
     """
 
     duration: float
@@ -41,6 +42,7 @@ class Analysed:
     level: NDArray[np.float32]
     tuning: float
     features: SyncFeatures | None
+    onsets: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
 
 def analyse(audio: Audio) -> Analysed:
@@ -56,9 +58,8 @@ def analyse(audio: Audio) -> Analysed:
         return Analysed(audio.duration, start, end, _level(audio.samples), 0.0, None)
     samples = _part_of(audio, start, end)
     tuning = estimate_tuning(samples, audio.rate)
-    return Analysed(
-        audio.duration, start, end, _level(audio.samples), tuning, sync_features(samples, audio.rate, tuning)
-    )
+    features = sync_features(samples, audio.rate, tuning)
+    return Analysed(audio.duration, start, end, _level(audio.samples), tuning, features, audio.onsets)
 
 
 def retuned(audio: Audio, side: Analysed, tuning: float) -> Analysed:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alignment.analysed import Analysed
 from alignment.confidence import path_evidence, point_confidence, point_interval
@@ -23,7 +24,7 @@ _WAITING_SECONDS = 0.15
 
 
 def match_segment(pair: Pair, match: MeanPath, confidence: float) -> Segment:
-    """The segment of a section: strictly rising, through the anchors, with confidences.
+    """The segment of a section: strictly rising, through the anchors and straight between the notes of a score.
 
     Args:
         pair: both sides.
@@ -34,7 +35,7 @@ def match_segment(pair: Pair, match: MeanPath, confidence: float) -> Segment:
     path = WarpingPath(match.ref[moving], match.other[moving]).monotone().spaced(_LEAST_STEP_SECONDS)
     for anchor in pair.anchors:
         path = _through(path, *anchor)
-    path = WarpingPath(path.ref + pair.left.start, path.other + pair.right.start)
+    path = _straight_between_onsets(WarpingPath(path.ref + pair.left.start, path.other + pair.right.start), pair)
     at = path.ref - pair.left.start
     along = path_evidence(match)
     evidence = np.stack([np.interp(at, match.ref, row) for row in along])
@@ -72,6 +73,24 @@ def _through(path: WarpingPath, ref: float, other: float) -> WarpingPath:
         np.concatenate([path.ref[before], [ref], path.ref[after]]),
         np.concatenate([path.other[before], [other], path.other[after]]),
     )
+
+
+def _straight_between_onsets(path: WarpingPath, pair: Pair) -> WarpingPath:
+    """The path with the tempo of a score between the onsets of its notes, and the anchors.
+
+    What is held or rests there tells no time: without this, beats that no note strikes stray.
+    """
+    onsets = np.concatenate([pair.left.onsets, path.invert().map(_inside(pair.right.onsets, path.other))])
+    if not len(onsets):
+        return path
+    anchors = np.array([ref + pair.left.start for ref, _ in pair.anchors])
+    knots = np.unique(np.concatenate([path.ref[[0, -1]], _inside(onsets, path.ref), _inside(anchors, path.ref)]))
+    ref = np.union1d(path.ref, knots)
+    return WarpingPath(ref, np.interp(ref, knots, path.map(knots))).spaced(_LEAST_STEP_SECONDS)
+
+
+def _inside(times: NDArray[np.float64], side: NDArray[np.float64]) -> NDArray[np.float64]:
+    return times[(times > side[0]) & (times < side[-1])]
 
 
 def all_segments(matches: list[Segment], left: Analysed, right: Analysed) -> tuple[Segment, ...]:

@@ -85,12 +85,14 @@ class Audio:
         rate: samples a second.
         tags: what the file says of itself.
         warnings: one line for each fault that did not prevent decoding.
+        onsets: of a score that was made to sound, the seconds at which notes begin, rising; else none.
     """
 
     samples: NDArray[np.float32]
     rate: int = ANALYSIS_RATE
     tags: Tags = field(default_factory=Tags)
     warnings: tuple[str, ...] = ()
+    onsets: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
     @property
     def duration(self) -> float:

@@ -70,7 +70,7 @@ def score_sound(score: Score, rate: int = ANALYSIS_RATE) -> Audio:
     peak = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
     if peak > 0:
         samples *= np.float32(_PEAK / peak)
-    return Audio(samples, rate, Tags(score.title or ""))
+    return Audio(samples, rate, Tags(score.title or ""), onsets=np.unique(score.notes[:, 0]))
 
 
 def _fade(rate: int) -> NDArray[np.float32]:

@@ -9,14 +9,17 @@ then be read, and a commit is on the disk when it returns.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
+import numpy as np
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.orm import Session
@@ -24,6 +27,7 @@ from sqlalchemy.pool import NullPool, Pool, StaticPool
 
 from index.errors import LibraryDamaged, LibraryLocked, LibraryMissing, LibraryReadOnly
 from index.schema import SCHEMA_VERSION, Base
+from index.sheets import pack_beats
 
 __all__ = ["open_database", "transaction"]
 
@@ -53,8 +57,13 @@ _MIGRATIONS = {
         "ALTER TABLE item ADD COLUMN work_title VARCHAR DEFAULT '' NOT NULL",
         "ALTER TABLE item ADD COLUMN work_number VARCHAR DEFAULT '' NOT NULL",
     ),
+    4: (
+        "CREATE TABLE IF NOT EXISTS score_sheet (item_id INTEGER NOT NULL, notes BLOB NOT NULL, beats BLOB NOT NULL, "
+        "PRIMARY KEY (item_id), FOREIGN KEY(item_id) REFERENCES item (id) ON DELETE CASCADE)",
+        "UPDATE score_sheet SET beats = packed_anew(beats)",
+    ),
 }
-"""What leads from each version to the next, beside new tables."""
+"""What leads from each version to the next, beside new tables; `packed_anew` is `_packed_anew`."""
 
 
 def open_database(path: Path, *, write: bool) -> Engine:
@@ -120,6 +129,12 @@ def _bring_up_to_date(connection: Connection) -> None:
     connection.execute(text(f"PRAGMA user_version = {SCHEMA_VERSION}"))
 
 
+def _packed_anew(beats: bytes) -> bytes:
+    """The beats of a score as they are packed since the fifth schema; before, they were one JSON document."""
+    steps, measures, places = json.loads(zlib.decompress(beats))
+    return pack_beats(np.array(steps, np.int64), measures, places)
+
+
 def _uri(path: Path, mode: str) -> str:
     return f"file:{quote_from_bytes(bytes(path.resolve()))}?mode={mode}"
 
@@ -159,3 +174,4 @@ def _translate(path: Path, context: ExceptionContext) -> None:
 def _configure(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.create_function("packed_anew", 1, _packed_anew, deterministic=True)

@@ -88,6 +88,8 @@ class FaissStore:
         if self._candidates:
             similarities = self._similarities(queries, numbers)
         found = Neighbours(numbers, np.where(numbers < 0, -np.inf, similarities).astype(np.float32))
+        if not len(self._tail) and not self._candidates:
+            return found
         return merge_neighbours(found, self._tail.search(queries, min(k, len(self._tail))), k)
 
     def _believable(self, cache: Path, end: int) -> Any | None:

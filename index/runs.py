@@ -93,6 +93,16 @@ class Runs:
         start = first - self._bases[number]
         return VectorRows(first, self._maps[number][start : start + count])
 
+    def cuts(
+        self, positions: NDArray[np.int64], begins: NDArray[np.int64], ends: NDArray[np.int64]
+    ) -> list[NDArray[Any]]:
+        """Of the run at each position the stored vectors from one of its own up to another."""
+        first = self.first[positions]
+        files = np.searchsorted(self._bases, first, side="right") - 1
+        first = first - np.array(self._bases, np.int64)[files]
+        bounds = zip(files.tolist(), (first + begins).tolist(), (first + ends).tolist(), strict=True)
+        return [self._maps[file][begin:end] for file, begin, end in bounds]
+
     def stretches(self) -> list[VectorRows]:
         """The stored vectors of all runs, neighbours in one file put together, in the order of their numbers."""
         ends = self.first + self.count

@@ -46,7 +46,7 @@ __all__ = [
     "Work",
 ]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 class FilePath(TypeDecorator[str]):

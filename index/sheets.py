@@ -1,12 +1,15 @@
 """Sheets: what is played of the scores of a library, its notes and beats, so that no score is read twice.
 
 Times are whole numbers of 10 µs, kept as differences, which compress well: some 3 bytes a note and half a byte a beat.
+Labels of measures are kept once for all of their beats, so that the beats of a score are unpacked in some 20 µs.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,13 +18,24 @@ from numpy.typing import NDArray
 
 from index.schema import ScoreRow, SheetRow
 
-__all__ = ["KeptBeats", "KeptMovement", "KeptPart", "KeptScore", "pack", "unpack", "unpack_beats"]
+__all__ = [
+    "KeptBeats",
+    "KeptMovement",
+    "KeptPart",
+    "KeptScore",
+    "ToldScore",
+    "pack",
+    "pack_beats",
+    "unpack",
+    "unpack_beats",
+]
 
 _TICKS = 100_000
 """A second."""
 _VELOCITIES = 127
 _COLUMNS = (np.dtype("<i8"), np.dtype("<i8"), np.dtype("u1"), np.dtype("u1"))
 """Onset after that of the note before, length, pitch, velocity."""
+_SIZE, _STEP, _PLACE = np.dtype("<u4"), np.dtype("<i8"), np.dtype("<f8")
 
 
 class KeptPart(NamedTuple):
@@ -67,11 +81,47 @@ class KeptScore:
 
 
 class KeptBeats(NamedTuple):
-    """The beats of a score, in time order: seconds, to 10 µs, labels of their measures, and beats in these."""
+    """The beats of a score, in time order.
+
+    Attributes:
+        seconds: of each, to 10 µs.
+        places: of each in its measure, from 1.
+        labels: of the measures, as played.
+        ends: int64, of each measure the number of beats up to its end.
+    """
 
     seconds: NDArray[np.float64]
-    measures: list[str]
-    places: list[float]
+    places: NDArray[np.float64]
+    labels: list[str]
+    ends: NDArray[np.int64]
+
+    def measure(self, beat: int) -> str:
+        """The label of the measure that a beat is in."""
+        return self.labels[int(np.searchsorted(self.ends, beat, side="right"))]
+
+
+class ToldScore(NamedTuple):
+    """What is told of a score that is found.
+
+    Attributes:
+        key: the id that users see.
+        path: where its file lies.
+        title, work_title, work_number: as the file states them, or empty.
+        work: as its recordings are grouped, or None.
+        duration: seconds.
+        movements: those that the file tells, in time order.
+        beats: all of them.
+    """
+
+    key: str
+    path: str
+    title: str
+    work_title: str
+    work_number: str
+    work: str | None
+    duration: float
+    movements: tuple[KeptMovement, ...]
+    beats: KeptBeats
 
 
 def pack(score: KeptScore) -> tuple[bytes, bytes]:
@@ -80,9 +130,22 @@ def pack(score: KeptScore) -> tuple[bytes, bytes]:
     pitch, velocity = np.rint(score.notes[:, 2]), np.rint(score.notes[:, 3] * _VELOCITIES)
     columns = (np.diff(onset, prepend=0), offset - onset, pitch, velocity)
     notes = b"".join(column.astype(dtype).tobytes() for column, dtype in zip(columns, _COLUMNS, strict=True))
-    times = np.rint(np.array([beat[0] for beat in score.beats], np.float64) * _TICKS).astype(np.int64)
-    beats = (np.diff(times, prepend=0).tolist(), [beat[1] for beat in score.beats], [beat[2] for beat in score.beats])
-    return zlib.compress(notes, 9), zlib.compress(json.dumps(beats).encode(), 9)
+    seconds, measures, places = zip(*score.beats, strict=True) if score.beats else ((), (), ())
+    ticks = np.rint(np.array(seconds, np.float64) * _TICKS).astype(np.int64)
+    return zlib.compress(notes, 9), pack_beats(np.diff(ticks, prepend=0), measures, places)
+
+
+def pack_beats(steps: NDArray[np.int64], measures: Sequence[str], places: Sequence[float]) -> bytes:
+    """Beats, compressed: ticks since the one before, labels of their measures, places in these."""
+    runs = [(label, len(list(beats))) for label, beats in itertools.groupby(measures)]
+    columns = (
+        np.array([len(steps), len(runs)], _SIZE),
+        steps.astype(_STEP),
+        np.array(places, _PLACE),
+        np.array([beats for _, beats in runs], _SIZE),
+    )
+    labels = json.dumps([label for label, _ in runs]).encode()
+    return zlib.compress(b"".join(column.tobytes() for column in columns) + labels, 9)
 
 
 def unpack(score: ScoreRow, row: SheetRow) -> KeptScore:
@@ -96,11 +159,12 @@ def unpack(score: ScoreRow, row: SheetRow) -> KeptScore:
     onset = np.cumsum(columns[0])
     notes = np.column_stack([onset / _TICKS, (onset + columns[1]) / _TICKS, columns[2], columns[3] / _VELOCITIES])
     beats = unpack_beats(row.beats)
+    measures = np.repeat(np.array(beats.labels, object), np.diff(beats.ends, prepend=0))
     return KeptScore(
         score.title,
         score.duration,
         notes,
-        tuple(zip(beats.seconds.tolist(), beats.measures, beats.places, strict=True)),
+        tuple(zip(beats.seconds.tolist(), measures, beats.places.tolist(), strict=True)),
         score.work_title,
         score.work_number,
         tuple(KeptPart(part.name, part.instrument, part.transposition, part.notes) for part in score.parts),
@@ -110,5 +174,12 @@ def unpack(score: ScoreRow, row: SheetRow) -> KeptScore:
 
 def unpack_beats(packed: bytes) -> KeptBeats:
     """The beats alone, which is a good deal quicker."""
-    steps, measures, places = json.loads(zlib.decompress(packed))
-    return KeptBeats(np.cumsum(np.array(steps, np.int64)) / _TICKS, measures, places)
+    data = zlib.decompress(packed)
+    beats, runs = np.frombuffer(data, _SIZE, 2).tolist()
+    at = np.cumsum([2 * _SIZE.itemsize, beats * _STEP.itemsize, beats * _PLACE.itemsize, runs * _SIZE.itemsize])
+    return KeptBeats(
+        np.cumsum(np.frombuffer(data, _STEP, beats, at[0])) / _TICKS,
+        np.frombuffer(data, _PLACE, beats, at[1]),
+        json.loads(data[at[3] :]),
+        np.cumsum(np.frombuffer(data, _SIZE, runs, at[2]), dtype=np.int64),
+    )

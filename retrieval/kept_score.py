@@ -6,8 +6,7 @@ import numpy as np
 
 from alignment.heading import Heading, Movement, Part, title_of_stretch
 from alignment.score import Beat, Score
-from index.schema import ScoreRow
-from index.sheets import KeptBeats, KeptMovement, KeptPart, KeptScore
+from index.sheets import KeptMovement, KeptPart, KeptScore, ToldScore
 
 __all__ = ["beat_position", "from_kept", "stretch_title", "to_kept"]
 
@@ -40,17 +39,18 @@ def from_kept(kept: KeptScore, path: str) -> Score:
     )
 
 
-def beat_position(beats: KeptBeats, duration: float, seconds: float) -> tuple[str, float]:
-    """Measure and beat at a time of a score of which only the beats were unpacked; see `Score.position`."""
+def beat_position(score: ToldScore, seconds: float) -> tuple[str, float]:
+    """Measure and beat at a time of a score; see `Score.position`."""
+    beats = score.beats
     if not len(beats.seconds):
         return "", 1.0
     index = max(int(np.searchsorted(beats.seconds, seconds, side="right")) - 1, 0)
-    until = float(beats.seconds[index + 1]) if index + 1 < len(beats.seconds) else duration
-    beat = Beat(float(beats.seconds[index]), beats.measures[index], beats.places[index])
+    until = float(beats.seconds[index + 1]) if index + 1 < len(beats.seconds) else score.duration
+    beat = Beat(float(beats.seconds[index]), beats.measure(index), float(beats.places[index]))
     return beat.measure, beat.reached(seconds, until)
 
 
-def stretch_title(score: ScoreRow, start: float, end: float) -> str | None:
+def stretch_title(score: ToldScore, start: float, end: float) -> str | None:
     """The title of a stretch in seconds; see `Score.title_at`."""
     movements = [Movement(movement.number, movement.title, movement.start) for movement in score.movements]
     heading = Heading(score.work_title, score.work_number)

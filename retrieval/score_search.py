@@ -11,8 +11,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,19 +21,18 @@ from numpy.typing import NDArray
 
 from alignment.audio import Audio
 from index.library import Library
-from index.schema import ScoreRow
-from index.sheets import KeptBeats
+from index.sheets import ToldScore
 from index.store import VectorStore
 from retrieval.embedding.score_encoder import SCORE_MODEL_PATH, ScoreEncoder
 from retrieval.embedding.score_windows import WINDOW_SECONDS, windows
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE
-from retrieval.hits import Hit, Place, Wanted, named
+from retrieval.hits import Hit, Place, Wanted
 from retrieval.kept_score import beat_position, stretch_title
 from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
 from retrieval.subsequences import best_subsequences, halved, overlap, subsequences
 
-__all__ = ["SCORE_PLAUSIBILITY_PATH", "FoundScore", "ScorePlace", "ScoreSearch"]
+__all__ = ["SCORE_PLAUSIBILITY_PATH", "ScorePlace", "ScoreSearch"]
 
 SCORE_PLAUSIBILITY_PATH = SCORE_MODEL_PATH.with_name("scores.plausibility.json")
 
@@ -50,7 +50,6 @@ _COARSE_RATE = SONORITY_RATE / 2.0
 _MARGIN_SECONDS = 3.0
 _MARGIN_SHARE = 0.25
 _FINE_MARGIN_SECONDS = 1.0
-_REFINED_A_HIT = 2
 _OTHERS = slice(2, 12)
 """Of the scores by how well they fit: those whose cost is the background."""
 
@@ -71,18 +70,17 @@ class _Asked(NamedTuple):
     centres: NDArray[np.float64]
 
 
-class _Proposal(NamedTuple):
-    """Where a clip may begin in a score: position of its run, key and tempo that were tried, seconds."""
+class _Proposals(NamedTuple):
+    """Where a clip may begin in scores: positions of their runs, which of the keys and tempi tried, seconds."""
 
-    votes: float
-    position: int
-    key: int
-    tempo: float
-    start: float
+    positions: NDArray[np.int64]
+    which: NDArray[np.int64]
+    starts: NDArray[np.float64]
+    tried: list[tuple[int, float]]
 
 
 class _Laid(NamedTuple):
-    """A clip laid along a score; see `_Proposal`."""
+    """A clip laid along a score; see `_Proposals`."""
 
     cost: float
     position: int
@@ -90,13 +88,6 @@ class _Laid(NamedTuple):
     tempo: float
     start: float
     end: float
-
-
-class FoundScore(NamedTuple):
-    """What is told of a score that is found."""
-
-    row: ScoreRow
-    beats: KeptBeats
 
 
 @dataclass(frozen=True)
@@ -142,7 +133,7 @@ class ScoreSearch:
         self._windows = library.runs(encoder.model)
         self._store: VectorStore = library.store(encoder.model, self._windows)
         self._frames = library.runs(SCORE_SONORITY)
-        self._scores: dict[int, FoundScore] = {}
+        self._scores: dict[int, ToldScore] = {}
         searched = {
             number: position for position, number in enumerate(self._frames.items.tolist()) if number not in without
         }
@@ -175,7 +166,7 @@ class ScoreSearch:
     def hit(
         self,
         rank: int,
-        found: FoundScore,
+        score: ToldScore,
         place: ScorePlace,
         places: tuple[Place, ...],
         *,
@@ -183,11 +174,14 @@ class ScoreSearch:
         transposition: int | None = None,
     ) -> Hit:
         """A score as a hit that is played at some places."""
-        row, first = found.row, places[0]
-        measure, beat = beat_position(found.beats, row.duration, first.start)
+        first = places[0]
+        measure, beat = beat_position(score, first.start)
         return Hit(
             rank=rank,
-            **named(row, stretch_title(row, first.start, first.end)),
+            id=score.key,
+            path=score.path,
+            title=stretch_title(score, first.start, first.end) or None,
+            work=score.work,
             score=self._plausibility.probability(place.likeness),
             accepted=accepted,
             places=places,
@@ -201,15 +195,14 @@ class ScoreSearch:
         """Id of the score of a place in the library."""
         return int(self._frames.items[place.position])
 
-    def scores(self, numbers: Iterable[int]) -> dict[int, FoundScore]:
+    def scores(self, numbers: Iterable[int]) -> dict[int, ToldScore]:
         """What is told of the scores of these ids, without those that were removed since the library was opened."""
         wanted = list(numbers)
         if len(self._scores) > _MOST_REMEMBERED:
             self._scores.clear()
         lacking = [number for number in wanted if number not in self._scores]
         if lacking:
-            for number, found in self._library.scores_with_beats(lacking).items():
-                self._scores[number] = FoundScore(*found)
+            self._scores.update(self._library.told_scores(lacking))
         return {number: self._scores[number] for number in wanted if number in self._scores}
 
     def places(self, passage: Passage, top: int) -> list[ScorePlace]:
@@ -217,7 +210,8 @@ class ScoreSearch:
         if not passage.usable or not len(self._frames):
             return []
         heard = _Heard(passage)
-        laid = sorted(self._laid(heard, self._proposals(passage)))
+        proposals = self._proposals(passage)
+        laid = self._laid(heard, proposals) if proposals is not None else []
         by_score: dict[int, list[_Laid]] = {}
         for one in laid:
             by_score.setdefault(one.position, []).append(one)
@@ -225,18 +219,20 @@ class ScoreSearch:
         enough = len(others) >= _FEWEST_OTHERS
         background = float(np.mean(others)) if enough else 1.0
         variety = passage.variety
-        found = []
-        for position, several in list(by_score.items())[:top]:
+        likely: list[tuple[Likeness, list[_Laid]]] = []
+        for several in list(by_score.values())[:top]:
             best = several[0].cost
             likeness = Likeness(best, background, passage.seconds, variety, self.hours if enough else 0.0)
             reach = _AS_GOOD * max(self._plausibility.background(likeness) - best, 0.0)
-            as_good = [one for one in several if one.cost <= best + reach]
-            places = tuple(self._refined(heard, one) for one in _distinct(as_good))
-            found.append(ScorePlace(position, places, several[0].key, likeness))
-        return found
+            likely.append((likeness, list(_distinct(one for one in several if one.cost <= best + reach))))
+        refined = iter(self._refined(heard, [one for _, as_good in likely for one in as_good]))
+        return [
+            ScorePlace(as_good[0].position, tuple(islice(refined, len(as_good))), as_good[0].key, likeness)
+            for likeness, as_good in likely
+        ]
 
-    def _proposals(self, passage: Passage) -> list[_Proposal]:
-        """Where the nearest windows lie, those that most windows of the clip agree on first."""
+    def _proposals(self, passage: Passage) -> _Proposals | None:
+        """Where the nearest windows lie that most windows of the clip agree on; None where there are none."""
         asked = self._asked(passage)
         near = self._store.search(self._encoder.encode(asked.windows), _NEIGHBOURS)
         last = np.min(np.where(near.numbers >= 0, near.similarities, 1.0), axis=1, keepdims=True)
@@ -244,7 +240,7 @@ class ScoreSearch:
         runs, seconds = self._windows.locate(near.numbers[rows, columns])
         kept = np.flatnonzero(self._positions[runs] >= 0)
         if not len(kept):
-            return []
+            return None
         rows, columns, runs = rows[kept], columns[kept], runs[kept]
         votes = (near.similarities - last)[rows, columns].astype(np.float64)
         tempi = np.array([tempo for _, tempo in asked.tried])[asked.which]
@@ -264,67 +260,65 @@ class ScoreSearch:
         wanted = max(_FEWEST_PROPOSALS, round(_PROPOSED_SECONDS / passage.seconds))
         positions, which, starts = self._positions[runs[best]], which[best], starts[best]
         chosen = np.lexsort((starts, which, positions, totals))[::-1][:wanted]
-        proposals = []
-        for one in chosen.tolist():
-            key, tempo = asked.tried[which[one]]
-            proposals.append(_Proposal(float(totals[one]), int(positions[one]), key, tempo, float(starts[one])))
-        return proposals
+        return _Proposals(positions[chosen], which[chosen], starts[chosen], asked.tried)
 
     def _asked(self, passage: Passage) -> _Asked:
         """Windows of a passage in all its keys and at all tempi."""
-        tried = [(key, tempo) for key in sorted(passage.keys) for tempo in _TEMPI]
-        parts, counts, middles = [], [], []
-        for key, tempo in tried:
-            count = int(np.clip(round(passage.seconds * tempo / WINDOW_SECONDS), 1, _MOST_WINDOWS))
-            centres = (np.arange(count) + 0.5) * passage.seconds / count
-            parts.append(windows(passage.keys[key], centres, tempo))
-            counts.append(count)
-            middles.append(centres)
-        which = np.repeat(np.arange(len(tried)), counts)
-        return _Asked(np.concatenate(parts), tried, which, np.concatenate(middles))
+        counts = [int(np.clip(round(passage.seconds * tempo / WINDOW_SECONDS), 1, _MOST_WINDOWS)) for tempo in _TEMPI]
+        centres = np.concatenate([(np.arange(count) + 0.5) * passage.seconds / count for count in counts])
+        ratios = np.repeat(_TEMPI, counts)
+        keys = sorted(passage.keys)
+        return _Asked(
+            np.concatenate([windows(passage.keys[key], centres, ratios) for key in keys]),
+            [(key, tempo) for key in keys for tempo in _TEMPI],
+            np.repeat(np.arange(len(keys) * len(_TEMPI)), np.tile(counts, len(keys))),
+            np.tile(centres, len(keys)),
+        )
 
-    def _laid(self, heard: _Heard, proposals: Sequence[_Proposal]) -> list[_Laid]:
-        """A passage laid along scores near the places that were proposed, at 5 Hz; those of one key and tempo at once.
+    def _laid(self, heard: _Heard, proposals: _Proposals) -> list[_Laid]:
+        """A passage laid along scores near the places that were proposed, at 5 Hz, the cheapest first.
 
-        Without places where no path fits.
+        Those of one key and tempo are laid at once. Without places where no path fits.
         """
-        alike: dict[tuple[int, float], list[_Proposal]] = {}
-        for proposal in proposals:
-            alike.setdefault((proposal.key, proposal.tempo), []).append(proposal)
-        laid = []
-        for (key, tempo), several in alike.items():
+        laid: list[_Laid] = []
+        for which in np.unique(proposals.which).tolist():
+            key, tempo = proposals.tried[which]
+            alike = proposals.which == which
+            positions, starts = proposals.positions[alike], proposals.starts[alike]
             seconds = heard.passage.seconds * tempo
             margin = _MARGIN_SECONDS + _MARGIN_SHARE * seconds
-            firsts, parts = [], []
-            for one in several:
-                first, stored = self._between(one.position, one.start - margin, one.start + seconds + margin)
-                firsts.append(first)
-                parts.append(stored)
-            found = best_subsequences(heard.coarse(key, tempo), parts)
-            for one, first, cost, start, end in zip(
-                several, firsts, *(values.tolist() for values in found), strict=True
-            ):
-                if math.isfinite(cost):
-                    times = first + start / _COARSE_RATE, first + (end + 1) / _COARSE_RATE
-                    laid.append(_Laid(cost, one.position, key, tempo, *times))
+            firsts, parts = self._between(positions, starts - margin, starts + seconds + margin)
+            costs, begins, ends = best_subsequences(heard.coarse(key, tempo), parts)
+            columns = costs, positions, firsts + begins / _COARSE_RATE, firsts + (ends + 1) / _COARSE_RATE
+            laid += [
+                _Laid(cost, position, key, tempo, start, end)
+                for cost, position, start, end in zip(*(column.tolist() for column in columns), strict=True)
+                if cost < math.inf
+            ]
+        laid.sort()
         return laid
 
-    def _refined(self, heard: _Heard, rough: _Laid) -> tuple[float, float]:
-        """Start and end near a rough place, at 10 Hz."""
-        first, stored = self._between(
-            rough.position, rough.start - _FINE_MARGIN_SECONDS, rough.end + _FINE_MARGIN_SECONDS
-        )
-        found = subsequences(heard.fine(rough.key, rough.tempo), self._frames.shards[0].format.decode(stored))
-        last = int(np.argmin(found.costs))
-        if not np.isfinite(found.costs[last]):
-            return rough.start, rough.end
-        return first + int(found.starts[last]) / SONORITY_RATE, first + (last + 1) / SONORITY_RATE
+    def _refined(self, heard: _Heard, rough: list[_Laid]) -> Iterator[tuple[float, float]]:
+        """Start and end near each of some rough places, at 10 Hz."""
+        starts = np.array([one.start for one in rough]) - _FINE_MARGIN_SECONDS
+        ends = np.array([one.end for one in rough]) + _FINE_MARGIN_SECONDS
+        firsts, parts = self._between(np.array([one.position for one in rough], np.int64), starts, ends)
+        for one, first, stored in zip(rough, firsts.tolist(), parts, strict=True):
+            found = subsequences(heard.fine(one.key, one.tempo), self._frames.shards[0].format.decode(stored))
+            last = int(np.argmin(found.costs))
+            if np.isfinite(found.costs[last]):
+                yield first + int(found.starts[last]) / SONORITY_RATE, first + (last + 1) / SONORITY_RATE
+            else:
+                yield one.start, one.end
 
-    def _between(self, position: int, start: float, end: float) -> tuple[float, NDArray[Any]]:
-        """The sonority of a score between two times as it is stored, some of it, and the time of the first frame."""
-        rows = self._frames.rows(position).stored
-        first = min(2 * max(0, round(start * _COARSE_RATE)), (len(rows) - 1) // 2 * 2)
-        return first / SONORITY_RATE, rows[first : max(first + 1, round(end * SONORITY_RATE))]
+    def _between(
+        self, positions: NDArray[np.int64], starts: NDArray[np.float64], ends: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], list[NDArray[Any]]]:
+        """Of each score the time of the first frame between two times, and its sonority as it is stored, some of it."""
+        count = self._frames.count[positions]
+        firsts = np.clip(2 * np.rint(starts * _COARSE_RATE).astype(np.int64), 0, (count - 1) // 2 * 2)
+        lasts = np.maximum(firsts + 1, np.minimum(np.rint(ends * SONORITY_RATE).astype(np.int64), count))
+        return firsts / SONORITY_RATE, self._frames.cuts(positions, firsts, lasts)
 
 
 class _Heard:
@@ -354,7 +348,7 @@ def _ends(*columns: NDArray[Any]) -> NDArray[np.int64]:
     return np.append(np.flatnonzero(changes), len(columns[0]) - 1)
 
 
-def _distinct(laid: list[_Laid]) -> Iterator[_Laid]:
+def _distinct(laid: Iterable[_Laid]) -> Iterator[_Laid]:
     """The places that are not those of better ones."""
     taken: list[_Laid] = []
     for one in laid:

@@ -11,7 +11,8 @@ import soundfile
 from program import documents, incipit
 from written import KERN, MEI, REPEAT, attributes, document, measure, midi_note, note, tempo, volta
 
-from alignment.carrying import carry_times
+from alignment.audio import Audio
+from alignment.carrying import carry_times, inverted
 from alignment.engraving import engrave
 from alignment.errors import ScoreError
 from alignment.following import follow, following_document, matched_share, recording_rows
@@ -224,6 +225,13 @@ def test_a_known_warp_is_followed_within_50_ms(written):
     assert len(onsets) == len(score.notes)
     assert np.abs(onsets - np.sort(notes[:, 0])).max() < 0.05
     np.testing.assert_allclose(carry_times([score.played[3].start], alignment), following.measures[3].start)
+    recording = Audio(played.samples)  # what is not known to be a score
+    back = inverted(synchronise(recording, score_sound(score)))
+    for found in (alignment, synchronise(score_sound(score), recording), back):
+        struck = np.unique(score.notes[:, 0])[1:-1]
+        carried = carry_times(struck, found)
+        between = carry_times((struck[:-1] + struck[1:]) / 2.0, found)
+        np.testing.assert_allclose(between, (carried[:-1] + carried[1:]) / 2.0, atol=0.002)
 
 
 def test_the_document_names_an_element_for_every_row(written):

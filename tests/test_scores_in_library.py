@@ -80,12 +80,18 @@ def test_models_are_wanted_of_their_own_kind_only(library):
 
 def test_the_beats_alone_tell_the_same_place(library):
     whole, bare = score(library, 1), score(library, 2, KeptScore("Bare", 2.0, NOTES, ()))
-    found = library.scores_with_beats([whole.id, bare.id, 99])
-    assert {number: row for number, (row, _) in found.items()} == {whole.id: whole, bare.id: bare}
-    for seconds in (-1.0, 0.0, 0.1, 0.25, 1.9, 2.5):
-        for row, beats in found.values():
-            known = from_kept(library.score_sheet(row.id), row.path).position(seconds)
-            assert beat_position(beats, row.duration, seconds) == known
+    library.put_file(whole, FileState("/music/there.mxl", 1, 1))
+    library.set_missing(["/music/1.mxl"])
+    library.works.merge([whole, recording(library, 3)])
+    found = library.told_scores([whole.id, bare.id, 99])
+    assert list(found) == [whole.id, bare.id]
+    for id, told in found.items():
+        row, sheet = library.item(told.key), library.score_sheet(id)
+        assert (row.id, told.path, told.work) == (id, row.path, row.work and row.work.label)
+        assert (told.title, told.duration, told.movements) == (sheet.title, sheet.duration, sheet.movements)
+        assert (told.work_title, told.work_number) == (sheet.work_title, sheet.work_number)
+        for seconds in (-1.0, 0.0, 0.1, 0.25, 1.9, 2.5):
+            assert beat_position(told, seconds) == from_kept(sheet, row.path).position(seconds)
 
 
 def test_a_score_read_anew_gets_another_sheet(library):

@@ -5,9 +5,12 @@ Arrays are float32 of shape `(12, frames)`; row 0 is pitch class C.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
+from alignment.features._chroma_kernels import smooth_rows
 from alignment.features.frames import HOP
 from alignment.features.spectrum import LogFrequency, log_frequency_spectrogram
 
@@ -75,12 +78,16 @@ def smooth_and_downsample(features: NDArray[np.float32], smoothing: int, downsam
     """Average rows under a centred Hann window of `smoothing` frames and keep every `downsampling`-th frame."""
     if not features.shape[1]:
         return features.astype(np.float32, copy=False)
-    window = np.hanning(smoothing + 2)[1:-1]
-    window = (window / window.sum()).astype(np.float32)
-    half = smoothing // 2
-    padded = np.pad(features, ((0, 0), (half, smoothing - 1 - half)))
-    views = np.lib.stride_tricks.sliding_window_view(padded, smoothing, axis=1)[:, ::downsampling]
-    return np.ascontiguousarray(views @ window, dtype=np.float32)
+    out = np.empty((len(features), -(-features.shape[1] // downsampling)), np.float32)
+    smooth_rows(np.ascontiguousarray(features, np.float32), _smoothing(smoothing), downsampling, out)
+    return out
+
+
+@lru_cache(maxsize=16)
+def _smoothing(frames: int) -> NDArray[np.float32]:
+    """A Hann window whose weights add up to 1; not to be written to."""
+    window = np.hanning(frames + 2)[1:-1]
+    return np.asarray(window / window.sum(), np.float32)
 
 
 def normalise_columns(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from retrieval.embedding._window_kernels import cut_windows
 from retrieval.embedding.sonority import SONORITY, SONORITY_RATE
 
 __all__ = ["COMPONENTS", "WINDOW_FRAMES", "WINDOW_SECONDS", "windows"]
@@ -30,16 +31,7 @@ def windows(
     Returns:
         float32, shape `(windows, 50, 32)`: between frames interpolated linearly.
     """
-    offsets = np.arange(WINDOW_FRAMES) - (WINDOW_FRAMES - 1) / 2.0
-    stretched = np.broadcast_to(np.asarray(1.0 / np.asarray(ratios, np.float64)), centres.shape)
-    places = (centres * SONORITY_RATE)[:, None] + offsets * stretched[:, None]
-    before = np.floor(places).astype(np.int64)
-    share = (places - before).astype(np.float32)[..., None]
-    padded = np.concatenate([frames, np.zeros((1, frames.shape[1]), np.float32)])
-    return np.asarray((1.0 - share) * _at(padded, before) + share * _at(padded, before + 1), np.float32)
-
-
-def _at(padded: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Frames at some places; the last, which is zero, where there are none."""
-    last = len(padded) - 1
-    return padded[np.where((places >= 0) & (places < last), places, last)]
+    steps = np.broadcast_to(np.asarray(1.0 / np.asarray(ratios, np.float64)), centres.shape)
+    out = np.empty((len(centres), WINDOW_FRAMES, frames.shape[1]), np.float32)
+    cut_windows(np.ascontiguousarray(frames, np.float32), centres * SONORITY_RATE, np.ascontiguousarray(steps), out)
+    return out
