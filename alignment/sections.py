@@ -21,7 +21,7 @@ from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
 from alignment.pair import Pair, anchor_frames, band_around, part_of_band
-from alignment.structure import Correspondence, Gaps, corresponding_sections, sharpen
+from alignment.structure import Correspondence, Gaps, bridged, corresponding_sections, sharpen
 
 __all__ = ["Section", "matching_sections", "sharpened"]
 
@@ -31,8 +31,8 @@ _MOST_COARSE_CELLS = 90_000_000
 _QUIET_DECIBELS = -50.0
 _QUIET_SHARE = 0.12
 _HALT = 0.25
-_GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, start=8.0, end=8.0, least_gain=10.0)
-_SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, start=np.inf, end=np.inf, least_gain=0.0)
+_GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, exchange=20.0, start=8.0, end=8.0, least_gain=10.0)
+_SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, exchange=0.0, start=np.inf, end=np.inf, least_gain=0.0)
 _SHARPENING_REACH_SECONDS = 4.0
 _SHORTEST_SECTION_SECONDS = 5.0
 _SAMPLED_SECONDS = 15.0
@@ -59,6 +59,7 @@ def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
     gaps = replace(
         _GAPS,
         opening=_GAPS.opening / pooled,
+        exchange=_GAPS.exchange / pooled,
         start=_GAPS.start / pooled,
         end=_GAPS.end / pooled,
         least_gain=_GAPS.least_gain / pooled,
@@ -79,6 +80,8 @@ def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
     if not found:
         return [], None
     evidence = evidence_of_same_music(x, y, found, gaps, pooled)
+    if allowed is None:
+        found = bridged(x, y, found, gaps)
     return [_section(match, scale, pair.frames) for match in _joined(found)], evidence
 
 
