@@ -223,6 +223,8 @@ def _states(sides: _Sides, gaps: Gaps) -> NDArray[np.int64]:
         gaps.end,
         pointers,
     )
+    if np.isinf(gaps.end):
+        totals[MATCH + 1 :] = np.inf  # the last frames of both sides correspond
     if not np.isfinite(totals).any():  # what is asked of the ends cannot be had within the band
         return np.empty((0, 3), np.int64)
     path = np.empty((n + m + 1, 3), np.int64)

@@ -156,7 +156,11 @@ def _within(corridor: Corridor, allowed: Corridor | None, start: tuple[int, int]
     low = np.clip(np.maximum(corridor.low, part.low), 0, m - 1)
     high = np.clip(np.minimum(corridor.high, part.high), low + 1, m)
     low[0], high[-1] = 0, m
-    return Corridor(np.maximum.accumulate(low), np.maximum.accumulate(high))
+    low = np.maximum.accumulate(low)
+    high[:-1] = np.maximum(
+        high[:-1], low[1:]
+    )  # where both have nothing in common, each row touches the next all the same
+    return Corridor(low, np.maximum.accumulate(high))
 
 
 def _chained(pieces: Sequence[MeanPath]) -> MeanPath:
