@@ -21,7 +21,7 @@ from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
 from alignment.pair import Pair, anchor_frames, band_around, part_of_band
-from alignment.structure import Correspondence, Gaps, corresponding_sections, sharpen
+from alignment.structure import Correspondence, Gaps, bridged, corresponding_sections, sharpen
 
 __all__ = ["Section", "matching_sections", "sharpened"]
 
@@ -31,8 +31,8 @@ _MOST_COARSE_CELLS = 90_000_000
 _QUIET_DECIBELS = -50.0
 _QUIET_SHARE = 0.12
 _HALT = 0.25
-_GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, start=8.0, end=8.0, least_gain=10.0)
-_SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, start=np.inf, end=np.inf, least_gain=0.0)
+_GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, exchange=20.0, start=8.0, end=8.0, least_gain=10.0)
+_SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, exchange=0.0, start=np.inf, end=np.inf, least_gain=0.0)
 _SHARPENING_REACH_SECONDS = 4.0
 _SHORTEST_SECTION_SECONDS = 5.0
 _SAMPLED_SECONDS = 15.0
@@ -59,26 +59,27 @@ def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
     gaps = replace(
         _GAPS,
         opening=_GAPS.opening / pooled,
+        exchange=_GAPS.exchange / pooled,
         start=_GAPS.start / pooled,
         end=_GAPS.end / pooled,
         least_gain=_GAPS.least_gain / pooled,
     )
     scale = pooled * COARSE_DOWNSAMPLING
     fixed = [(round(i / scale), round(j / scale)) for i, j in map(anchor_frames, pair.anchors)]
-    line = [(0, 0), *fixed, (x.shape[1], y.shape[1])]
+    line = _rising([(0, 0), *fixed, (x.shape[1], y.shape[1])])
     allowed = None if pair.band is None else band_around(line, pair.band * FEATURE_RATE / scale)
     shortest = round(_SHORTEST_SECTION_SECONDS * FEATURE_RATE / scale)
     found: list[Correspondence] = []
     for number, ((i, j), (k, m)) in enumerate(pairwise(line)):
-        if k <= i or m <= j:
-            continue
-        part = _between_anchors(gaps, bool(number), number < len(fixed))
+        part = _between_anchors(gaps, bool(number), number < len(line) - 2)
         within = None if allowed is None else part_of_band(allowed, i, j, k, m)
         matches = corresponding_sections(x[:, i:k], y[:, j:m], part, shortest, within)
         found += [Correspondence(match.path + np.array([i, j]), match.gain) for match in matches]
     if not found:
         return [], None
     evidence = evidence_of_same_music(x, y, found, gaps, pooled)
+    if allowed is None:
+        found = bridged(x, y, found, gaps)
     return [_section(match, scale, pair.frames) for match in _joined(found)], evidence
 
 
@@ -92,6 +93,16 @@ def _with_quiet(coarse: NDArray[np.float32], side: Analysed) -> NDArray[np.float
     sounds = maximum_filter1d(side.level, COARSE_DOWNSAMPLING)[at] > side.level.max() + _QUIET_DECIBELS
     sign = np.where(sounds, 1.0, -1.0)
     return np.concatenate([np.sqrt(1.0 - _QUIET_SHARE) * coarse, np.sqrt(_QUIET_SHARE) * sign[None]]).astype(np.float32)
+
+
+def _rising(line: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The first and the last point, and of those between, what rises on both sides."""
+    first, *between, last = line
+    out = [first]
+    for point in between:
+        if all(a < b < c for a, b, c in zip(out[-1], point, last, strict=True)):
+            out.append(point)
+    return [*out, last]
 
 
 def _between_anchors(gaps: Gaps, from_anchor: bool, to_anchor: bool) -> Gaps:
@@ -135,6 +146,7 @@ def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:
     """The sections with the cuts between neighbours placed anew."""
     out = list(sections)
     reach = round(_SHARPENING_REACH_SECONDS * FEATURE_RATE)
+    fixed = [anchor_frames(anchor) for anchor in pair.anchors]
     for k, (before, after) in enumerate(pairwise(sections)):
         between = [s for s in sections if before.end[1] <= s.start[1] < after.start[1]]
         if before.end[1] > after.start[1] or between:
@@ -143,10 +155,23 @@ def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:
         like = max(_cost_of_matching(pair, section) for section in (before, after))
         gaps = replace(_SHARPENING_GAPS, each=float(np.clip((like + 1.0) / 2.0, _SHARPENING_GAPS.each, 0.95)))
         end, start = sharpen(pair.x.fine, pair.y.fine, before.end, after.start, reach, gaps)
-        if all(end[side] > out[k].start[side] and start[side] < after.end[side] for side in (0, 1)):
+        left_whole = all(end[side] > out[k].start[side] and start[side] < after.end[side] for side in (0, 1))
+        if left_whole and not any(_loses(frames, before, end, after, start) for frames in fixed):
             out[k] = replace(out[k], end=end)
             out[k + 1] = replace(after, start=start)
     return [section for section in out if min(np.subtract(section.end, section.start)) >= _FEWEST_FRAMES]
+
+
+def _loses(
+    anchor: tuple[int, int], before: Section, end: tuple[int, int], after: Section, start: tuple[int, int]
+) -> bool:
+    """Whether an anchor in one of two neighbours would no more be within, were the cut between them there."""
+    sides = (0, 1)
+    in_first = all(before.start[side] < anchor[side] <= before.end[side] for side in sides)
+    in_second = all(after.start[side] <= anchor[side] < after.end[side] for side in sides)
+    kept_first = all(anchor[side] < end[side] - _FEWEST_FRAMES for side in sides)
+    kept_second = all(anchor[side] >= start[side] + _FEWEST_FRAMES for side in sides)
+    return (in_first and not kept_first) or (in_second and not kept_second)
 
 
 def _cost_of_matching(pair: Pair, section: Section) -> float:

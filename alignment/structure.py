@@ -6,6 +6,9 @@ music, and the first of a run costs more, so that only longer stretches are left
 Gasser, Arzt and Widmer, Automatic Alignment of Music Performances with Structural Differences, ISMIR 2013).
 Sections in another order are found by aligning again what was left over on both sides (repeated local
 alignment, as in Müller and Appelt, ICASSP 2008).
+
+Other music in the place of a passage is rare; the same music that sounds unlike is not: what stands alone on both
+sides at once is matched all the same, unless that costs much (`bridged`).
 """
 
 from __future__ import annotations
@@ -21,9 +24,11 @@ from numpy.typing import NDArray
 from alignment._structure_kernels import MATCH, accumulate_states, trace_states
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor
 
-__all__ = ["Correspondence", "Gaps", "corresponding_sections", "sharpen"]
+__all__ = ["Correspondence", "Gaps", "bridged", "corresponding_sections", "sharpen"]
 
 _LEAST_LEVEL = 0.05
+_MOST_UNEVEN = 2
+"""Where a passage takes one side more than so many times as long as the other, they do not play the same in it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Gaps:
         each: of a frame.
         halt: what it costs in a match, in addition, that one side stands still while a frame of the other passes.
         opening: of the first of a run between two matches, in addition.
+        exchange: of both sides at once between two matches, in addition: the same music, heard badly, is likelier
+            there than other music in its place.
         start, end: of the first of a run before the first or after the last match, in addition; infinity
             where the sequences are known to correspond there.
         least_gain: what a match must save over leaving all of it alone.
@@ -42,6 +49,7 @@ class Gaps:
     each: float
     halt: float
     opening: float
+    exchange: float
     start: float
     end: float
     least_gain: float
@@ -93,6 +101,28 @@ def corresponding_sections(
             break
         found.append(more)
     return sorted(found, key=lambda match: match.x)
+
+
+def bridged(
+    x: NDArray[np.float32], y: NDArray[np.float32], found: Sequence[Correspondence], gaps: Gaps
+) -> list[Correspondence]:
+    """The matches, with what both sides play between two of them, where matching it costs no more than an exchange.
+
+    Args:
+        x, y: unit columns.
+        found: in the order of x.
+        gaps: costs.
+    """
+    sides = _Sides.of(x, y)
+    whole = replace(gaps, opening=np.inf, start=np.inf, end=np.inf, least_gain=-gaps.opening - gaps.exchange)
+    out = list(found)
+    for before, after in pairwise(found):
+        (low, high), (left, right) = (before.x[1], after.x[0]), (before.y[1], after.y[0])
+        alike = 0 < max(high - low, right - left) <= _MOST_UNEVEN * min(high - low, right - left)
+        if alike and not any(left <= match.y[0] < right for match in found):
+            matches = _aligned(sides.part(low, high, left, right), whole)
+            out += [Correspondence(match.path + np.array([low, left]), match.gain) for match in matches]
+    return sorted(out, key=lambda match: match.x)
 
 
 def sharpen(
@@ -193,6 +223,8 @@ def _states(sides: _Sides, gaps: Gaps) -> NDArray[np.int64]:
         gaps.end,
         pointers,
     )
+    if np.isinf(gaps.end):
+        totals[MATCH + 1 :] = np.inf  # the last frames of both sides correspond
     if not np.isfinite(totals).any():  # what is asked of the ends cannot be had within the band
         return np.empty((0, 3), np.int64)
     path = np.empty((n + m + 1, 3), np.int64)

@@ -153,10 +153,14 @@ def _within(corridor: Corridor, allowed: Corridor | None, start: tuple[int, int]
         return corridor
     part = part_of_band(allowed, *start, *end)
     m = end[1] - start[1]
-    low = np.clip(np.maximum(corridor.low, part.low), 0, m - 1)
-    high = np.clip(np.minimum(corridor.high, part.high), low + 1, m)
+    low, high = np.maximum(corridor.low, part.low), np.minimum(corridor.high, part.high)
+    apart = low >= high  # there the band alone counts
+    low = np.clip(np.where(apart, part.low, low), 0, m - 1)
+    high = np.clip(np.where(apart, part.high, high), low + 1, m)
     low[0], high[-1] = 0, m
-    return Corridor(np.maximum.accumulate(low), np.maximum.accumulate(high))
+    low = np.maximum.accumulate(low)
+    high[:-1] = np.maximum(high[:-1], low[1:])  # each row touches the next
+    return Corridor(low, np.maximum.accumulate(high))
 
 
 def _chained(pieces: Sequence[MeanPath]) -> MeanPath:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from alignment.structure import Gaps, corresponding_sections, sharpen
+from alignment.structure import Gaps, bridged, corresponding_sections, sharpen
 
-GAPS = Gaps(each=0.6, halt=0.25, opening=10.0, start=8.0, end=8.0, least_gain=15.0)
+GAPS = Gaps(each=0.6, halt=0.25, opening=10.0, exchange=20.0, start=8.0, end=8.0, least_gain=15.0)
 SHORTEST = 25
 
 
@@ -90,10 +90,29 @@ def test_unlike_music_has_nothing_in_common():
     assert covered < 0.2 * 400
 
 
+@pytest.mark.parametrize(("frames", "sections"), [(30, 1), (75, 2)])
+def test_a_short_passage_that_sounds_unlike_on_both_sides_is_matched(parts, frames, sections):
+    a, b, c = parts
+    x, y = played(parts, 1), played([a, music(9, frames), b[:, frames:], c], 2)
+    found = corresponding_sections(x, y, GAPS, SHORTEST)
+    assert len(found) == 2
+    whole = bridged(x, y, found, GAPS)
+    near([((whole[0].x[0], whole[-1].x[1]), (whole[0].y[0], whole[-1].y[1]))], [((0, 600), (0, 600))])
+    steps = np.diff(np.concatenate([match.path for match in whole]), axis=0)
+    assert int((steps.max(axis=1) > 1).sum()) + 1 == sections
+
+
+def test_what_only_one_side_plays_is_never_bridged(parts):
+    a, _, c = parts
+    x, y = played(parts, 1), played([a, c], 2)
+    found = corresponding_sections(x, y, GAPS, SHORTEST)
+    assert spans(bridged(x, y, found, GAPS)) == spans(found)
+
+
 def test_a_cut_is_sharpened_to_the_frame(parts):
     a, b, c = parts
     x, y = played([a, b, c], 1), played([a, c], 2)
-    gaps = Gaps(each=0.6, halt=0.25, opening=5.0, start=np.inf, end=np.inf, least_gain=0.0)
+    gaps = Gaps(each=0.6, halt=0.25, opening=5.0, exchange=0.0, start=np.inf, end=np.inf, least_gain=0.0)
     half = np.float16
     end, start = sharpen(x.astype(half), y.astype(half), (193, 193), (343, 193), 60, gaps)
     near([(end, start)], [((200, 200), (350, 200))])

@@ -224,6 +224,20 @@ def test_a_band_is_kept_and_an_anchor_is_gone_through(aligned):
     assert np.abs(match.path.other - line).max() < 1.0  # the line runs from sound to sound
 
 
+def test_anchors_beside_a_repeat_say_where_the_other_goes_back(aligned):
+    first, second, result = aligned
+    ref, other = read_audio(first.path), read_audio(second.path)
+    start, end = 0.3 * other.duration, 0.6 * other.duration
+    twice = edited(other, (0, end), (start, other.duration))
+    turn = start + 0.4 * (end - start)
+    anchors = [(float(result.path.invert().map(turn - 0.5)), turn - 0.5)]
+    anchors.append((float(result.path.invert().map(turn + 0.5)), turn + 0.5 + end - start))
+    matches = [segment for segment in synchronise(ref, twice, anchors=anchors).segments if segment.path is not None]
+    for at, wanted in anchors:
+        found = [float(match.path.map(at)) for match in matches if match.ref[0] <= at <= match.ref[1]]
+        assert found == pytest.approx([wanted], abs=0.02)
+
+
 def test_confidence_tells_where_the_path_is_right(aligned):
     first, second, result = aligned
     match = next(segment for segment in result.segments if segment.path is not None)

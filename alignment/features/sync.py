@@ -3,9 +3,10 @@
 `harmony` is CENS once in 200 ms, in which a transposition is a rotation. `coarse` is the learnt embedding
 (`alignment.features.encoder`) averaged to the same rate, for the whole picture. `fine` is one unit vector for
 each 20 ms: the embedding, beside chroma of log-compressed semitones and the spectral flux of every semitone,
-seen through three window lengths. A flux vector's length says how strongly something begins there, compared
-with the second around it; what is missing to unit length goes to a component of its own, so that "nothing
-begins" is alike on both sides.
+seen through three window lengths. From embedding and chroma much of the mean around is taken, so that what
+is held or repeated counts less than what changes in it. A flux vector's length says how strongly something
+begins there, compared with the second around it; what is missing to unit length goes to a component of its
+own, so that "nothing begins" is alike on both sides.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ _COARSE_SMOOTHING = 41
 _FRAMES_AT_ONCE = 4096
 _EMBEDDING_SHARE = 0.25
 _ONSET_SHARE = 0.5
+_LASTING_CHROMA, _CHROMA_SECONDS = 0.85, 1.0
+_LASTING_EMBEDDING, _EMBEDDING_SECONDS = 0.4, 8.0
 _SURROUNDINGS_SECONDS = 2.0
 _SATURATION = 1.5
 """Flux this many times its surroundings' rms counts as a full onset."""
@@ -70,25 +73,41 @@ def sync_features(samples: NDArray[np.float32], rate: int, tuning: float) -> Syn
 
 
 def _fine(embedding: NDArray[np.float32], compressed: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Embedding, chroma and onsets in their shares."""
+    """Embedding, chroma and onsets in their shares; the embedding is changed in place."""
     dims, frames = embedding.shape
     harmony_share = 1.0 - _EMBEDDING_SHARE - _ONSET_SHARE
     strength = _relative_strength(np.concatenate([np.square(flux).sum(axis=0) for _, flux in _flux(compressed)]))
+    chroma = np.empty((12, frames), np.float32)
+    for block in _blocks(frames):
+        chroma[:, block] = _unit_or_even(fold_to_chroma(compressed[:_PITCHES, block], BANKS[0].lowest))
+    _take_from(chroma, _LASTING_CHROMA, _CHROMA_SECONDS)
+    _take_from(embedding, _LASTING_EMBEDDING, _EMBEDDING_SECONDS)
     out = np.empty((dims + 12 + len(compressed) - _PITCHES + 1, frames), np.float16)
     for block, flux in _flux(compressed):
-        chroma = _unit_or_even(fold_to_chroma(compressed[:_PITCHES, block], BANKS[0].lowest))
-        out[:dims, block] = np.sqrt(_EMBEDDING_SHARE) * embedding[:, block]
-        out[dims : dims + 12, block] = np.sqrt(harmony_share) * chroma
+        out[:dims, block] = np.sqrt(_EMBEDDING_SHARE) * normalise_columns(embedding[:, block])
+        out[dims : dims + 12, block] = np.sqrt(harmony_share) * normalise_columns(chroma[:, block])
         out[dims + 12 :, block] = np.sqrt(_ONSET_SHARE) * _saturated(flux, strength[block])
     return out
 
 
+def _take_from(features: NDArray[np.float32], share: float, seconds: float) -> None:
+    """Take a share of the mean around it from each frame, in place: what lasts tells little of where one is."""
+    around = round(seconds * FEATURE_RATE) + 1
+    for row in features:
+        row -= np.float32(share) * uniform_filter1d(row, around)
+
+
+def _blocks(frames: int) -> Iterator[slice]:
+    """Some thousand frames at a time."""
+    for first in range(0, frames, _FRAMES_AT_ONCE):
+        yield slice(first, min(first + _FRAMES_AT_ONCE, frames))
+
+
 def _flux(compressed: NDArray[np.float32]) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    """Rises of the onset banks from frame to frame, some thousand frames at a time."""
+    """Rises of the onset banks from frame to frame, block by block."""
     onsets = compressed[_PITCHES:]
-    for first in range(0, onsets.shape[1], _FRAMES_AT_ONCE):
-        block = slice(first, min(first + _FRAMES_AT_ONCE, onsets.shape[1]))
-        before = onsets[:, max(first - 1, 0), None]
+    for block in _blocks(onsets.shape[1]):
+        before = onsets[:, max(block.start - 1, 0), None]
         yield block, np.maximum(np.diff(onsets[:, block], axis=1, prepend=before), 0.0)
 
 
