@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 from index.library import Library
 from retrieval.collection import Collection
 
-
 _ALL = 1_000_000
 """More hits than a library kept from a run over other tracks can give; those of the split are then looked at."""
 
