@@ -97,15 +97,15 @@ def main() -> None:
         from retrieval.embedding.checkpoint import save_version_network
         from retrieval.embedding.version_training import VersionRecipe, train_versions
 
-        start = None
+        start, threads, device = None, arguments.jobs, arguments.device
         for seed, (known, steps) in enumerate(zip((arguments.families[0], len(places)), arguments.steps, strict=True)):
             folder, recipe = arguments.folder / f"stage{seed + 1}", VersionRecipe(seed=seed, steps=steps)
-            threads, device = arguments.jobs, arguments.device
+            folder.mkdir(exist_ok=True)
             works = by_song(names, places[:known])
             network = train_versions(works, folder, recipe, bars, threads=threads, device=device, start=start)
             start = folder / "versions.onnx"
             save_version_network(network, start)
-    arguments.out.write_bytes(start.read_bytes())
+    save_version_network(network, arguments.out)
 
 
 if __name__ == "__main__":
