@@ -33,6 +33,9 @@ from numpy.typing import NDArray
 from index.library import Library
 from retrieval.collection import Collection
 
+_ALL = 1_000_000
+"""More hits than a library kept from a run over other tracks can give; those of the split are then looked at."""
+
 
 class Asked(NamedTuple):
     """A query and what came of it."""
@@ -120,11 +123,11 @@ def _ask(
         path = folder / "clip.flac"
         soundfile.write(path, samples[start : start + count], rate)
     started = time.perf_counter()
-    hits = collection.query(path, "versions", top=len(held))
+    hits = collection.query(path, "versions", top=_ALL)
     seconds = time.perf_counter() - started
     works = {str((arguments.bed / other["path"]).absolute()): other["work"] for other in held}
     itself = str((arguments.bed / row["path"]).absolute())
-    hits = [hit for hit in hits if hit.path != itself]
+    hits = [hit for hit in hits if hit.path in works and hit.path != itself]
     relevant = sum(work == row["work"] and name != itself for name, work in works.items())
     right = [works[hit.path] == row["work"] for hit in hits]
     return Asked(row, right, relevant, [hit.accepted for hit in hits], seconds)

@@ -1,7 +1,6 @@
 """Set the scale of the version score and its threshold, on works that the model was not trained on.
 
-    INCIPIT_DATA=DATA python scripts/calibrate_versions.py --families FOLDER --bed MANIFEST.csv [--model FILE.onnx]
-        [--jobs 2]
+    INCIPIT_DATA=DATA python scripts/calibrate_versions.py --families FOLDER [--model FILE.onnx] [--jobs 2]
 
 Families of versions are made of lieder that were not trained on, and anew of POP909 songs that were, since the others
 are in the bed that measures: popular songs share their harmony, and are the hardest to tell apart. Each version and
@@ -69,13 +68,12 @@ def main() -> None:
     """Measure, fit, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--families", type=Path, required=True, help="where families of lieder lie, or shall")
-    parser.add_argument("--bed", type=Path, required=True, help="manifest of the bed whose songs are left out")
     parser.add_argument("--model", type=Path, default=VERSION_MODEL_PATH)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, context) as pool:
-        pop = [name for name in songs(Path(os.environ["INCIPIT_DATA"]), arguments.bed) if name.is_dir()]
+        pop = [name for name in songs(Path(os.environ["INCIPIT_DATA"])) if name.is_dir()]
         plan = list(enumerate([*planned(held_out_lieder(), _LIEDER), *planned(pop, _POP_SONGS)]))
         list(pool.map(partial(_make, arguments.families, sound_fonts([])), plan))
         recordings = sorted((Path(os.environ["INCIPIT_DATA"]) / "recordings" / "train").iterdir())

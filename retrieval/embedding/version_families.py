@@ -24,7 +24,13 @@ from retrieval.embedding.renders import degraded, play_together
 from retrieval.embedding.songs import Chord, Song
 from retrieval.embedding.version_patches import FRAME_HOP, version_spectrogram
 
-__all__ = ["Family", "Version", "make_family"]
+__all__ = ["MOSTLY_FAR", "NEAR_AND_FAR", "Family", "Version", "make_family"]
+
+_DISTANCES = (0.15, 0.5, 1.0, 1.5)
+NEAR_AND_FAR = (0.25, 0.35, 0.4, 0.0)
+"""How often versions are near, at some distance, far, and farthest."""
+
+MOSTLY_FAR = (0.1, 0.2, 0.35, 0.35)
 
 _LONGEST_FACTOR = 1.5
 _MELODIC = (*range(0, 8), *range(11, 14), *range(16, 32), *range(40, 45), *range(48, 80), 80, 81, 85, 104, 105)
@@ -112,7 +118,14 @@ class _Form:
         return sum(length for _, length in self.blocks)
 
 
-def make_family(song: Song, versions: int, rng: Generator, fonts: Sequence[Path], seconds: float = 50.0) -> Family:
+def make_family(
+    song: Song,
+    versions: int,
+    rng: Generator,
+    fonts: Sequence[Path],
+    seconds: float = 50.0,
+    chances: Sequence[float] = NEAR_AND_FAR,
+) -> Family:
     """Arrange, play and record a passage of a song several times.
 
     Args:
@@ -121,6 +134,7 @@ def make_family(song: Song, versions: int, rng: Generator, fonts: Sequence[Path]
         rng: source of all randomness.
         fonts: sound fonts; the first plays two times in three.
         seconds: of the passage as it is usually played; slow versions are cut when they last half as long again.
+        chances: of the four distances.
 
     Raises:
         RenderError: FluidSynth cannot play.
@@ -129,7 +143,7 @@ def make_family(song: Song, versions: int, rng: Generator, fonts: Sequence[Path]
     first = float(np.floor(rng.uniform(0.0, max(song.beats - length, 0.0) + 1e-9)))
     made = []
     for _ in range(versions):
-        distance = float(rng.choice([0.15, 0.5, 1.0], p=[0.25, 0.35, 0.4]))
+        distance = float(rng.choice(_DISTANCES, p=chances))
         form = _form(first, length, distance, rng)
         voices = _arrangement(song, distance, rng)
         transposition = int(rng.integers(-6, 6))

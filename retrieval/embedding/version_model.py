@@ -23,9 +23,9 @@ FRAMES_A_VECTOR = 4
 LOCAL_CHANNELS = 6
 SEGMENT_CHANNELS = 12
 _PARTIALS = (-12, 0, 12, 19, 24, 28)
-_SALIENCE_CHANNELS = 20
+_SALIENCE_CHANNELS = 32
 _REGISTERS = 3
-_CHANNELS = 56
+_CHANNELS = 96
 _OCTAVES = SEMITONES // 12
 
 
@@ -82,11 +82,10 @@ class VersionNetwork(nn.Module):
     def _folded(self, x: Tensor) -> Tensor:
         """Octaves summed with the weights of each register, shape `(n, channels * registers, 12, frames)`."""
         n, channels, _, frames = x.shape
-        parts = []
-        for register in torch.exp(self.registers).to(x.dtype):
-            weighted = x * register[None, None, :, None]
-            parts.append(weighted.reshape(n, channels, _OCTAVES, 12, frames).sum(dim=2))
-        return torch.cat(parts, dim=1)
+        weights = torch.exp(self.registers).to(x.dtype).reshape(_REGISTERS, _OCTAVES, 12).permute(2, 0, 1)
+        octaves = x.reshape(n, channels, _OCTAVES, 12, frames).permute(3, 2, 0, 1, 4).reshape(12, _OCTAVES, -1)
+        summed = torch.matmul(weights, octaves).reshape(12, _REGISTERS, n, channels, frames)
+        return summed.permute(2, 1, 3, 0, 4).reshape(n, _REGISTERS * channels, 12, frames)
 
 
 def unit(vectors: Tensor, dims: tuple[int, ...]) -> Tensor:

@@ -1,8 +1,8 @@
 """Training of the version network by triplet loss.
 
 Each step draws families of versions of different works, and of each a place in the song. What 20 seconds of its
-versions around that place give is one class of the triplet loss on segment vectors; what two moments there give are
-two classes of the loss on local vectors. Distances are those in the nearest of twelve transpositions. Everything
+versions around that place give is one class of the triplet loss on segment vectors; what six moments there give are
+six classes of the loss on local vectors. Distances are those in the nearest of twelve transpositions. Everything
 random comes from one seed.
 """
 
@@ -37,9 +37,11 @@ SEGMENT_FRAMES = 100
 """Of a segment, 20 seconds."""
 
 _FEWEST_WORKS = 2
-_MOMENTS = 2
+_MOMENTS = (0, -1, 1, -2, 2, 3)
 _NEAR_BEATS = 0.75
 _COMPRESSION = 0.4
+_PACE = 0.2
+"""Greatest logarithm of how much faster or slower a segment is heard."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Batch(NamedTuple):
     Attributes:
         spectrograms: float32, shape `(n, 84, SEGMENT_FRAMES)`.
         families: which family each is of, int64, shape `(n,)`.
-        moments: output frame of each moment, -1 where the segment lacks it, int64, shape `(n, 2)`.
+        moments: output frame of each moment, -1 where the segment lacks it, int64, shape `(n, 6)`;
+            the first is that around which the segment lies.
     """
 
     spectrograms: NDArray[np.float32]
@@ -110,6 +113,7 @@ def train_versions(
     if start is not None:
         load_parameters(network, start)
     network = network.to(device).train()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     course = Course(
         folder,
         network,
@@ -172,24 +176,25 @@ def draw_batch(families: Sequence[Family], versions: int, rng: Generator) -> Bat
     """A place in each family, as so many of its versions have it, each heard a little differently."""
     spectrograms, moments = [], []
     for family in families:
-        beat, other = _places(family, rng)
+        beats = _places(family, rng)
+        beat = float(beats[0])
         having = [version for version in family.versions if _frame(version, beat) is not None]
         for number in range(versions):
             version = having[number % len(having)]
             frame = _frame(version, beat)
             assert frame is not None
-            start = int(np.clip(frame - SEGMENT_FRAMES // 2 + rng.integers(-10, 11), 0, _latest(version)))
-            moments.append([_output(version, place, start) for place in (beat, other)])
-            spectrograms.append(_varied(version.spectrogram[:, start : start + SEGMENT_FRAMES], rng))
+            places = _places_around(frame, len(version.beats), rng)
+            moments.append([_output(version, place, places) for place in beats])
+            spectrograms.append(_varied(_at(version.spectrogram, places), rng))
     labels = np.repeat(np.arange(len(families)), versions)
     return Batch(np.stack(spectrograms), labels, np.array(moments, np.int64))
 
 
-def _places(family: Family, rng: Generator) -> tuple[float, float]:
-    """A beat that some version has, and another six to twelve beats away."""
+def _places(family: Family, rng: Generator) -> NDArray[np.float64]:
+    """A beat that some version has, and others around it, four to eight beats apart."""
     version = family.versions[rng.integers(len(family.versions))]
     beat = float(rng.choice(version.beats[np.isfinite(version.beats)]))
-    return beat, beat + float(rng.uniform(6, 12) * rng.choice([-1, 1]))
+    return beat + rng.uniform(4, 8) * np.array(_MOMENTS)
 
 
 def _frame(version: Version, beat: float) -> int | None:
@@ -203,26 +208,42 @@ def _distances(beats: NDArray[np.float32], beat: float) -> NDArray[np.float32]:
     return np.where(np.isfinite(beats), np.abs(beats - np.float32(beat)), np.float32(np.inf))
 
 
-def _latest(version: Version) -> int:
-    return max(len(version.beats) - SEGMENT_FRAMES, 0)
+def _places_around(frame: int, frames: int, rng: Generator) -> NDArray[np.float64]:
+    """Where the frames of a segment lie in a version: around a frame, up to a fifth faster or slower."""
+    pace = float(np.exp(rng.uniform(-_PACE, _PACE)))
+    reach = pace * (SEGMENT_FRAMES - 1)
+    start = np.clip(frame - reach / 2 + rng.integers(-10, 11), 0.0, max(frames - 1 - reach, 0.0))
+    places = start + pace * np.arange(SEGMENT_FRAMES)
+    return places[places <= frames - 1 + 1e-9]
 
 
-def _output(version: Version, beat: float, start: int) -> int:
+def _at(spectrogram: NDArray[np.float16], places: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Between its frames, shape `(84, places)`."""
+    below = np.minimum(places.astype(np.int64), spectrogram.shape[1] - 1)
+    above = np.minimum(below + 1, spectrogram.shape[1] - 1)
+    share = (places - below).astype(np.float32)
+    return np.asarray((1 - share) * spectrogram[:, below] + share * spectrogram[:, above], np.float32)
+
+
+def _output(version: Version, beat: float, places: NDArray[np.float64]) -> int:
     """Output frame of a beat within a segment, -1 where it is not."""
-    distance = _distances(version.beats[start : start + SEGMENT_FRAMES], beat)
+    distance = _distances(version.beats[np.rint(places).astype(np.int64)], beat)
     frame = int(np.argmin(distance))
     return frame // FRAMES_A_VECTOR if distance[frame] < _NEAR_BEATS else -1
 
 
-def _varied(spectrogram: NDArray[np.float16], rng: Generator) -> NDArray[np.float32]:
-    """A segment a little higher or lower, coloured, in noise, and of full length."""
+def _varied(spectrogram: NDArray[np.float32], rng: Generator) -> NDArray[np.float32]:
+    """A segment a little higher or lower, coloured, in noise, of full length, a register of some all but gone."""
     out = np.zeros((SEMITONES, SEGMENT_FRAMES), np.float32)
     shift = int(rng.integers(-3, 4))
     low, high = max(shift, 0), SEMITONES + min(shift, 0)
     out[low:high, : spectrogram.shape[1]] = spectrogram[low - shift : high - shift]
     magnitudes = np.expm1(out / _COMPRESSION)
-    colour = np.interp(np.arange(SEMITONES), np.linspace(0, SEMITONES, 6), rng.normal(0, 0.5, 6))
+    colour = np.interp(np.arange(SEMITONES), np.linspace(0, SEMITONES, 6), rng.normal(0, 0.8, 6))
     magnitudes *= np.exp(colour, dtype=np.float32)[:, None]
+    if rng.random() < 0.25:
+        lowest = int(rng.integers(0, SEMITONES))
+        magnitudes[lowest : lowest + int(rng.integers(6, 25))] *= np.float32(0.1)
     if rng.random() < 0.5:
         level = 10 ** rng.uniform(-0.5, 1.2)
         tilt = np.exp(np.linspace(1, -1, SEMITONES) * rng.normal(0, 1.0))
@@ -238,7 +259,7 @@ def _losses(network: VersionNetwork, batch: Batch, margin: float, device: torch.
     segments = unit(contributions.float().sum(dim=3), (1, 2))
     rows, which = np.nonzero(batch.moments >= 0)
     moments = local.float()[rows, :, :, batch.moments[rows, which]]
-    moment_labels = torch.from_numpy(batch.families[rows] * _MOMENTS + which).to(device)
+    moment_labels = torch.from_numpy(batch.families[rows] * len(_MOMENTS) + which).to(device)
     right = _nearest_is_right(segments.detach(), labels)
     return _loss(segments, labels, margin), _loss(moments, moment_labels, margin), right
 
