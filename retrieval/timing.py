@@ -4,7 +4,8 @@ Two performances of a work can be as alike to the fingerprint as a recording is 
 onsets are not: along the straight line on which the same sound lies to the millisecond, those of another performance
 wander by hundredths of a second. A clip's rises (`retrieval.rises`) are laid along those that the library keeps of
 the recording: the line is refined until they correlate best, and then each quarter and half second of the clip may
-leave it. The same sound gains little by that; another performance does.
+leave it. The same sound gains little by that; another performance does. And where the fingerprint alone leaves it open
+whether a clip is from a recording, onsets that agree on the line speak for it.
 
 The weights lie beside the fingerprint model and are set by `scripts/calibrate_timing.py`.
 """
@@ -155,8 +156,13 @@ class TimingTest:
         )
 
     def support(self, evidence: TimingEvidence) -> float:
-        """Log odds that timing adds to those of a line lying along the right music; where it is unclear, none."""
-        return max(weighed(self.supporting, self.supporters(evidence)), 0.0)
+        """Log odds that timing adds to those of a line lying along the right music; where it is unclear, none.
+
+        It says no more than a peak of so many deviations can: two pieces with a steady beat agree on many parallel
+        lines.
+        """
+        most = 0.5 * max(evidence.clearness, 0.0) ** 2
+        return min(max(weighed(self.supporting, self.supporters(evidence)), 0.0), most)
 
     def passes(self, evidence: TimingEvidence, similarity: float) -> bool:
         """Whether it is not clearly another performance."""

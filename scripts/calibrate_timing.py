@@ -5,10 +5,13 @@
 Lieder that the fingerprint was not trained on are played twice: at tempos of their own that wander, each moment a
 little early or late, two times in three by the same instruments. The first performances go into a library together
 with the recordings of `recordings/train`. Clips of both, clean, degraded, at other speeds and pitches, are asked for.
-Of the lines that the fingerprint accepts, those of the recording itself are to be kept and those of the other
-performance to be dropped: a logistic regression weighs the evidence, and its thresholds let 3 % of the former go,
-which are degraded harder than most queries. Prints how many of both pass. Wants the `train` extra and the program
-`fluidsynth`.
+The surest lines
+of each lie along the recording itself, along the other performance, or along unrelated music. One logistic regression
+weighs what speaks for the recording and against unrelated music. Another weighs what speaks for it and against another
+performance, where either is accepted; its thresholds let 14 % of the recordings' own lines go, which are degraded much
+harder than most queries, one in five first heard in a room that reverberates for long. Prints how many of each kind are
+accepted and pass. What has been asked is kept in the folder, so that it can be weighed anew. Wants the `train` extra and
+the program `fluidsynth`.
 """
 
 from __future__ import annotations
