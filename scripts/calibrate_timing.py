@@ -1,17 +1,17 @@
 """Set the weights by which timing tells a recording from other performances of its music (`retrieval.timing`).
 
-    INCIPIT_DATA=DATA python scripts/calibrate_timing.py --folder FOLDER [--pairs 140] [--rounds 3] [--jobs 2]
+    INCIPIT_DATA=DATA python scripts/calibrate_timing.py --folder FOLDER [--pairs 140] [--rounds 1] [--jobs 2]
 
 Lieder that the fingerprint was not trained on are played twice: at tempos of their own that wander, each moment a
 little early or late, two times in three by the same instruments. The first performances go into a library together
 with the recordings of `recordings/train`. Clips of both, clean, degraded, at other speeds and pitches, are asked for.
-The surest lines
-of each lie along the recording itself, along the other performance, or along unrelated music. One logistic regression
-weighs what speaks for the recording and against unrelated music. Another weighs what speaks for it and against another
-performance, where either is accepted; its thresholds let 14 % of the recordings' own lines go, which are degraded much
-harder than most queries, one in five first heard in a room that reverberates for long. Prints how many of each kind are
-accepted and pass. What has been asked is kept in the folder, so that it can be weighed anew. Wants the `train` extra and
-the program `fluidsynth`.
+The surest lines of each lie along the recording itself, along the other performance, or along unrelated music.
+
+One logistic regression weighs what speaks for the recording and against unrelated music. Another weighs what speaks for
+it and against another performance, where either is accepted; its thresholds let 14 % of the recordings' own lines go,
+which are degraded much harder than most queries, one in five first heard in a room that reverberates for long. Prints
+how many of each kind are accepted and pass. What has been asked is kept in the folder, so that it can be weighed anew.
+Wants the `train` extra and the program `fluidsynth`.
 """
 
 from __future__ import annotations
