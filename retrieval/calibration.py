@@ -33,6 +33,7 @@ class Evidence:
         windows: how many pairs of windows lie on the line.
         rivals: mean similarity on the best lines of other recordings; None where there is no other.
         moved: whether the clip was first brought to another pitch.
+        timing: log odds that fine timing adds (`retrieval.timing`).
     """
 
     similarity: float
@@ -40,6 +41,7 @@ class Evidence:
     windows: int
     rivals: float | None = None
     moved: bool = False
+    timing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Calibration:
 
     def logit(self, evidence: Evidence) -> float:
         """Log odds that a line with this evidence lies along the right recording."""
-        return weighed(self.weights, self.regressors(evidence))
+        return weighed(self.weights, self.regressors(evidence)) + evidence.timing
 
     def probability(self, evidence: Evidence) -> float:
         """That a line with this evidence lies along the right recording."""

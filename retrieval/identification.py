@@ -32,7 +32,7 @@ from retrieval.fingerprint import FIRST_CENTRE, Fingerprint, Windows
 from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.lines import Line, best_line, similar_places
 from retrieval.rises import RISES
-from retrieval.timing import TimingTest
+from retrieval.timing import TimingTest, lay
 
 __all__ = ["Identifier", "as_alike_as_the_best"]
 
@@ -51,6 +51,9 @@ _PIECE_SECONDS = 20.0
 _PIECES = 5
 _OVERWHELMING = 0.01
 """Share of the allowed false accepts at which other pitches need not be tried."""
+
+_SUPPORTED = 6
+"""How many lines are laid finely."""
 
 _BESIDE_THE_BEST = 0.8
 """Similarity beside the best recording's below which another is not what the clip is from."""
@@ -116,8 +119,21 @@ class Identifier:
         """
         lines = self.lines(windows)
         if not any(self.accepts(line, _OVERWHELMING * max_false_accepts) for line in lines[:1]):
-            lines = _distinct([*lines, *self.moved_lines(windows)], self._calibration)
+            supported = [*self.supported(lines, windows), *self.supported(self.moved_lines(windows), windows)]
+            lines = _distinct(supported, self._calibration)
         return [line for line in lines if self.accepts(line, max_false_accepts)]
+
+    def supported(self, lines: list[Line], windows: Windows) -> list[Line]:
+        """Lines, surest first, the surest few with what their timing says for them."""
+        few = [self._with_support(line, windows.rises(line.quarter_tones)) for line in lines[:_SUPPORTED]]
+        return _distinct([*few, *lines[_SUPPORTED:]], self._calibration)
+
+    def _with_support(self, line: Line, rises: NDArray[np.float32]) -> Line:
+        stored = self.stored_rises(line.position)
+        found = None if stored is None else lay(rises, stored, line)
+        if found is None:
+            return line
+        return replace(line, evidence=replace(line.evidence, timing=self._timing.support(found[1])))
 
     def of_the_same_sound(self, lines: list[Line], windows: Windows) -> list[Line]:
         """Without those along other performances; the rest laid finely where that can be done."""

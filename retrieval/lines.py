@@ -146,13 +146,14 @@ def _surroundings(
     clip: NDArray[np.float32], recording: NDArray[np.float32], windows: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> float:
     """Mean similarity of the paired windows when the recording is moved by up to two seconds; 0 if it cannot be."""
-    found = []
-    for shift in _SURROUNDINGS:
-        inside = (rows + shift >= 0) & (rows + shift < len(recording))
-        if inside.any():
-            pairs = clip[windows[inside]], recording[rows[inside] + shift]
-            found.append(float(np.einsum("nd,nd->n", *pairs).mean()))
-    return float(np.mean(found)) if found else 0.0
+    first, last = max(int(rows[0] + _SURROUNDINGS[0]), 0), min(int(rows[-1] + _SURROUNDINGS[-1]) + 1, len(recording))
+    similarities = clip[windows] @ recording[first:last].T
+    moved = rows + _SURROUNDINGS[:, None]
+    inside = (moved >= 0) & (moved < len(recording))
+    found = similarities[np.arange(len(rows)), np.where(inside, moved - first, 0)]
+    pairs = inside.sum(axis=1)
+    means = np.where(inside, found, 0.0).sum(axis=1)[pairs > 0] / pairs[pairs > 0]
+    return float(means.mean()) if len(means) else 0.0
 
 
 def _fitted(

@@ -4,7 +4,8 @@ Two performances of a work can be as alike to the fingerprint as a recording is 
 onsets are not: along the straight line on which the same sound lies to the millisecond, those of another performance
 wander by hundredths of a second. A clip's rises (`retrieval.rises`) are laid along those that the library keeps of
 the recording: the line is refined until they correlate best, and then each quarter and half second of the clip may
-leave it. The same sound gains little by that; another performance does.
+leave it. The same sound gains little by that; another performance does. And where the fingerprint alone leaves it open
+whether a clip is from a recording, onsets that agree on the line speak for it.
 
 The weights lie beside the fingerprint model and are set by `scripts/calibrate_timing.py`.
 """
@@ -13,11 +14,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
 
 from retrieval.embedding.encoder import MODEL_PATH
 from retrieval.lines import Line
@@ -45,6 +48,26 @@ _FREE_REACH = 15
 _LOOSE = 1
 """Frames by which a part of the same sound may lie beside it: players that stretch time do it in small leaps."""
 
+_AROUND = 60
+"""Frames by which a quarter second is moved to see how its correlation varies."""
+
+_ASTRAY = np.arange(-20, 21)
+"""Frames by which one of another performance may lie off the line."""
+
+_PARALLEL = np.abs(np.arange(-_AROUND, _AROUND + 1)) > _ASTRAY[-1]
+
+_STRENGTHS = np.array([0.0, 1.0, 2.0, 3.5, 6.0])
+"""By how many deviations a quarter second may stand out where it lies, all equally likely."""
+
+_MOST_EVIDENCE = 50.0
+"""Of one quarter second."""
+
+_BESIDE_THE_LINE = np.array([0.25, 0.5, 0.25])
+"""How likely one of the same sound lies a frame early, on the line, a frame late."""
+
+_ASTRAY_AT_FIRST, _STRAYING, _LEAPING = 6.0, 1.5, 1e-3
+"""Another performance: deviation of frames at which it begins and by which it moves on, and the chance of a leap."""
+
 _OWN_TEMPO_SECONDS = 0.02
 """Drift up to which a clip may be at its recording's own tempo."""
 
@@ -58,6 +81,9 @@ class TimingEvidence:
         clearness: how many deviations it stands above that on parallel lines.
         quarters, halves: the sum over quarter (half) seconds of what correlates on the line, over what would if each
             might leave it by up to 0.15 s.
+        agreement: log odds that the quarter seconds of both agree on the line, summed over them, each beside how much
+            its correlation varies on parallel lines.
+        steadiness: log odds that they keep to the line, against wandering about it as another player's would.
         drift: seconds by which the clip's ends lie apart from where its own tempo, or a change of speed that also
             made its pitch, would put them.
         seconds: length of the clip.
@@ -67,6 +93,8 @@ class TimingEvidence:
     clearness: float
     quarters: float
     halves: float
+    agreement: float
+    steadiness: float
     drift: float
     seconds: float
 
@@ -79,10 +107,12 @@ class TimingTest:
         weights: of the regressors, see `regressors`.
         thresholds: log odds of the same sound below which a line is another performance's, by clip length from short
             to long: log2 of the seconds, and the threshold.
+        supporting: weights of what speaks for the same sound and against unrelated music.
     """
 
     weights: tuple[float, ...]
     thresholds: tuple[tuple[float, float], ...]
+    supporting: tuple[float, ...]
 
     @classmethod
     def load(cls, path: Path = TIMING_PATH) -> TimingTest:
@@ -102,7 +132,9 @@ class TimingTest:
             math.log(max(evidence.clearness, 1.0)),
             -math.log(1.02 - min(evidence.quarters, 1.0)),
             -math.log(1.02 - min(evidence.halves, 1.0)),
-            math.exp(-((evidence.drift / _OWN_TEMPO_SECONDS) ** 2)),
+            _signed_log(evidence.agreement),
+            _signed_log(evidence.steadiness),
+            _at_own_tempo(evidence.drift),
             similarity,
             math.log2(evidence.seconds),
         )
@@ -110,6 +142,27 @@ class TimingTest:
     def logit(self, evidence: TimingEvidence, similarity: float) -> float:
         """Log odds that it is the same sound and not another performance, both being equally likely before."""
         return weighed(self.weights, self.regressors(evidence, similarity))
+
+    @staticmethod
+    def supporters(evidence: TimingEvidence) -> tuple[float, ...]:
+        """What is weighed of a line's support: 1, and the evidence in logarithms."""
+        return (
+            1.0,
+            math.log(0.02 + max(evidence.height, 0.0)),
+            math.log(max(evidence.clearness, 1.0)),
+            _signed_log(evidence.agreement),
+            _at_own_tempo(evidence.drift),
+            math.log2(evidence.seconds),
+        )
+
+    def support(self, evidence: TimingEvidence) -> float:
+        """Log odds that timing adds to those of a line lying along the right music; where it is unclear, none.
+
+        It says no more than a peak of so many deviations can: two pieces with a steady beat agree on many parallel
+        lines.
+        """
+        most = 0.5 * max(evidence.clearness, 0.0) ** 2
+        return min(max(weighed(self.supporting, self.supporters(evidence)), 0.0), most)
 
     def passes(self, evidence: TimingEvidence, similarity: float) -> bool:
         """Whether it is not clearly another performance."""
@@ -128,6 +181,14 @@ class TimingTest:
         if not self.passes(evidence, line.evidence.similarity):
             return None
         return fine if self.logit(evidence, line.evidence.similarity) > 0 else line
+
+
+def _at_own_tempo(drift: float) -> float:
+    return math.exp(-((drift / _OWN_TEMPO_SECONDS) ** 2))
+
+
+def _signed_log(value: float) -> float:
+    return math.copysign(math.log1p(abs(value)), value)
 
 
 class _Correlations(NamedTuple):
@@ -173,8 +234,9 @@ def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tup
     if not len(clip):
         return None
     middle, ratio = _roughly(clip, stored, line)
-    fine = _correlate(clip, stored, middle, ratio, _FINE_REACH + _FREE_REACH)
-    power = float(np.square(clip).reshape(len(fine.sums), -1).sum(axis=1) @ fine.inside)
+    fine = _correlate(clip, stored, middle, ratio, _FINE_REACH + _AROUND)
+    powers = np.square(clip).reshape(len(fine.sums), -1).sum(axis=1)
+    power = float(powers @ fine.inside)
     covered = float(fine.inside.mean()) * clip.size
     if not power or not covered:
         return None
@@ -185,12 +247,14 @@ def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tup
     slope, height = float(slopes[number]), float(heights[number, top])
     ratio += slope
     middle += top - _FINE_REACH + _between(heights[number, top - 1 : top + 2])
-    blocks = fine.along(slope, top - _FINE_REACH, _FREE_REACH)
+    around = fine.along(slope, top - _FINE_REACH, _AROUND)
+    blocks = around[:, _AROUND - _FREE_REACH : _AROUND + _FREE_REACH + 1]
     evidence = TimingEvidence(
         height,
         _clearness(height, heights[:, np.abs(np.arange(heights.shape[1]) - top) > _PEAK_WIDTH]),
         _straightness(blocks, 1),
         _straightness(blocks, 2),
+        *_agreement(around, powers),
         _changed_tempo(ratio, line.quarter_tones) * len(clip) / RISES_RATE,
         len(clip) / RISES_RATE,
     )
@@ -251,6 +315,40 @@ def _straightness(sums: NDArray[np.float32], blocks: int) -> float:
     together = np.lib.stride_tricks.sliding_window_view(sums, min(blocks, len(sums)), axis=0).sum(axis=2)
     straight = together[:, _FREE_REACH - _LOOSE : _FREE_REACH + _LOOSE + 1].max(axis=1)
     return float(straight.sum() / (together.max(axis=1).sum() + 1e-9))
+
+
+def _agreement(sums: NDArray[np.float32], powers: NDArray[np.float64]) -> tuple[float, float]:
+    """Agreement and steadiness of blocks, from their sums around the line and how much power each has."""
+    parallel = sums[:, _PARALLEL]
+    means = parallel.mean(axis=1, keepdims=True)
+    variance = float(np.square(parallel - means).mean(axis=1).sum() / powers.sum())
+    near = sums[:, _AROUND + _ASTRAY[0] : _AROUND + _ASTRAY[-1] + 1]
+    deviations = (near - means) / np.sqrt(variance * powers + 1e-9)[:, None]
+    evidence = _STRENGTHS * deviations[:, :, None] - np.square(_STRENGTHS) / 2
+    likely = np.exp(np.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE)).mean(axis=2)
+    middle = len(_ASTRAY) // 2
+    steady = float(np.log(likely[:, middle - 1 : middle + 2] @ _BESIDE_THE_LINE).sum())
+    return steady, steady - _wandering(gaussian_filter1d(likely, 1.0, axis=1, mode="nearest"))
+
+
+def _wandering(likely: NDArray[np.float64]) -> float:
+    """Log likelihood of blocks that move about the line, from theirs at each place around it: the forward recursion."""
+    places, moves = _walk()
+    total = 0.0
+    for block in likely:
+        found = places * block
+        total += math.log(float(found.sum()))
+        places = (found / found.sum()) @ moves
+    return total
+
+
+@lru_cache(maxsize=1)
+def _walk() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """How likely a block of another performance lies at each place, and moves from each to each."""
+    first = np.exp(-0.5 * np.square(_ASTRAY / _ASTRAY_AT_FIRST))
+    moves = np.exp(-0.5 * np.square((_ASTRAY[:, None] - _ASTRAY) / _STRAYING))
+    moves /= moves.sum(axis=1, keepdims=True)
+    return first / first.sum(), (1 - _LEAPING) * moves + _LEAPING / len(_ASTRAY)
 
 
 def _between(heights: NDArray[np.float32]) -> float:

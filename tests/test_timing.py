@@ -67,6 +67,16 @@ def test_noise_leaves_the_timing_and_the_place_to_ten_milliseconds(recording, de
     assert judged.tempo_ratio == pytest.approx(1.0, abs=0.006 if seconds < 5 else 0.002)
 
 
+@pytest.mark.parametrize("seconds", [1, 2, 5])
+def test_timing_supports_the_recording_in_noise_and_nothing_else(recording, seconds):
+    clip = rises(noisy(cut(recording, 7.123, seconds), 3))
+    unrelated = stored(perform(PIECES[4], Performance(seed=3, timbre="piano")).samples)
+    test = TimingTest.load()
+    supports = [test.support(lay(clip, kept, line(7.2))[1]) for kept in (stored(recording), unrelated)]
+    assert supports[0] > 3
+    assert 0 <= supports[1] < 1
+
+
 @pytest.mark.parametrize("speed", [0.95, 1.05])
 def test_another_speed_has_the_same_timing(recording, speed):
     clip = soxr.resample(cut(recording, 6, 6 * speed), RATE * speed, RATE)
@@ -84,10 +94,12 @@ def test_another_performance_has_other_timing(piece):
     one, other = (perform(piece, Performance(seed=seed, timbre="piano")) for seed in (1, 2))
     evidence = lay(rises(cut(one.samples, 6, 8)), stored(one.samples), line(6))[1]
     test = TimingTest.load()
+    wandering = lay(rises(cut(other.samples, 6, 8)), stored(one.samples), line(6))[1]
     logit = test.logit(evidence, 0.9)
     assert test.judged(rises(cut(one.samples, 6, 8)), stored(one.samples), line(6)) is not None
     assert test.judged(rises(cut(other.samples, 6, 8)), stored(one.samples), line(6)) is None
     assert logit > 0
+    assert evidence.steadiness > 10 > 0 > wandering.steadiness
 
 
 def test_a_clip_beyond_the_recording_is_judged_by_what_is_covered(recording):

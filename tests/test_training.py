@@ -9,7 +9,7 @@ import soundfile
 from program import incipit_process as incipit
 
 torch = pytest.importorskip("torch", reason="training wants torch: scripts/test --all")
-pytest.importorskip("onnx", reason="training wants onnx: scripts/test --all")
+onnx = pytest.importorskip("onnx", reason="training wants onnx: scripts/test --all")
 
 from retrieval.embedding.checkpoint import load_parameters, save_network
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
@@ -71,6 +71,16 @@ def test_saving_and_loading_is_the_identity(tmp_path, noise):
         expected = network(torch.from_numpy(patches)).numpy()
     assert np.allclose(Encoder(tmp_path / "model.onnx").encode(patches), expected, atol=1e-4)
     assert (tmp_path / "model.onnx").stat().st_size < 5e6
+
+    assert_no_computed_biases(tmp_path / "model.onnx")
+    assert_no_computed_biases(MODEL_PATH)
+
+
+def assert_no_computed_biases(path):
+    """Biases that are computed anew each time keep onnxruntime from joining layers, at half the speed."""
+    nodes = onnx.load(path).graph.node
+    assert {len(node.input) for node in nodes if node.op_type == "Conv"} == {2}
+    assert "CastLike" not in {node.op_type for node in nodes}
 
 
 def test_patches_of_a_batch_are_the_same_place_in_all_views():

@@ -72,10 +72,34 @@ def _save(
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")
+    _without_zero_biases(model.graph)
     for value in model.graph.value_info:
         value.ClearField("metadata_props")
     onnx.checker.check_model(model)
     path.write_bytes(model.SerializeToString())
+
+
+def _without_zero_biases(graph: onnx.GraphProto) -> None:
+    """Take away the biases that the exporter computes for convolutions that have none.
+
+    They hinder onnxruntime from joining a convolution with what follows it, and cost half of its speed.
+    """
+    parameters = {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Conv" and len(node.input) == 3 and node.input[2] not in parameters:
+            del node.input[2]
+    nodes = list(graph.node)
+    while True:
+        wanted = {name for node in nodes for name in node.input} | {value.name for value in graph.output}
+        used = [node for node in nodes if wanted.intersection(node.output)]
+        if len(used) == len(nodes):
+            break
+        nodes = used
+    del graph.node[:]
+    graph.node.extend(nodes)
+    values = [value for value in graph.value_info if value.name in wanted]
+    del graph.value_info[:]
+    graph.value_info.extend(values)
 
 
 def load_parameters(network: torch.nn.Module, path: Path) -> None:
