@@ -7,13 +7,11 @@ committing one transaction: a crash leaves all of it or nothing.
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +40,10 @@ from index.schema import (
     VectorRun,
 )
 from index.shards import ShardFile, VectorFormat
-from index.sheets import KeptMovement, KeptScore, ToldScore, pack, unpack, unpack_beats
+from index.sheets import KeptScore, pack, unpack
 from index.spec import IndexSpec
 from index.store import VectorStore
+from index.told_scores import ToldScore, told_scores
 from index.versions import Versions
 from index.works import Works
 
@@ -54,20 +53,6 @@ _SHARD_BYTES = 256 * 2**20
 
 _SAME_DURATION_SECONDS = 0.05
 """A file whose content changed, and its length by no more, has got other tags."""
-
-_TOLD = """
-SELECT item.id, item.key,
-    (SELECT path FROM item_file WHERE item_id = item.id ORDER BY missing, id LIMIT 1),
-    item.title, item.work_title, item.work_number, coalesce(nullif(work.name, ''), work.key), item.duration,
-    score_sheet.beats, movement.number, movement.title, movement.start
-FROM item
-    JOIN score_sheet ON score_sheet.item_id = item.id
-    LEFT JOIN work ON work.id = item.work_id
-    LEFT JOIN score_movement AS movement ON movement.item_id = item.id
-WHERE item.id IN ({})
-ORDER BY item.id, movement.position
-"""
-"""The fields of `ToldScore`, a row for each movement, or one: read as they lie, ten times as fast as mapped rows."""
 
 
 @dataclass(frozen=True)
@@ -232,25 +217,7 @@ class Library:
 
     def told_scores(self, ids: Iterable[int]) -> dict[int, ToldScore]:
         """What is told of the scores of these ids where they are found."""
-        wanted = tuple(ids)
-        statement = _TOLD.format(", ".join("?" * len(wanted)))
-        found = self._session.connection().exec_driver_sql(statement, wanted)
-        told: dict[int, ToldScore] = {}
-        for id, several in itertools.groupby(found, key=itemgetter(0)):
-            rows = list(several)
-            key, path, title, work_title, work_number, work, duration, beats = rows[0][1:-3]
-            told[id] = ToldScore(
-                key,
-                os.fsdecode(path),
-                title,
-                work_title,
-                work_number,
-                work,
-                duration,
-                tuple(KeptMovement(*row[-3:]) for row in rows if row[-1] is not None),
-                unpack_beats(beats),
-            )
-        return told
+        return told_scores(self._session.connection(), ids)
 
     def files(self) -> dict[str, ItemFile]:
         """Every known file by its path."""

@@ -23,7 +23,6 @@ __all__ = [
     "KeptMovement",
     "KeptPart",
     "KeptScore",
-    "ToldScore",
     "pack",
     "pack_beats",
     "unpack",
@@ -98,30 +97,6 @@ class KeptBeats(NamedTuple):
     def measure(self, beat: int) -> str:
         """The label of the measure that a beat is in."""
         return self.labels[int(np.searchsorted(self.ends, beat, side="right"))]
-
-
-class ToldScore(NamedTuple):
-    """What is told of a score that is found.
-
-    Attributes:
-        key: the id that users see.
-        path: where its file lies.
-        title, work_title, work_number: as the file states them, or empty.
-        work: as its recordings are grouped, or None.
-        duration: seconds.
-        movements: those that the file tells, in time order.
-        beats: all of them.
-    """
-
-    key: str
-    path: str
-    title: str
-    work_title: str
-    work_number: str
-    work: str | None
-    duration: float
-    movements: tuple[KeptMovement, ...]
-    beats: KeptBeats
 
 
 def pack(score: KeptScore) -> tuple[bytes, bytes]:

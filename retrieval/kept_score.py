@@ -6,7 +6,8 @@ import numpy as np
 
 from alignment.heading import Heading, Movement, Part, title_of_stretch
 from alignment.score import Beat, Score
-from index.sheets import KeptMovement, KeptPart, KeptScore, ToldScore
+from index.sheets import KeptMovement, KeptPart, KeptScore
+from index.told_scores import ToldScore
 
 __all__ = ["beat_position", "from_kept", "stretch_title", "to_kept"]
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from alignment.audio import Audio
 from index.library import Library
-from index.sheets import ToldScore
 from index.store import VectorStore
+from index.told_scores import ToldScore
 from retrieval.embedding.score_encoder import SCORE_MODEL_PATH, ScoreEncoder
 from retrieval.embedding.score_windows import WINDOW_SECONDS, windows
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY_RATE

@@ -2,10 +2,10 @@
 
     python scripts/bench_score_scale.py CLIPS LIBRARY...
 
-CLIPS is a folder of recordings of half a minute or more, of whose beginnings 5, 10, 20 and 30 s are asked for; each
-LIBRARY holds scores. The peer is exhaustive subsequence dynamic time warping of CENS. Prints the mean CPU seconds of a
-query, one thread, features included, and their ratio; first the time of a process that has just begun, then that of one
-that has answered as many other clips, whose files are mapped. Wants the `dev` extra.
+CLIPS is a folder of 41 recordings or more, half a minute or longer each, of whose beginnings 5, 10, 20 and 30 s are
+asked for; each LIBRARY holds scores. The peer is exhaustive subsequence dynamic time warping of CENS. Prints the mean
+CPU seconds of a query, one thread, features included, and their ratio; first the time of a process that has just
+begun, then that of one that has answered as many other clips, whose files are mapped. Wants the `dev` extra.
 """
 
 from __future__ import annotations
