@@ -310,6 +310,8 @@ def _open_pyav(name: str) -> _Stream:
         container = av.open(handle, metadata_errors="ignore")
         stream = container.streams.audio[0]
         rate = int(stream.rate)
+        if rate <= 0:
+            raise ValueError(rate)  # what follows is no sound, whatever the name of the file promises
     except (av.FFmpegError, OSError, IndexError, ValueError, TypeError) as error:
         handle.close()
         raise _DecoderError(_UNKNOWN_FORMAT) from error

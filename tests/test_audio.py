@@ -91,14 +91,19 @@ def test_names_need_not_be_utf8(tmp_path):
     assert read_audio(name).duration == pytest.approx(SECONDS)
 
 
+@pytest.mark.parametrize("name", ["song.mp3", "song.flac", "song.ogg", "song.wav", "song.m4a"])
 @pytest.mark.parametrize(
     ("content", "cause"),
-    [(b"", "the file is empty"), (b"this is text, not sound" * 100, "is not audio in a known format")],
+    [
+        (b"", "the file is empty"),
+        (b"not audio", "is not audio in a known format"),
+        (b"this is text, not sound" * 100, "is not audio in a known format"),
+    ],
 )
-def test_what_is_not_audio_is_named_with_its_cause(tmp_path, content, cause):
-    path = tmp_path / "song.mp3"
+def test_what_is_not_audio_is_named_with_its_cause(tmp_path, name, content, cause):
+    path = tmp_path / name
     path.write_bytes(content)
-    with pytest.raises(AudioError, match=f"song.mp3: {cause}"):
+    with pytest.raises(AudioError, match=f"{name}: {cause}"):
         read_audio(path)
 
 
