@@ -13,7 +13,7 @@ from alignment.features import estimate_tuning
 from index.library import NewRecording, NewScore
 from index.runs import Vectors
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY, SONORITY_RATE, sonority
-from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, QUICK_HOP_SECONDS, SEGMENT_HOP_SECONDS
 from retrieval.embedding.version_patches import version_spectrogram
 from retrieval.encoders import Encoders
 from retrieval.fingerprint import RECORDING_HOP_SECONDS, fingerprint
@@ -71,6 +71,7 @@ def _harmony(audio: Audio, encoders: Encoders, *, silent: bool) -> tuple[Vectors
     hops = (
         (SONORITY, 1.0 / SONORITY_RATE),
         (versions.local, LOCAL_HOP_SECONDS),
+        (versions.quick, QUICK_HOP_SECONDS),
         (versions.segments, SEGMENT_HOP_SECONDS),
     )
     if silent:

@@ -31,7 +31,7 @@ from retrieval.version_search import (
     Correspondence,
     Likeness,
     VersionQuery,
-    correspondence_of,
+    correspondence_in_any_tempo,
     likely_keys,
     likeness_where,
 )
@@ -77,6 +77,7 @@ class VersionLikeness:
         places: corresponding stretches, those that say most first.
         transposition: semitones that make the other sound like the one.
         similarities: of the local vectors in that key, shape `(one, other)`.
+        hops: seconds from one to the next, of the one and of the other.
         paths: corresponding seconds along the matrix, each of shape `(points, 2)`.
     """
 
@@ -85,14 +86,16 @@ class VersionLikeness:
     places: tuple[Stretch, ...]
     transposition: int
     similarities: NDArray[np.float32]
+    hops: tuple[float, float]
     paths: tuple[NDArray[np.float64], ...]
 
     @property
     def spans(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Seconds of the one, and of the other, that the matrix covers from edge to edge."""
-        first = FIRST_CENTRE - LOCAL_HOP_SECONDS / 2
-        one, other = (first + LOCAL_HOP_SECONDS * length for length in self.similarities.shape)
-        return (first, one), (first, other)
+        before = FIRST_CENTRE / LOCAL_HOP_SECONDS - 0.5
+        sides = zip(self.hops, self.similarities.shape, strict=True)
+        one, other = ((before * hop, (before + length) * hop) for hop, length in sides)
+        return one, other
 
 
 @dataclass(frozen=True)
@@ -216,7 +219,7 @@ def _version_likeness(one: Audio, other: Audio, encoder: VersionEncoder) -> Vers
     swapped = one.duration > other.duration
     if swapped:
         query, reference = reference, query
-    found = correspondence_of(query, reference.local, likely_keys(query.segments, reference.segments))
+    found = correspondence_in_any_tempo(query, reference, likely_keys(query.segments, reference.segments))
     return _judged(found, swapped)
 
 
@@ -225,13 +228,14 @@ def _judged(found: Correspondence, swapped: bool) -> VersionLikeness:
     likeness = likeness_where(found)
     evidence = likeness.evidence
     turn = -1 if swapped else 1
-    paths = tuple(FIRST_CENTRE + LOCAL_HOP_SECONDS * path[:, ::turn].astype(np.float64) for path in found.chain.paths)
+    paths = tuple(found.seconds(path)[:, ::turn] for path in found.chain.paths)
     return VersionLikeness(
         probability=calibration.probability(evidence),
         accepted=calibration.logit(evidence) >= calibration.threshold(_MAX_FALSE_ACCEPTS, 1, evidence.query),
         places=_stretches(likeness, swapped),
         transposition=(5 - (-found.semitones if swapped else found.semitones)) % 12 - 5,
         similarities=found.similarities.T if swapped else found.similarities,
+        hops=found.hops[::-1] if swapped else found.hops,
         paths=paths,
     )
 

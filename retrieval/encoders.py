@@ -29,7 +29,8 @@ class Encoders:
     @property
     def models(self) -> tuple[Model, ...]:
         """Whose vectors a library keeps."""
-        return self.fingerprint.model, self.versions.local, self.versions.segments, self.scores.model
+        versions = self.versions
+        return self.fingerprint.model, versions.local, versions.quick, versions.segments, self.scores.model
 
     @property
     def searched(self) -> tuple[Model, ...]:

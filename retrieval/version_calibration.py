@@ -27,7 +27,7 @@ class VersionEvidence:
 
     Attributes:
         gain: score of the best chain.
-        matched: pairs of local vectors on the paths of the best chain.
+        matched: pairs of vectors on the paths of the best chain; both as if in the query's own tempo.
         similarity: mean over these pairs.
         surroundings: mean over these pairs of how alike each is to the whole of the other side, the greater of both:
             drones and loops are alike wherever they are laid together.
@@ -36,7 +36,7 @@ class VersionEvidence:
     """
 
     gain: float
-    matched: int
+    matched: float
     similarity: float
     surroundings: float
     paths: int

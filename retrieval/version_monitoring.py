@@ -125,12 +125,12 @@ class _Vectoriser:
         audio = Audio(self._kept[: (last + margin) * _ROW])
         tuning = estimate_tuning(audio.samples, audio.rate)
         spectrogram = version_spectrogram(audio.samples, audio.rate, tuning)
-        vectors, segments = self._encoder.encode(spectrogram)
+        vectors, _, segments = self._encoder.encode(spectrogram)
         loudest = np.abs(np.pad(audio.samples, (0, -len(audio.samples) % _ROW))).reshape(-1, _ROW).max(axis=1)
         sounding = loudest > _SILENT
         local = np.where(sounding[:, None], _lengthened(vectors, len(sounding)), np.float32(0))
         frames = _lengthened(spectrogram.T, _FRAMES * len(sounding))
-        windows = list(self._windows(VersionQuery(local, segments), ended=not margin))
+        windows = list(self._windows(VersionQuery(local, local[:0], segments), ended=not margin))
         self._next += rows
         return _Piece(local[first:last], frames[_FRAMES * first : _FRAMES * last], sounding[first:last], windows)
 
@@ -142,7 +142,7 @@ class _Vectoriser:
             segments = query.segments[segment : segment + _WINDOW_SEGMENTS]
             local = query.local[start : start + _WINDOW_ROWS]
             if len(segments) and len(local) > _SEGMENT_ROWS:
-                yield self._next_window, VersionQuery(local, segments)
+                yield self._next_window, VersionQuery(local, query.quick, segments)
             self._next_window += _SEGMENT_ROWS
 
 
@@ -251,7 +251,7 @@ class VersionMonitor:
         """The gap before a turn and the turn, with the recording that is most alike, if it is accepted."""
         rows = self._rows[turn.first : turn.last + 1]
         start, end = ((self._first + row) * LOCAL_HOP_SECONDS for row in (turn.first, turn.last + 1))
-        query = VersionQuery(rows, np.zeros((0, 0), np.float32))
+        query = VersionQuery(rows, rows[:0], rows[:0])
         found = [
             (one.recording, likeness_of(query, self._search.local_vectors(one.recording), [one.semitones]))
             for one in candidates

@@ -4,7 +4,9 @@
    recordings and keys.
 2. With the recordings that win most votes the query's local vectors are aligned, in the keys most voted for: the
    best chain of paths (`alignment.local`) tells which parts correspond.
-3. How alike they are gives a probability and, against the threshold of the wanted false accepts, the decision.
+3. With the likeliest of them it is aligned in two other tempi too: quick vectors of the one with local ones of the
+   other. The network hears a tempo, so that the same music much slower is only somewhat alike to it.
+4. How alike they are gives a probability and, against the threshold of the wanted false accepts, the decision.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from index.runs import Runs
 from index.schema import Recording
 from index.store import VectorStore
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder, rolled
-from retrieval.embedding.version_patches import version_spectrogram
+from retrieval.embedding.version_patches import QUICKER, version_spectrogram
 from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
 
@@ -35,7 +37,7 @@ __all__ = [
     "Likeness",
     "VersionQuery",
     "VersionSearch",
-    "correspondence_of",
+    "correspondence_in_any_tempo",
     "likely_keys",
     "likeness_of",
     "likeness_where",
@@ -47,6 +49,9 @@ _ALIGNED_VECTORS = 25_000
 """Local vectors of the query that are aligned with candidates, counted once for each: of short ones there are more."""
 
 _SHARE_OF_LIBRARY = 0.05
+_IN_OTHER_TEMPI = 100
+"""How many of the likeliest recordings are aligned in other tempi."""
+
 _KEYS = 2
 _LEVEL = np.float32(0.5)
 """Similarity of local vectors above which a pair of moments speaks for a path."""
@@ -65,16 +70,23 @@ class VersionQuery:
 
     Attributes:
         local: one every .8 s, shape `(count, dimensions)`.
-        segments: one every 8 s, likewise.
+        quick: those of it played `QUICKER` times as fast, one every 1.13 s; none where only its own tempo counts.
+        segments: one every 8 s.
     """
 
     local: Vectors
+    quick: Vectors
     segments: Vectors
 
     @cached_property
     def local_in_keys(self) -> tuple[Vectors, ...]:
         """Local vectors taken 0 to 11 semitones higher."""
         return tuple(rolled(self.local, semitones) for semitones in range(12))
+
+    @cached_property
+    def quick_in_keys(self) -> tuple[Vectors, ...]:
+        """Quick vectors likewise."""
+        return tuple(rolled(self.quick, semitones) for semitones in range(12))
 
     @classmethod
     def of(cls, audio: Audio, encoder: VersionEncoder) -> VersionQuery:
@@ -102,58 +114,91 @@ class Correspondence(NamedTuple):
 
     Attributes:
         semitones: by which the query is taken higher.
-        similarities: of their local vectors in that key, shape `(query, reference)`.
+        similarities: of their vectors in that key, shape `(query, reference)`.
         chain: the best one.
+        query_pace, reference_pace: how many times as fast as they are they were heard.
     """
 
     semitones: int
     similarities: Vectors
     chain: Chain
+    query_pace: float = 1.0
+    reference_pace: float = 1.0
+
+    @property
+    def gain(self) -> float:
+        """Score of the chain, for as many vectors as the query has in its own tempo."""
+        return self.chain.score * self.query_pace
+
+    @property
+    def hops(self) -> tuple[float, float]:
+        """Seconds from vector to vector, of the query and of the reference."""
+        return LOCAL_HOP_SECONDS * self.query_pace, LOCAL_HOP_SECONDS * self.reference_pace
+
+    def seconds(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Seconds of the query and of the reference at cells of the matrix, both of shape `(count, 2)`."""
+        paces = np.array([self.query_pace, self.reference_pace])
+        return paces * (FIRST_CENTRE + LOCAL_HOP_SECONDS * cells)
 
 
-def correspondence_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Correspondence:
-    """Where they are alike in that of some keys in which they are most; arguments as of `likeness_of`."""
-    alike = {semitones: query.local_in_keys[semitones] @ reference.T for semitones in keys}
+def correspondence_in_any_tempo(query: VersionQuery, reference: VersionQuery, keys: Sequence[int]) -> Correspondence:
+    """Where two are alike, in that of three tempi and some keys in which they are most."""
+    found = [_correspondence(query.local_in_keys, reference.local, keys)]
+    found += _in_other_tempi(query, reference.local, reference.quick, keys)
+    return max(found, key=lambda one: one.gain)
+
+
+def _in_other_tempi(query: VersionQuery, local: Vectors, quick: Vectors, keys: Sequence[int]) -> list[Correspondence]:
+    """The query heard quicker, and the reference, of which local and quick vectors are given."""
+    return [
+        _correspondence(query.quick_in_keys, local, keys)._replace(query_pace=QUICKER),
+        _correspondence(query.local_in_keys, quick, keys)._replace(reference_pace=QUICKER),
+    ]
+
+
+def _correspondence(query_in_keys: Sequence[Vectors], reference: Vectors, keys: Sequence[int]) -> Correspondence:
+    alike = {semitones: query_in_keys[semitones] @ reference.T for semitones in keys}
     chains = {semitones: best_chain(similarities - _LEVEL, _JUMP) for semitones, similarities in alike.items()}
     semitones = max(keys, key=lambda key: chains[key].score)
     return Correspondence(semitones, alike[semitones], chains[semitones])
 
 
 def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Likeness:
-    """The greatest likeness in some keys.
+    """The greatest likeness in some keys, in their own tempi.
 
     Args:
         query: what is asked for.
         reference: local vectors of a recording.
         keys: semitones by which the query is taken higher, at least one.
     """
-    return likeness_where(correspondence_of(query, reference, keys))
+    return likeness_where(_correspondence(query.local_in_keys, reference, keys))
 
 
 def likeness_where(found: Correspondence) -> Likeness:
     """What a correspondence is worth."""
-    semitones, similarities, chain = found
-    paths = chain.paths
+    similarities, paths, pace = found.similarities, found.chain.paths, found.query_pace
+    rows_at_own_pace = round(pace * similarities.shape[0])
     if not paths:
-        return Likeness(semitones, (), VersionEvidence(0.0, 0, 0.0, 0.0, 0, *similarities.shape))
+        nothing = VersionEvidence(0.0, 0.0, 0.0, 0.0, 0, rows_at_own_pace, similarities.shape[1])
+        return Likeness(found.semitones, (), nothing)
     cells = np.concatenate(paths)
     rows, columns = cells[:, 0], cells[:, 1]
     around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
     evidence = VersionEvidence(
-        gain=chain.score,
-        matched=len(cells),
+        gain=found.gain,
+        matched=pace * len(cells),
         similarity=float(similarities[rows, columns].mean()),
         surroundings=float(around.mean()),
         paths=len(paths),
-        query=similarities.shape[0],
+        query=rows_at_own_pace,
         reference=similarities.shape[1],
     )
     weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
-    return Likeness(semitones, tuple(_place(path) for path in weighed), evidence)
+    return Likeness(found.semitones, tuple(_place(found.seconds(path[[0, -1]])) for path in weighed), evidence)
 
 
-def _place(path: NDArray[np.int64]) -> Place:
-    first, last = (FIRST_CENTRE + LOCAL_HOP_SECONDS * path[end] for end in (0, -1))
+def _place(ends: NDArray[np.float64]) -> Place:
+    first, last = ends
     return Place(float(first[1]), float(last[1]), float(first[0]), float(last[0]))
 
 
@@ -188,9 +233,11 @@ class VersionSearch:
         self._library = library
         self._calibration = calibration
         self._local: Runs = library.runs(encoder.local)
+        self._quick: Runs = library.runs(encoder.quick)
         self._segments: Runs = library.runs(encoder.segments)
         self._store: VectorStore = library.store(encoder.segments, self._segments)
         self._position = {int(number): position for position, number in enumerate(self._local.items)}
+        self._quick_position = {int(number): position for position, number in enumerate(self._quick.items)}
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The recordings most likely of the same work, accepted or not; none for silence or less than 5 s.
@@ -223,7 +270,7 @@ class VersionSearch:
     def query_of(self, number: int) -> VersionQuery:
         """The stored vectors of the recording of that id, which has any."""
         position = int(np.flatnonzero(self._segments.items == number)[0])
-        return VersionQuery(self._vectors(number), self._segments.vectors(position))
+        return VersionQuery(self._vectors(number), self._quick_vectors(number), self._segments.vectors(position))
 
     def candidates(self, query: VersionQuery) -> list[tuple[Recording, Likeness]]:
         """Recordings that have anything in common with a query, accepted or not, most alike first."""
@@ -245,12 +292,18 @@ class VersionSearch:
     def _vectors(self, number: int) -> Vectors:
         return self._local.vectors(self._position[number])
 
+    def _quick_vectors(self, number: int) -> Vectors:
+        return self._quick.vectors(self._quick_position[number])
+
     def _found(self, query: VersionQuery, other_than: int) -> Iterator[tuple[Recording, Likeness]]:
         """Recordings of the shortlist that have anything in common with the query, most alike first."""
-        alike = {
-            number: likeness_of(query, self._vectors(number), keys)
-            for number, keys in self.shortlist(query, other_than)
-        }
+        keys = dict(self.shortlist(query, other_than))
+        alike = {number: likeness_of(query, self._vectors(number), keys[number]) for number in keys}
+        for number in sorted(alike, key=lambda number: -self.logit(alike[number]))[:_IN_OTHER_TEMPI]:
+            if len(query.quick):
+                local, quick = self._vectors(number), self._quick_vectors(number)
+                others = map(likeness_where, _in_other_tempi(query, local, quick, keys[number]))
+                alike[number] = max(alike[number], *others, key=lambda likeness: likeness.evidence.gain)
         found = [number for number, likeness in alike.items() if likeness.places]
         recordings = self._library.recordings_by_id(found)
         for number in sorted(found, key=lambda number: -self.logit(alike[number])):

@@ -29,7 +29,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from bench_alignment import ONE_THREAD, in_own_process, machine
@@ -38,8 +38,15 @@ from bench_versions import Asked, print_table, qmax
 from numpy.typing import NDArray
 
 from index.library import FileState, Library, NewRecording
-from index.runs import Vectors
-from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS, VersionEncoder, rolled
+from index.runs import Model, Vectors
+from retrieval.embedding.version_encoder import (
+    LOCAL_HOP_SECONDS,
+    QUICK_HOP_SECONDS,
+    SEGMENT_HOP_SECONDS,
+    VersionEncoder,
+    VersionVectors,
+    rolled,
+)
 from retrieval.version_calibration import VERSION_CALIBRATION_PATH, VersionCalibration
 from retrieval.version_search import VersionQuery, VersionSearch
 
@@ -51,16 +58,15 @@ _PEER_TRACKS = 12
 _SEGMENTS = (15, 26)
 """Of a track made anew: from two minutes to three and a half."""
 
-_SEGMENT_LOCALS = round(20 / LOCAL_HOP_SECONDS)
-_LOCALS_A_HOP = round(SEGMENT_HOP_SECONDS / LOCAL_HOP_SECONDS)
+_HOPS = LOCAL_HOP_SECONDS, QUICK_HOP_SECONDS, SEGMENT_HOP_SECONDS
+"""Of the parts of `VersionVectors`."""
 
 
 class Track(NamedTuple):
     """What is stored of a recording."""
 
     name: str
-    local: Floats
-    segments: Floats
+    vectors: VersionVectors
 
 
 class Measured(NamedTuple):
@@ -118,11 +124,9 @@ def make_library(folder: Path, tracks: int, bed: Path, others: Sequence[Path], r
     with Library(unfinished, write=True) as library:
         for number in range(tracks):
             track = known[number] if number < len(known) else _made(unrelated, rng, f"{number}")
-            recording = NewRecording(f"{number:012x}", len(track.local) * LOCAL_HOP_SECONDS, track.name)
-            kept = [
-                Vectors(encoder.local, track.local, LOCAL_HOP_SECONDS),
-                Vectors(encoder.segments, track.segments, SEGMENT_HOP_SECONDS),
-            ]
+            recording = NewRecording(f"{number:012x}", len(track.vectors.local) * LOCAL_HOP_SECONDS, track.name)
+            parts = zip(_models(encoder), track.vectors, _HOPS, strict=True)
+            kept = [Vectors(model, vectors, hop) for model, vectors, hop in parts]
             library.add(recording, FileState(f"/{number}", 0, 0), kept)
         library.refresh_store(encoder.segments)
     unfinished.rename(folder)
@@ -130,27 +134,36 @@ def make_library(folder: Path, tracks: int, bed: Path, others: Sequence[Path], r
 
 def _tracks(folder: Path, encoder: VersionEncoder) -> Iterator[Track]:
     with Library(folder) as library:
-        local, segments = library.runs(encoder.local), library.runs(encoder.segments)
+        kept = [library.runs(model) for model in _models(encoder)]
         names = {recording.id: Path(recording.files[0].path).name for recording in library.recordings()}
-        places = {int(number): position for position, number in enumerate(segments.items)}
-        for position, number in enumerate(local.items):
-            vectors = local.vectors(position), segments.vectors(places[int(number)])
-            yield Track(names[int(number)], *vectors)
+        places = [{int(number): position for position, number in enumerate(runs.items)} for runs in kept]
+        for number in places[0]:
+            vectors = (runs.vectors(place[number]) for runs, place in zip(kept, places, strict=True))
+            yield Track(names[number], VersionVectors(*vectors))
+
+
+def _models(encoder: VersionEncoder) -> tuple[Model, Model, Model]:
+    """Of the parts of `VersionVectors`."""
+    return encoder.local, encoder.quick, encoder.segments
 
 
 def _made(unrelated: Sequence[Track], rng: np.random.Generator, name: str) -> Track:
     """A track of two others, each from somewhere on and in another key."""
     count, noise = int(rng.integers(*_SEGMENTS)), rng.uniform(0.1, 0.4)
-    local, segments = np.float32(0), np.float32(0)
+    mixed: list[Any] = [np.float32(0)] * len(_HOPS)
     share = rng.random()
     for weight, number in zip((share, 1 - share), rng.integers(len(unrelated), size=2), strict=True):
-        track, key = unrelated[number], int(rng.integers(12))
+        track, key = unrelated[number].vectors, int(rng.integers(12))
         first = int(rng.integers(len(track.segments)))
-        at = (first + np.arange(count)) % len(track.segments)
-        local_at = (_LOCALS_A_HOP * first + np.arange(_LOCALS_A_HOP * count)) % len(track.local)
-        local = local + np.float32(weight) * rolled(track.local[local_at], key)
-        segments = segments + np.float32(weight) * rolled(track.segments[at], key)
-    return Track(name, noisy(unit(local), noise, rng), noisy(unit(segments), noise, rng))
+        for part, (vectors, hop) in enumerate(zip(track, _HOPS, strict=True)):
+            at = (_rows(first, hop) + np.arange(_rows(count, hop))) % len(vectors)
+            mixed[part] = mixed[part] + np.float32(weight) * rolled(vectors[at], key)
+    return Track(name, VersionVectors(*(noisy(unit(vectors), noise, rng) for vectors in mixed)))
+
+
+def _rows(segments: int, hop: float) -> int:
+    """Vectors of a part in the time from a segment to one so many later."""
+    return round(segments * SEGMENT_HOP_SECONDS / hop)
 
 
 def measure(folder: Path, rows: Sequence[Row], queries: int, passages: bool) -> Measured:
@@ -188,10 +201,10 @@ def _asked(known: dict[int, Row], most: int) -> Iterator[tuple[int, Row]]:
 
 
 def _passage(query: VersionQuery) -> VersionQuery:
-    """The segment in the middle, and the local vectors within it."""
+    """The segment in the middle, and the other vectors within it."""
     middle = (len(query.segments) - 1) // 2
-    first = _LOCALS_A_HOP * middle
-    return VersionQuery(query.local[first : first + _SEGMENT_LOCALS], query.segments[middle : middle + 1])
+    within = [slice(_rows(middle, hop), _rows(middle, hop) + round(20 / hop)) for hop in _HOPS[:2]]
+    return VersionQuery(query.local[within[0]], query.quick[within[1]], query.segments[middle : middle + 1])
 
 
 if __name__ == "__main__":

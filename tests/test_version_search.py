@@ -11,9 +11,10 @@ from program import documents, incipit
 from alignment import Audio, read_audio
 from retrieval import Collection
 from retrieval.embedding.version_encoder import VersionEncoder, rolled, segment_vectors
+from retrieval.embedding.version_patches import QUICKER
 from retrieval.hits import Wanted
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
-from retrieval.version_search import VersionQuery, likely_keys, likeness_of
+from retrieval.version_search import VersionQuery, correspondence_in_any_tempo, likely_keys, likeness_of
 
 RATE = 22050
 
@@ -86,9 +87,9 @@ def test_recordings_of_a_work_stand_together(music, tmp_path):
 def test_vectors_of_a_query_do_not_depend_on_what_is_after_the_next_chunk(encoder):
     rng = np.random.default_rng(0)
     spectrogram = rng.random((84, 6400)).astype(np.float32)
-    whole, _ = encoder.encode(spectrogram)
-    part, _ = encoder.encode(spectrogram[:, :3200])
-    assert np.allclose(whole[:700], part[:700], atol=1e-4)
+    whole, part = encoder.encode(spectrogram), encoder.encode(spectrogram[:, :3200])
+    assert np.allclose(whole.local[:700], part.local[:700], atol=1e-4)
+    assert np.allclose(whole.quick[:500], part.quick[:500], atol=1e-4)
 
 
 @given(st.integers(1, 200))
@@ -109,6 +110,28 @@ def test_a_reference_in_another_key_is_alike_in_that_key(encoder):
     assert likeness.semitones == 4
     assert likeness.evidence.similarity > 0.99
     assert likeness.evidence.matched == len(higher)
+
+
+def test_quick_vectors_are_those_of_the_music_played_quicker(encoder):
+    slow, quick = (
+        VersionQuery.of(Audio(perform(PIECES[2], Performance(3, "piano", tempo_scale=pace, lead=0.0)).samples), encoder)
+        for pace in (1.0, QUICKER)
+    )
+    count = min(len(slow.quick), len(quick.local))
+    assert np.median((slow.quick[:count] * quick.local[:count]).sum(axis=1)) > 0.8
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_half_again_as_quick_is_compared_in_that_tempo(encoder, swapped):
+    sounds = [perform(PIECES[2], Performance(seed, "strings", tempo_scale=pace)) for seed, pace in ((3, 1.0), (4, 1.5))]
+    query, reference = sounds[::-1] if swapped else sounds
+    sides = [VersionQuery.of(Audio(side.samples), encoder) for side in (query, reference)]
+    found = correspondence_in_any_tempo(*sides, [0])
+    assert (found.query_pace, found.reference_pace) == ((1.0, QUICKER) if swapped else (QUICKER, 1.0))
+    assert found.gain > 1.2 * likeness_of(sides[0], sides[1].local, [0]).evidence.gain
+    seconds = found.seconds(np.concatenate(found.chain.paths))
+    expected = np.interp(seconds[:, 0], query.seconds, reference.seconds)
+    assert np.median(np.abs(seconds[:, 1] - expected)) < 1.0
 
 
 def test_thresholds_grow_with_the_library_and_with_what_is_asked_of_them():

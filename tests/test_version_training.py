@@ -176,9 +176,9 @@ class TestNetwork:
             first, second = Family.load(path).versions
             assert np.allclose(np.diff(first.beats), 0.2, atol=1e-4)
             assert np.isfinite(second.beats).mean() > 0.8
-        local, segments = VersionEncoder(out).encode(np.ones((SEMITONES, 200), np.float32))
-        assert np.allclose(np.linalg.norm(local, axis=1), 1, atol=1e-4)
-        assert len(segments) == 4
+        vectors = VersionEncoder(out).encode(np.ones((SEMITONES, 200), np.float32))
+        assert np.allclose(np.linalg.norm(vectors.local, axis=1), 1, atol=1e-4)
+        assert len(vectors.segments) == 4
 
     def test_a_single_work_is_no_training(self, music, tmp_path):
         (tmp_path / "one").mkdir()

@@ -1,13 +1,15 @@
 """Spectrograms to local and segment vectors by the shipped ONNX model, on the CPU, without torch.
 
-Local vectors describe some seconds around moments .8 s apart; segment vectors 20 s, one every 8 s. Components are
-numbered channel by channel, twelve pitch classes each: `rolled` brings a vector to another key.
+Local vectors describe some seconds around moments .8 s apart; segment vectors 20 s, one every 8 s. Quick vectors are
+the local ones of the same music played quicker: the network hears a tempo, and what is quicker elsewhere is more alike
+to them. Components are numbered channel by channel, twelve pitch classes each: `rolled` brings a vector to another key.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +17,15 @@ from numpy.typing import NDArray
 from index.runs import Model
 from index.shards import VectorFormat
 from retrieval.embedding.onnx_model import load_onnx
-from retrieval.embedding.version_patches import FRAME_SECONDS, SEMITONES, version_parameters
+from retrieval.embedding.version_patches import FRAME_SECONDS, QUICKER, SEMITONES, quicker, version_parameters
 
 __all__ = [
     "LOCAL_HOP_SECONDS",
+    "QUICK_HOP_SECONDS",
     "SEGMENT_HOP_SECONDS",
     "VERSION_MODEL_PATH",
     "VersionEncoder",
+    "VersionVectors",
     "rolled",
 ]
 
@@ -29,6 +33,7 @@ VERSION_MODEL_PATH = Path(__file__).parent / "models" / "versions.onnx"
 
 _FRAMES_A_VECTOR = 4
 LOCAL_HOP_SECONDS = _FRAMES_A_VECTOR * FRAME_SECONDS
+QUICK_HOP_SECONDS = QUICKER * LOCAL_HOP_SECONDS
 _SEGMENT_VECTORS, _SEGMENT_HOP = 25, 10
 SEGMENT_HOP_SECONDS = _SEGMENT_HOP * LOCAL_HOP_SECONDS
 _CHUNK_FRAMES = 3000
@@ -36,6 +41,20 @@ _MARGIN_FRAMES = 80
 _FEWEST_FRAMES = 16
 _SCALE = 254.0
 """Unit vectors of 72 or 144 components rarely have one beyond 0.5."""
+
+
+class VersionVectors(NamedTuple):
+    """Unit vectors of a recording, each of shape `(count, dimensions)`.
+
+    Attributes:
+        local: one every .8 s.
+        quick: local ones of the recording played `QUICKER` times as fast, one every 1.13 s.
+        segments: one every 8 s.
+    """
+
+    local: NDArray[np.float32]
+    quick: NDArray[np.float32]
+    segments: NDArray[np.float32]
 
 
 class VersionEncoder:
@@ -53,17 +72,17 @@ class VersionEncoder:
         local, segment = (12 * int(output.shape[1]) for output in self._session.get_outputs())
         parameters = version_parameters()
         self.local = Model("version-local", digest, VectorFormat(local, "int8", _SCALE), parameters=parameters)
+        self.quick = Model("version-quick", digest, VectorFormat(local, "int8", _SCALE), parameters=parameters)
         self.segments = Model("version-segments", digest, VectorFormat(segment, "int8", _SCALE), parameters=parameters)
 
-    def encode(self, spectrogram: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Unit vectors of a recording.
+    def encode(self, spectrogram: NDArray[np.float32]) -> VersionVectors:
+        """The vectors of a recording whose spectrogram `version_patches` gave, shape `(84, frames)`."""
+        local, contributions = self._run(spectrogram)
+        quick, _ = self._run(quicker(spectrogram))
+        return VersionVectors(local, quick, segment_vectors(contributions))
 
-        Args:
-            spectrogram: as `version_patches` gives it, shape `(84, frames)`.
-
-        Returns:
-            local vectors, one every .8 s, and segment vectors, one every 8 s, both of shape `(count, dimensions)`.
-        """
+    def _run(self, spectrogram: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Local vectors, and what segment vectors are summed from, both of shape `(count, dimensions)`."""
         frames = max(_FEWEST_FRAMES, math.ceil(spectrogram.shape[1] / _FRAMES_A_VECTOR) * _FRAMES_A_VECTOR)
         padded = np.zeros((SEMITONES, frames), np.float32)
         padded[:, : spectrogram.shape[1]] = spectrogram
@@ -76,7 +95,7 @@ class VersionEncoder:
             outputs = self._session.run(["local", "contributions"], {"spectrograms": padded[None, :, low:high]})
             for parts, output in zip((local, contributions), outputs, strict=True):
                 parts.append(output[0].reshape(-1, output.shape[-1])[:, inside].T)
-        return np.ascontiguousarray(np.concatenate(local)), segment_vectors(np.concatenate(contributions))
+        return np.ascontiguousarray(np.concatenate(local)), np.concatenate(contributions)
 
 
 def segment_vectors(contributions: NDArray[np.float32]) -> NDArray[np.float32]:
