@@ -182,8 +182,8 @@ def fit(samples: Sequence[Sample]) -> VersionCalibration:
 def _tail(calibration: VersionCalibration, samples: Sequence[Sample]) -> tuple[float, float, float]:
     """Octaves of local vectors, start and scale of the tail of the highest false logits.
 
-    Each kind is looked at by itself, and there are few of each: of 200 samples of each with replacement, the tail is that
-    which asks for more at a rate of 1 % than nineteen in twenty do; of the kinds, that which asks for most.
+    Each kind is looked at by itself, and there are few of each: of 200 samples with replacement the tail is that which
+    asks for more at a rate of 1 % than nineteen in twenty do, and of the kinds that which asks for most.
     """
     octaves = float(np.log2(np.median([sample.evidence.query for sample in samples])))
     kinds = []
