@@ -1,12 +1,12 @@
 """Train the version network that Incipit ships, on songs that may be trained on.
 
-    INCIPIT_DATA=DATA python scripts/train_versions.py --folder FOLDER [--families 775 500] [--steps 1500 3500]
+    INCIPIT_DATA=DATA python scripts/train_versions.py --folder FOLDER [--families 775 500] [--steps 1500 3500 8000]
         [--jobs 2] [--device cpu] [--out FILE.onnx]
 
 Makes families of versions of POP909 songs and of OpenScore lieder, first those whose versions are near and far, then
-those whose are mostly far; then trains on the first, and on from there on all of them, as `incipit train versions` does
-on recordings; wants the `train` extra and the program `fluidsynth`. Stopped, it goes on where it was. Left out are the
-songs of POP909 that may be in the bed that measures (`MEASURED`), and the half of the lieder that
+those whose are mostly far; then trains on the first, and on from there on all of them, twice, as `incipit train
+versions` does on recordings; wants the `train` extra and the program `fluidsynth`. Stopped, it goes on where it was.
+Left out are the songs of POP909 that may be in the bed that measures (`MEASURED`), and the half of the lieder that
 `train_sync.trained_on` does not name.
 """
 
@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, required=True, help="where the training lives")
     parser.add_argument("--families", type=int, nargs=2, default=(775, 500), help="near and far, mostly far")
-    parser.add_argument("--steps", type=int, nargs=2, default=(1500, 3500), help="on the first of these, on all")
+    parser.add_argument("--steps", type=int, nargs=3, default=(1500, 3500, 8000), help="on the first, then on all")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=VERSION_MODEL_PATH)
@@ -98,7 +98,8 @@ def main() -> None:
         from retrieval.embedding.version_training import VersionRecipe, train_versions
 
         start, threads, device = None, arguments.jobs, arguments.device
-        for seed, (known, steps) in enumerate(zip((arguments.families[0], len(places)), arguments.steps, strict=True)):
+        for seed, steps in enumerate(arguments.steps):
+            known = len(places) if seed else arguments.families[0]
             folder, recipe = arguments.folder / f"stage{seed + 1}", VersionRecipe(seed=seed, steps=steps)
             folder.mkdir(exist_ok=True)
             works = by_song(names, places[:known])
