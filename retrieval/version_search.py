@@ -293,15 +293,17 @@ class VersionSearch:
         return self._local.vectors(self._position[number])
 
     def _quick_vectors(self, number: int) -> Vectors:
-        return self._quick.vectors(self._quick_position[number])
+        """None of a recording that was taken in before they were kept."""
+        position = self._quick_position.get(number)
+        return self._vectors(number)[:0] if position is None else self._quick.vectors(position)
 
     def _found(self, query: VersionQuery, other_than: int) -> Iterator[tuple[Recording, Likeness]]:
         """Recordings of the shortlist that have anything in common with the query, most alike first."""
         keys = dict(self.shortlist(query, other_than))
         alike = {number: likeness_of(query, self._vectors(number), keys[number]) for number in keys}
         for number in sorted(alike, key=lambda number: -self.logit(alike[number]))[:_IN_OTHER_TEMPI]:
-            if len(query.quick):
-                local, quick = self._vectors(number), self._quick_vectors(number)
+            local, quick = self._vectors(number), self._quick_vectors(number)
+            if len(query.quick) and len(quick):
                 others = map(likeness_where, _in_other_tempi(query, local, quick, keys[number]))
                 alike[number] = max(alike[number], *others, key=lambda likeness: likeness.evidence.gain)
         found = [number for number, likeness in alike.items() if likeness.places]
