@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from retrieval._timing_kernels import along_lines, block_products, wandering
 from retrieval.embedding.encoder import MODEL_PATH
 from retrieval.lines import Line
 from retrieval.logistic import numbers_of, weighed
-from retrieval.rises import RISES_RATE, unpacked_rises
+from retrieval.rises import RISES_RATE
 
 __all__ = ["TIMING_PATH", "TimingEvidence", "TimingTest", "lay"]
 
@@ -208,9 +209,9 @@ class _Correlations(NamedTuple):
 
     def moved(self, slopes: NDArray[np.float64], reach: int) -> NDArray[np.float32]:
         """Sums over all blocks on lines of other slopes and offsets, shape `(slopes, 2 * reach + 1)`."""
-        turned = np.rint(slopes[:, None] * self.times).astype(np.int64)
-        places = self.most + np.arange(-reach, reach + 1) + turned[:, :, None]
-        return self.sums[np.arange(len(self.sums))[None, :, None], places].sum(axis=1)
+        out = np.empty((len(slopes), 2 * reach + 1), np.float32)
+        along_lines(self.sums, self.times, slopes, out)
+        return out
 
     def along(self, slope: float, shift: int, reach: int) -> NDArray[np.float32]:
         """Each block's own sums around one such line, shape `(blocks, 2 * reach + 1)`."""
@@ -230,9 +231,11 @@ def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tup
     Returns:
         the refined line and its evidence; None where the clip is shorter than a block, or nothing is covered.
     """
-    clip = clip[: len(clip) // _BLOCK_FRAMES * _BLOCK_FRAMES]
+    clip = np.ascontiguousarray(clip[: len(clip) // _BLOCK_FRAMES * _BLOCK_FRAMES])
     if not len(clip):
         return None
+    stored = stored.view()
+    stored.flags.writeable = False  # as a mapped file's are, so that there is one form of each kernel
     middle, ratio = _roughly(clip, stored, line)
     fine = _correlate(clip, stored, middle, ratio, _FINE_REACH + _AROUND)
     powers = np.square(clip).reshape(len(fine.sums), -1).sum(axis=1)
@@ -292,22 +295,10 @@ def _correlate(
     clip: NDArray[np.float32], stored: NDArray[np.uint8], middle: float, ratio: float, most: int
 ) -> _Correlations:
     """Correlate each block of a clip with the recording around a line, given in frames, moved by up to `most`."""
-    frames, bands = clip.shape
-    at = np.rint(middle + ratio * (np.arange(-most, frames + most) - (frames - 1) / 2)).astype(np.int64)
-    covered = (at >= 0) & (at < len(stored))
-    first, last = np.clip((at[0], at[-1] + 1), 0, len(stored))
-    recording = np.zeros((len(at), bands), np.float32)
-    recording[covered] = unpacked_rises(np.asarray(stored[first:last]))[at[covered] - first]
-    blocks, moves = frames // _BLOCK_FRAMES, 2 * most + 1
-    sums = np.empty((blocks, moves), np.float32)
-    for number in range(blocks):
-        start = number * _BLOCK_FRAMES
-        products = recording[start : start + moves + _BLOCK_FRAMES - 1] @ clip[start : start + _BLOCK_FRAMES].T
-        row, column = products.strides
-        diagonals = np.lib.stride_tricks.as_strided(products, (moves, _BLOCK_FRAMES), (row, row + column))
-        sums[number] = diagonals.sum(axis=1)
-    inside = covered[most : most + frames].reshape(blocks, -1).mean(axis=1)
-    return _Correlations(sums, inside, most, (np.arange(blocks) - (blocks - 1) / 2) * _BLOCK_FRAMES)
+    blocks = len(clip) // _BLOCK_FRAMES
+    sums, inside = np.empty((blocks, 2 * most + 1), np.float32), np.empty(blocks)
+    block_products(clip, stored, middle, ratio, sums, inside)
+    return _Correlations(sums, inside, most, (np.arange(blocks, dtype=np.float64) - (blocks - 1) / 2) * _BLOCK_FRAMES)
 
 
 def _straightness(sums: NDArray[np.float32], blocks: int) -> float:
@@ -328,18 +319,7 @@ def _agreement(sums: NDArray[np.float32], powers: NDArray[np.float64]) -> tuple[
     likely = np.exp(np.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE)).mean(axis=2)
     middle = len(_ASTRAY) // 2
     steady = float(np.log(likely[:, middle - 1 : middle + 2] @ _BESIDE_THE_LINE).sum())
-    return steady, steady - _wandering(gaussian_filter1d(likely, 1.0, axis=1, mode="nearest"))
-
-
-def _wandering(likely: NDArray[np.float64]) -> float:
-    """Log likelihood of blocks that move about the line, from theirs at each place around it: the forward recursion."""
-    places, moves = _walk()
-    total = 0.0
-    for block in likely:
-        found = places * block
-        total += math.log(float(found.sum()))
-        places = (found / found.sum()) @ moves
-    return total
+    return steady, steady - wandering(gaussian_filter1d(likely, 1.0, axis=1, mode="nearest"), *_walk())
 
 
 @lru_cache(maxsize=1)
