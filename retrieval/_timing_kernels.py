@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,33 @@ def block_products(clip: Any, stored: Any, middle: float, ratio: float, sums: An
             for k in range(len(part)):
                 total += part[k] * other[k]
             sums[block, move] = total
+
+
+@njit(cache=True, nogil=True)
+def correlation_of_bands(clip: Any, stored: Any, start: float, ratio: float) -> float:
+    """Correlation on a line of how each band of a frame rises beside the mean of all, over the frames it covers.
+
+    Args:
+        clip, stored: as of `block_products`.
+        start, ratio: recording frame at the clip's first, and recording frames a frame of the clip.
+    """
+    frames, bands = clip.shape
+    products, powers, signs = 0.0, 0.0, 0.0
+    for frame in range(frames):
+        at = int(np.rint(start + ratio * frame))
+        if not 0 <= at < len(stored):
+            continue
+        rising, mean = 0, 0.0
+        for band in range(bands):
+            rising += 1 if stored[at, band // 8] & (128 >> (band % 8)) else 0
+            mean += clip[frame, band] / bands
+        for band in range(bands):
+            sign = 1.0 if stored[at, band // 8] & (128 >> (band % 8)) else -1.0
+            one, other = clip[frame, band] - mean, sign - (2.0 * rising / bands - 1.0)
+            products += one * other
+            powers += one * one
+            signs += other * other
+    return products / sqrt(powers * signs + 1e-9)
 
 
 @njit(cache=True, nogil=True)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from retrieval._timing_kernels import along_lines, block_products, wandering
+from retrieval._timing_kernels import along_lines, block_products, correlation_of_bands, wandering
 from retrieval.embedding.encoder import MODEL_PATH
 from retrieval.lines import Line
 from retrieval.logistic import numbers_of, weighed
@@ -85,6 +85,10 @@ class TimingEvidence:
         agreement: log odds that the quarter seconds of both agree on the line, summed over them, each beside how much
             its correlation varies on parallel lines.
         steadiness: log odds that they keep to the line, against wandering about it as another player's would.
+        bands: correlation on the line of what each band does beside the mean of all: which notes sound, and how they
+            die away, which onsets alone do not tell.
+        evenness: mean over rms of the clip's rises, and so what their correlation with their own signs would be: .8
+            where noise fills it, less where a few attacks stand out, with which another performance can agree.
         drift: seconds by which the clip's ends lie apart from where its own tempo, or a change of speed that also
             made its pitch, would put them.
         seconds: length of the clip.
@@ -96,6 +100,8 @@ class TimingEvidence:
     halves: float
     agreement: float
     steadiness: float
+    bands: float
+    evenness: float
     drift: float
     seconds: float
 
@@ -135,6 +141,8 @@ class TimingTest:
             -math.log(1.02 - min(evidence.halves, 1.0)),
             _signed_log(evidence.agreement),
             _signed_log(evidence.steadiness),
+            math.log(0.02 + max(evidence.bands, 0.0)),
+            evidence.evenness,
             _at_own_tempo(evidence.drift),
             similarity,
             math.log2(evidence.seconds),
@@ -251,6 +259,7 @@ def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tup
     ratio += slope
     middle += top - _FINE_REACH + _between(heights[number, top - 1 : top + 2])
     around = fine.along(slope, top - _FINE_REACH, _AROUND)
+    start = middle - ratio * (len(clip) - 1) / 2
     blocks = around[:, _AROUND - _FREE_REACH : _AROUND + _FREE_REACH + 1]
     evidence = TimingEvidence(
         height,
@@ -258,10 +267,12 @@ def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tup
         _straightness(blocks, 1),
         _straightness(blocks, 2),
         *_agreement(around, powers),
+        correlation_of_bands(clip, stored, start, ratio),
+        float(np.abs(clip).mean() / np.sqrt(powers.sum() / clip.size)),
         _changed_tempo(ratio, line.quarter_tones) * len(clip) / RISES_RATE,
         len(clip) / RISES_RATE,
     )
-    return replace(line, offset=(middle - ratio * (len(clip) - 1) / 2) / RISES_RATE, tempo_ratio=ratio), evidence
+    return replace(line, offset=start / RISES_RATE, tempo_ratio=ratio), evidence
 
 
 def _roughly(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from demo_pieces import PIECES
 
 from alignment import Audio
 from retrieval import Collection
-from retrieval._timing_kernels import along_lines, block_products, wandering
+from retrieval._timing_kernels import along_lines, block_products, correlation_of_bands, wandering
 from retrieval.calibration import Evidence
 from retrieval.lines import Line
 from retrieval.rises import RISES_RATE, packed_rises, rises, unpacked_rises
@@ -157,6 +157,11 @@ def test_blocks_correlate_as_plain_loops_do(middle, ratio):
         assert np.allclose(sums[block], expected, atol=1e-4)
         covered = places[12 + 10 * block : 22 + 10 * block]
         assert inside[block] == pytest.approx(np.mean((covered >= 0) & (covered < 80)))
+    ahead = (places >= 0) & (places < 80)
+    one, other = (values[ahead[12:42]] for values in (clip, kept[12:42]))
+    one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
+    found = correlation_of_bands(clip, stored, middle - ratio * 14.5, ratio)
+    assert found == pytest.approx(np.corrcoef(one.ravel(), other.ravel())[0, 1], abs=1e-6)
     times, slopes, out = np.array([-10.0, 0.0, 10.0]), np.array([-0.3, 0.0, 0.14]), np.empty((3, 13), np.float32)
     along_lines(sums, times, slopes, out)
     for line, slope in zip(out, slopes, strict=True):
