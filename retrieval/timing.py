@@ -4,8 +4,9 @@ Two performances of a work can be as alike to the fingerprint as a recording is 
 onsets are not: along the straight line on which the same sound lies to the millisecond, those of another performance
 wander by hundredths of a second. A clip's rises (`retrieval.rises`) are laid along those that the library keeps of
 the recording: the line is refined until they correlate best, and then each quarter and half second of the clip may
-leave it. The same sound gains little by that; another performance does. And where the fingerprint alone leaves it open
-whether a clip is from a recording, onsets that agree on the line speak for it.
+leave it. The same sound gains little by that; another performance does. What each band does beside the others tells
+more, the less noise there is in the clip. And where the fingerprint alone leaves it open whether a clip is from a
+recording, onsets that agree on the line speak for it.
 
 The weights lie beside the fingerprint model and are set by `scripts/calibrate_timing.py`.
 """
