@@ -1,28 +1,30 @@
-"""Exact search in NumPy: the oracle of every other store, and the store of small libraries."""
+"""Exact search: the store of all but large libraries, and of what a FAISS index does not hold yet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from index.shards import VectorFormat
-from index.store import Neighbours, VectorRows
+from index.store import Neighbours, VectorRows, similarities_of
 
 __all__ = ["ExactStore", "merge_neighbours"]
 
-_ROWS_AT_ONCE = 2048
-_QUERIES_AT_ONCE = 512
+_LARGEST_CODE, _LARGEST_ROUNDED, _LARGEST_PRODUCT = 128, 2**15 - 1, 2**31 - 1
+_NOTHING = np.iinfo(np.int64).min
+_NUMBER_BITS = 0xFFFFFFFF
 
 
 class ExactStore:
     """Compares each query with every vector.
 
+    Queries are rounded to 16 bits to find the most similar vectors, whose similarities are then taken anew.
+
     Args:
-        format: how the vectors are stored.
-        rows: the runs of vectors to search.
+        format: of signed bytes.
+        rows: the runs of vectors to search, in the order of their numbers, which are below 2 to the 32nd.
     """
 
     def __init__(self, format: VectorFormat, rows: Sequence[VectorRows]) -> None:
@@ -34,62 +36,36 @@ class ExactStore:
 
     def search(self, queries: NDArray[np.float32], k: int) -> Neighbours:
         """The k most similar vectors of each query; ties go to the lower number."""
-        best = _none(len(queries), k)
-        scaled = queries / np.float32(self._format.scale)
-        room = np.empty((_ROWS_AT_ONCE, self._format.dimensions), np.float32)
-        for numbers, stored in self._blocks():
-            vectors = room[: len(stored)]
-            vectors[...] = stored
-            parts = [
-                _nearest(scaled[first : first + _QUERIES_AT_ONCE], numbers, vectors, k)
-                for first in range(0, len(queries), _QUERIES_AT_ONCE)
-            ]
-            if parts:
-                found = Neighbours(
-                    np.concatenate([part.numbers for part in parts]),
-                    np.concatenate([part.similarities for part in parts]),
-                )
-                best = merge_neighbours(best, found, k)
-        return best
+        from index._exact_kernels import AT_ONCE, scan
 
-    def _blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[Any]]]:
-        """Numbers and stored vectors: long runs cut, short ones put together."""
-        pending: list[VectorRows] = []
-        waiting = 0
-        for run in self._rows:
-            for start in range(0, len(run.stored), _ROWS_AT_ONCE):
-                part = VectorRows(run.first + start, run.stored[start : start + _ROWS_AT_ONCE])
-                if pending and waiting + len(part.stored) > _ROWS_AT_ONCE:
-                    yield _together(pending)
-                    pending, waiting = [], 0
-                pending.append(part)
-                waiting += len(part.stored)
-        if pending:
-            yield _together(pending)
+        keys = np.full((len(queries), k), _NOTHING, np.int64)
+        if keys.size:
+            rounded = _rounded(queries, AT_ONCE)
+            for run in self._rows:
+                stored = run.stored.view()
+                stored.flags.writeable = False  # as a mapped file's are, so that there is one form of the kernel
+                scan(stored, run.first, rounded, keys)
+        keys = np.sort(keys, axis=1)[:, ::-1]
+        numbers = np.where(keys > _NOTHING, _NUMBER_BITS - (keys & _NUMBER_BITS), -1)
+        return _sorted(Neighbours(numbers, similarities_of(self._format, self._rows, queries, numbers)), k)
 
 
-def _together(parts: Sequence[VectorRows]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    numbers = np.concatenate([np.arange(part.first, part.first + len(part.stored)) for part in parts])
-    return numbers, parts[0].stored if len(parts) == 1 else np.concatenate([part.stored for part in parts])
-
-
-def _nearest(
-    queries: NDArray[np.float32], numbers: NDArray[np.int64], vectors: NDArray[np.float32], k: int
-) -> Neighbours:
-    similarities = queries @ vectors.T
-    if similarities.shape[1] <= k:
-        return Neighbours(np.broadcast_to(numbers, similarities.shape), similarities)
-    chosen = np.argpartition(-similarities, k - 1, axis=1)[:, :k]
-    return Neighbours(numbers[chosen], np.take_along_axis(similarities, chosen, axis=1))
+def _rounded(queries: NDArray[np.float32], at_once: int) -> NDArray[np.int16]:
+    """Queries as whole numbers as large as they can be, filled up by zeros to a multiple of so many dimensions."""
+    dimensions = queries.shape[1]
+    largest = min(_LARGEST_ROUNDED, _LARGEST_PRODUCT // (_LARGEST_CODE * dimensions))
+    out = np.zeros((len(queries), -(-dimensions // at_once) * at_once), np.int16)
+    peaks = np.abs(queries).max(axis=1, keepdims=True)
+    out[:, :dimensions] = np.rint(queries * (largest / np.where(peaks > 0, peaks, 1)))
+    return out
 
 
 def merge_neighbours(one: Neighbours, other: Neighbours, k: int) -> Neighbours:
     """The k best of two answers to the same queries, whose numbers do not overlap."""
     numbers = np.concatenate([one.numbers, other.numbers], axis=1)
-    similarities = np.concatenate([one.similarities, other.similarities], axis=1)
-    order = np.lexsort((numbers, -similarities), axis=1)[:, :k]
-    return Neighbours(np.take_along_axis(numbers, order, 1), np.take_along_axis(similarities, order, 1))
+    return _sorted(Neighbours(numbers, np.concatenate([one.similarities, other.similarities], axis=1)), k)
 
 
-def _none(queries: int, k: int) -> Neighbours:
-    return Neighbours(np.full((queries, k), -1, np.int64), np.full((queries, k), -np.inf, np.float32))
+def _sorted(found: Neighbours, k: int) -> Neighbours:
+    order = np.lexsort((found.numbers, -found.similarities), axis=1)[:, :k]
+    return Neighbours(np.take_along_axis(found.numbers, order, 1), np.take_along_axis(found.similarities, order, 1))

@@ -30,7 +30,7 @@ from index.faiss_index import (
 )
 from index.shards import VectorFormat
 from index.spec import IndexSpec
-from index.store import Neighbours, VectorRows, rows_from, stored_at
+from index.store import Neighbours, VectorRows, rows_from, similarities_of
 
 __all__ = ["FaissStore", "faiss_is_installed", "gpu_count"]
 
@@ -86,7 +86,7 @@ class FaissStore:
         wanted = max(k, self._candidates)
         similarities, numbers = self._index.search(scaled, wanted, **self._options)
         if self._candidates:
-            similarities = self._similarities(queries, numbers)
+            similarities = similarities_of(self._format, self._rows, queries, numbers)
         found = Neighbours(numbers, np.where(numbers < 0, -np.inf, similarities).astype(np.float32))
         if not len(self._tail) and not self._candidates:
             return found
@@ -132,11 +132,3 @@ class FaissStore:
             parameters = self._faiss.SearchParameters if kind == "flat" else self._faiss.SearchParametersIVF
             self._options = {"params": parameters(sel=self._selector, **lists)}
         self._index = index
-
-    def _similarities(self, queries: NDArray[np.float32], numbers: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Of each query to the library's own vectors of these numbers, both of shape `(queries, candidates)`."""
-        known = numbers >= 0
-        vectors = self._format.decode(stored_at(self._rows, numbers[known]))
-        similarities = np.zeros(numbers.shape, np.float32)
-        similarities[known] = np.einsum("nd,nd->n", queries[np.nonzero(known)[0]], vectors)
-        return similarities

@@ -11,10 +11,8 @@ __all__ = ["IndexKind", "IndexSpec"]
 
 IndexKind = Literal["exact", "flat", "ivf", "ivfpq"]
 
-_EXACT_AT_MOST = 20_000
-"""Libraries of fewer vectors are searched in NumPy, where starting FAISS would cost more than it saves."""
-_FLAT_AT_MOST = 200_000
-"""Scanning more takes longer than 0.1 s for the 40 vectors of a clip of 10 s."""
+_EXACT_AT_MOST = 200_000
+"""Comparing with more takes longer than .03 s for the vectors of a clip of 10 s."""
 _LISTS_PER_ROOT = 2
 _PROBES = 24
 _CODE_BYTES = 32
@@ -30,9 +28,9 @@ class IndexSpec:
     """How vectors are indexed; of an index that was made for another specification, how it is searched.
 
     Attributes:
-        kind: "exact" compares with every vector, in NumPy; "flat" likewise, in FAISS; "ivf" only with those in the
-            inverted lists nearest to the query, by the library's own 8-bit codes; "ivfpq" by product codes, and then
-            again with the library's own vectors.
+        kind: "exact" compares with every vector; "flat" likewise, in FAISS, where too few of them sound to train
+            lists; "ivf" only with those in the inverted lists nearest to the query, by the library's own 8-bit codes;
+            "ivfpq" by product codes, and then again with the library's own vectors.
         lists: inverted lists, of the last two kinds.
         probes: lists looked into for a query.
         code_bytes: of a product code; divides the dimensions.
@@ -59,8 +57,6 @@ class IndexSpec:
         """
         if vectors <= _EXACT_AT_MOST:
             return cls("exact")
-        if vectors <= _FLAT_AT_MOST:
-            return cls("flat")
         lists = _LISTS_PER_ROOT * math.isqrt(vectors)
         spec = cls("ivf", lists)
         limit = _half_of_memory() if memory_limit is None else memory_limit

@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Neighbours", "VectorRows", "VectorStore", "rows_below", "rows_from", "stored_at"]
+from index.shards import VectorFormat
+
+__all__ = ["Neighbours", "VectorRows", "VectorStore", "rows_below", "rows_from", "similarities_of", "stored_at"]
 
 
 @dataclass(frozen=True)
@@ -77,3 +79,15 @@ def stored_at(rows: Sequence[VectorRows], numbers: NDArray[np.int64]) -> NDArray
     for run, part in zip(np.unique(which), np.split(order, np.flatnonzero(np.diff(which)) + 1), strict=False):
         found[part] = rows[run].stored[numbers[part] - rows[run].first]
     return found
+
+
+def similarities_of(
+    format: VectorFormat, rows: Sequence[VectorRows], queries: NDArray[np.float32], numbers: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Of each query to the stored vectors of its numbers, shape `(queries, k)`; -inf where the number is -1."""
+    known = numbers >= 0
+    vectors = format.decode(stored_at(rows, numbers[known]))
+    similarities = np.full(numbers.shape, -np.inf, np.float32)
+    if len(vectors):
+        similarities[known] = np.einsum("nd,nd->n", queries[np.nonzero(known)[0]], vectors)
+    return similarities

@@ -187,7 +187,8 @@ class Monitor:
         return self._identifier.judged(windows.rises(line.quarter_tones), line)
 
     def _accepted(self, lines: list[Line], windows: Windows) -> list[Line]:
-        alike = [line for line in lines if self._identifier.accepts(line, self._max_false_accepts)]
+        supported = self._identifier.supported(lines, windows)
+        alike = [line for line in supported if self._identifier.accepts(line, self._max_false_accepts)]
         return self._identifier.of_the_same_sound(alike, windows)
 
     def _take(self, line: Line, start: float, end: float) -> None:

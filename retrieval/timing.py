@@ -4,8 +4,9 @@ Two performances of a work can be as alike to the fingerprint as a recording is 
 onsets are not: along the straight line on which the same sound lies to the millisecond, those of another performance
 wander by hundredths of a second. A clip's rises (`retrieval.rises`) are laid along those that the library keeps of
 the recording: the line is refined until they correlate best, and then each quarter and half second of the clip may
-leave it. The same sound gains little by that; another performance does. And where the fingerprint alone leaves it open
-whether a clip is from a recording, onsets that agree on the line speak for it.
+leave it. The same sound gains little by that; another performance does. What each band does beside the others tells
+more, the less noise there is in the clip. And where the fingerprint alone leaves it open whether a clip is from a
+recording, onsets that agree on the line speak for it.
 
 The weights lie beside the fingerprint model and are set by `scripts/calibrate_timing.py`.
 """
@@ -22,10 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from retrieval._timing_kernels import along_lines, block_products, correlation_of_bands, wandering
 from retrieval.embedding.encoder import MODEL_PATH
 from retrieval.lines import Line
 from retrieval.logistic import numbers_of, weighed
-from retrieval.rises import RISES_RATE, unpacked_rises
+from retrieval.rises import RISES_RATE
 
 __all__ = ["TIMING_PATH", "TimingEvidence", "TimingTest", "lay"]
 
@@ -84,6 +86,10 @@ class TimingEvidence:
         agreement: log odds that the quarter seconds of both agree on the line, summed over them, each beside how much
             its correlation varies on parallel lines.
         steadiness: log odds that they keep to the line, against wandering about it as another player's would.
+        bands: correlation on the line of what each band does beside the mean of all: which notes sound, and how they
+            die away, which onsets alone do not tell.
+        evenness: mean over rms of the clip's rises, and so what their correlation with their own signs would be: .8
+            where noise fills it, less where a few attacks stand out, with which another performance can agree.
         drift: seconds by which the clip's ends lie apart from where its own tempo, or a change of speed that also
             made its pitch, would put them.
         seconds: length of the clip.
@@ -95,6 +101,8 @@ class TimingEvidence:
     halves: float
     agreement: float
     steadiness: float
+    bands: float
+    evenness: float
     drift: float
     seconds: float
 
@@ -134,6 +142,8 @@ class TimingTest:
             -math.log(1.02 - min(evidence.halves, 1.0)),
             _signed_log(evidence.agreement),
             _signed_log(evidence.steadiness),
+            math.log(0.02 + max(evidence.bands, 0.0)),
+            evidence.evenness,
             _at_own_tempo(evidence.drift),
             similarity,
             math.log2(evidence.seconds),
@@ -208,9 +218,9 @@ class _Correlations(NamedTuple):
 
     def moved(self, slopes: NDArray[np.float64], reach: int) -> NDArray[np.float32]:
         """Sums over all blocks on lines of other slopes and offsets, shape `(slopes, 2 * reach + 1)`."""
-        turned = np.rint(slopes[:, None] * self.times).astype(np.int64)
-        places = self.most + np.arange(-reach, reach + 1) + turned[:, :, None]
-        return self.sums[np.arange(len(self.sums))[None, :, None], places].sum(axis=1)
+        out = np.empty((len(slopes), 2 * reach + 1), np.float32)
+        along_lines(self.sums, self.times, slopes, out)
+        return out
 
     def along(self, slope: float, shift: int, reach: int) -> NDArray[np.float32]:
         """Each block's own sums around one such line, shape `(blocks, 2 * reach + 1)`."""
@@ -230,9 +240,11 @@ def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tup
     Returns:
         the refined line and its evidence; None where the clip is shorter than a block, or nothing is covered.
     """
-    clip = clip[: len(clip) // _BLOCK_FRAMES * _BLOCK_FRAMES]
+    clip = np.ascontiguousarray(clip[: len(clip) // _BLOCK_FRAMES * _BLOCK_FRAMES])
     if not len(clip):
         return None
+    stored = stored.view()
+    stored.flags.writeable = False  # as a mapped file's are, so that there is one form of each kernel
     middle, ratio = _roughly(clip, stored, line)
     fine = _correlate(clip, stored, middle, ratio, _FINE_REACH + _AROUND)
     powers = np.square(clip).reshape(len(fine.sums), -1).sum(axis=1)
@@ -248,6 +260,7 @@ def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tup
     ratio += slope
     middle += top - _FINE_REACH + _between(heights[number, top - 1 : top + 2])
     around = fine.along(slope, top - _FINE_REACH, _AROUND)
+    start = middle - ratio * (len(clip) - 1) / 2
     blocks = around[:, _AROUND - _FREE_REACH : _AROUND + _FREE_REACH + 1]
     evidence = TimingEvidence(
         height,
@@ -255,10 +268,12 @@ def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tup
         _straightness(blocks, 1),
         _straightness(blocks, 2),
         *_agreement(around, powers),
+        correlation_of_bands(clip, stored, start, ratio),
+        float(np.abs(clip).mean() / np.sqrt(powers.sum() / clip.size)),
         _changed_tempo(ratio, line.quarter_tones) * len(clip) / RISES_RATE,
         len(clip) / RISES_RATE,
     )
-    return replace(line, offset=(middle - ratio * (len(clip) - 1) / 2) / RISES_RATE, tempo_ratio=ratio), evidence
+    return replace(line, offset=start / RISES_RATE, tempo_ratio=ratio), evidence
 
 
 def _roughly(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tuple[float, float]:
@@ -292,22 +307,10 @@ def _correlate(
     clip: NDArray[np.float32], stored: NDArray[np.uint8], middle: float, ratio: float, most: int
 ) -> _Correlations:
     """Correlate each block of a clip with the recording around a line, given in frames, moved by up to `most`."""
-    frames, bands = clip.shape
-    at = np.rint(middle + ratio * (np.arange(-most, frames + most) - (frames - 1) / 2)).astype(np.int64)
-    covered = (at >= 0) & (at < len(stored))
-    first, last = np.clip((at[0], at[-1] + 1), 0, len(stored))
-    recording = np.zeros((len(at), bands), np.float32)
-    recording[covered] = unpacked_rises(np.asarray(stored[first:last]))[at[covered] - first]
-    blocks, moves = frames // _BLOCK_FRAMES, 2 * most + 1
-    sums = np.empty((blocks, moves), np.float32)
-    for number in range(blocks):
-        start = number * _BLOCK_FRAMES
-        products = recording[start : start + moves + _BLOCK_FRAMES - 1] @ clip[start : start + _BLOCK_FRAMES].T
-        row, column = products.strides
-        diagonals = np.lib.stride_tricks.as_strided(products, (moves, _BLOCK_FRAMES), (row, row + column))
-        sums[number] = diagonals.sum(axis=1)
-    inside = covered[most : most + frames].reshape(blocks, -1).mean(axis=1)
-    return _Correlations(sums, inside, most, (np.arange(blocks) - (blocks - 1) / 2) * _BLOCK_FRAMES)
+    blocks = len(clip) // _BLOCK_FRAMES
+    sums, inside = np.empty((blocks, 2 * most + 1), np.float32), np.empty(blocks)
+    block_products(clip, stored, middle, ratio, sums, inside)
+    return _Correlations(sums, inside, most, (np.arange(blocks, dtype=np.float64) - (blocks - 1) / 2) * _BLOCK_FRAMES)
 
 
 def _straightness(sums: NDArray[np.float32], blocks: int) -> float:
@@ -328,18 +331,7 @@ def _agreement(sums: NDArray[np.float32], powers: NDArray[np.float64]) -> tuple[
     likely = np.exp(np.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE)).mean(axis=2)
     middle = len(_ASTRAY) // 2
     steady = float(np.log(likely[:, middle - 1 : middle + 2] @ _BESIDE_THE_LINE).sum())
-    return steady, steady - _wandering(gaussian_filter1d(likely, 1.0, axis=1, mode="nearest"))
-
-
-def _wandering(likely: NDArray[np.float64]) -> float:
-    """Log likelihood of blocks that move about the line, from theirs at each place around it: the forward recursion."""
-    places, moves = _walk()
-    total = 0.0
-    for block in likely:
-        found = places * block
-        total += math.log(float(found.sum()))
-        places = (found / found.sum()) @ moves
-    return total
+    return steady, steady - wandering(gaussian_filter1d(likely, 1.0, axis=1, mode="nearest"), *_walk())
 
 
 @lru_cache(maxsize=1)

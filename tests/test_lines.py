@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from retrieval._line_kernels import REACH, best_pairing, similarity_moved
 from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
 from retrieval.lines import best_line, similar_places
 
@@ -53,3 +54,45 @@ def test_all_turns_of_a_loop_are_similar_places():
     line = best_line(prints, loop, 0, FIRST_CENTRE + 1.75)
     places = sorted(similar_places(prints, loop, line))
     assert np.allclose(places, FIRST_CENTRE + 1.75 + 5.0 * np.arange(6), atol=0.01)
+
+
+@pytest.mark.parametrize("windows", [1, 2, 9])
+def test_the_best_line_pairs_what_is_alike_as_plain_loops_do(windows):
+    rng = np.random.default_rng(windows)
+    centres, times = 0.5 + 0.3 * np.arange(windows), 7.0 + 0.5 * np.arange(12)
+    audible, sounding = rng.random(windows) < 0.8, rng.random(12) < 0.9
+    audible[0] = True
+    similarities = rng.standard_normal((windows, 12)).astype(np.float32)
+    ratios, middles = np.array([0.95, 1.0, 1.06]), np.arange(8.0, 12.0, 0.13)
+    lines = {}
+    for ratio in range(3):
+        for middle in range(len(middles)):
+            found, weights = [], []
+            for row in range(12):
+                at = (times[row] - middles[middle]) / ratios[ratio] + centres.mean()
+                window = int(np.argmin(np.abs(at - centres)))
+                if abs(at - centres[window]) <= REACH and audible[window] and sounding[row]:
+                    found.append((window, row))
+                    weights.append(np.exp(-(((at - centres[window]) / 0.2) ** 2)))
+            if len(found) >= 2 - (windows == 1):
+                values = [similarities[pair] for pair in found]
+                lines[ratio, middle] = np.dot(weights, values) / sum(weights), sum(weights) ** 0.5, found
+    pairs = np.empty((2, 12), np.int64)
+    count, *best, mean = best_pairing(
+        similarities, sounding, audible, centres, times, ratios, middles, 2.0 - (windows == 1), pairs
+    )
+    surest = max(lines, key=lambda line: lines[line][0] * lines[line][1])
+    assert tuple(best) == surest
+    assert mean == pytest.approx(lines[surest][0])
+    assert [tuple(pair) for pair in pairs[:, :count].T] == lines[surest][2]
+
+
+def test_similarity_beside_a_line_is_the_mean_of_those_that_meet():
+    clip, recording = course(np.arange(4) + 0.3), course(np.arange(6.0))
+    pairs = np.array([[0, 1, 3], [1, 2, 4]])
+    by_move = [
+        [clip[one] @ recording[two + move] for one, two in pairs.T if two + move in range(6)] for move in (-2, 1, 9)
+    ]
+    expected = np.mean([np.mean(found) for found in by_move if found])
+    assert similarity_moved(clip, recording, pairs, np.array([-2, 1, 9])) == pytest.approx(expected)
+    assert similarity_moved(clip, recording, pairs, np.array([9])) == 0

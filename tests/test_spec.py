@@ -15,7 +15,7 @@ FORMAT = VectorFormat(128, "int8", 256.0)
 
 def test_more_vectors_are_looked_at_in_smaller_parts():
     chosen = [IndexSpec.choose(vectors, 128, memory_limit=10**12) for vectors in (10**4, 10**5, 10**6, 10**7)]
-    assert [spec.kind for spec in chosen] == ["exact", "flat", "ivf", "ivf"]
+    assert [spec.kind for spec in chosen] == ["exact", "exact", "ivf", "ivf"]
     assert chosen[2].probes / chosen[2].lists > chosen[3].probes / chosen[3].lists
 
 

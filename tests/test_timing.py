@@ -1,5 +1,7 @@
 """The same sound has the recording's timing, whatever happens to it; another performance has not."""
 
+from itertools import pairwise, product
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,6 +11,7 @@ from demo_pieces import PIECES
 
 from alignment import Audio
 from retrieval import Collection
+from retrieval._timing_kernels import along_lines, block_products, correlation_of_bands, wandering
 from retrieval.calibration import Evidence
 from retrieval.lines import Line
 from retrieval.rises import RISES_RATE, packed_rises, rises, unpacked_rises
@@ -136,3 +139,42 @@ def test_a_query_finds_the_recording_finely_and_not_another_performance(tmp_path
 
 def test_frames_are_hundredths_of_a_second():
     assert pytest.approx(100, abs=0.3) == RISES_RATE
+
+
+@pytest.mark.parametrize(("middle", "ratio"), [(40.3, 1.0), (41.0, 0.93), (12.0, 1.07), (68.5, 1.0)])
+def test_blocks_correlate_as_plain_loops_do(middle, ratio):
+    rng = np.random.default_rng(1)
+    clip, stored = rng.standard_normal((30, 16)).astype(np.float32), rng.integers(0, 256, (80, 2), np.uint8)
+    stored.flags.writeable = False
+    signs = unpacked_rises(stored)
+    sums, inside = np.empty((3, 25), np.float32), np.empty(3)
+    block_products(clip, stored, middle, ratio, sums, inside)
+    places = np.rint(middle + ratio * (np.arange(-12, 42) - 14.5)).astype(int)
+    kept = np.array([signs[at] if 0 <= at < 80 else np.zeros(16) for at in places])
+    for block in range(3):
+        part = clip[10 * block : 10 * block + 10]
+        expected = [np.sum(part * kept[10 * block + move : 10 * block + move + 10]) for move in range(25)]
+        assert np.allclose(sums[block], expected, atol=1e-4)
+        covered = places[12 + 10 * block : 22 + 10 * block]
+        assert inside[block] == pytest.approx(np.mean((covered >= 0) & (covered < 80)))
+    ahead = (places >= 0) & (places < 80)
+    one, other = (values[ahead[12:42]] for values in (clip, kept[12:42]))
+    one, other = one - one.mean(axis=1, keepdims=True), other - other.mean(axis=1, keepdims=True)
+    found = correlation_of_bands(clip, stored, middle - ratio * 14.5, ratio)
+    assert found == pytest.approx(np.corrcoef(one.ravel(), other.ravel())[0, 1], abs=1e-6)
+    times, slopes, out = np.array([-10.0, 0.0, 10.0]), np.array([-0.3, 0.0, 0.14]), np.empty((3, 13), np.float32)
+    along_lines(sums, times, slopes, out)
+    for line, slope in zip(out, slopes, strict=True):
+        turned = [round(slope * time) for time in times]
+        expected = [sum(sums[block, 12 + shift + turned[block]] for block in range(3)) for shift in range(-6, 7)]
+        assert np.allclose(line, expected, atol=1e-4)
+
+
+def test_wandering_is_as_likely_as_all_ways_together():
+    rng = np.random.default_rng(2)
+    likely, first, moves = rng.random((4, 3)), rng.random(3), rng.random((3, 3))
+    ways = 0.0
+    for way in product(range(3), repeat=4):
+        steps = np.prod([moves[here, there] for here, there in pairwise(way)])
+        ways += first[way[0]] * steps * np.prod([likely[block, place] for block, place in enumerate(way)])
+    assert wandering(likely, first, moves) == pytest.approx(np.log(ways))

@@ -20,7 +20,6 @@ from alignment.features.frames import HOP, frame_count
 
 __all__ = ["LogFrequency", "log_frequency_filterbank", "log_frequency_spectrogram", "pitch_to_hertz", "stft_magnitude"]
 
-_FRAMES_AT_ONCE = 2048
 _SAMPLES_AT_ONCE = 1 << 18
 """Of windows that are transformed together: so many stay near the processor."""
 
@@ -78,8 +77,7 @@ def stft_magnitude(
     Raises:
         FeatureError: `samples` is not one-dimensional.
     """
-    at_once = max(_SAMPLES_AT_ONCE // window, 1)
-    blocks = [block.T for block in _stft_blocks(_checked(samples), window, hop, bins, at_once)]
+    blocks = [block.T for block in _stft_blocks(_checked(samples), window, hop, bins)]
     return np.concatenate(blocks, axis=1) if blocks else np.zeros((window // 2 + 1, 0), np.float32)[bins]
 
 
@@ -145,12 +143,11 @@ def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return samples.astype(np.float32, copy=False)
 
 
-def _stft_blocks(
-    samples: NDArray[np.float32], window: int, hop: int, bins: slice, at_once: int = _FRAMES_AT_ONCE
-) -> Iterator[NDArray[np.float32]]:
+def _stft_blocks(samples: NDArray[np.float32], window: int, hop: int, bins: slice) -> Iterator[NDArray[np.float32]]:
     """Yield magnitudes as `(frames, bins)`, some frames at a time."""
     frames = frame_count(len(samples), hop)
     taper = _taper(window)
+    at_once = max(_SAMPLES_AT_ONCE // window, 1)
     for first in range(0, frames, at_once):
         count = min(at_once, frames - first)
         start = first * hop - window // 2

@@ -15,7 +15,7 @@ from retrieval.embedding.patches import patch_parameters
 __all__ = ["MODEL_PATH", "Encoder"]
 
 MODEL_PATH = Path(__file__).parent / "models" / "fingerprint.onnx"
-_PATCHES_AT_ONCE = 64
+_PATCHES_AT_ONCE = 16
 _SCALE = 256.0
 """A unit vector of 128 components rarely has one beyond 0.5, so 1/256 uses eight bits well."""
 
