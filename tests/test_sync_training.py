@@ -349,7 +349,7 @@ def test_hand_made_features_are_those_of_the_synchroniser():
     fine = sync_features(audio, ANALYSIS_RATE, 0.0).fine.astype(np.float32)
     seen = compress(semitone_magnitudes(audio, ANALYSIS_RATE, BANKS))
     chroma, onsets = (part[0].numpy() for part in harmony_and_onsets(torch.from_numpy(seen)[None]))
-    changing = chroma - 0.4 * uniform_filter1d(chroma, 51, axis=1)  # the second around is taken out in use
+    changing = chroma - 0.85 * uniform_filter1d(chroma, 17, axis=1)  # the third of a second around is taken out in use
     inside = slice(60, -60)
     for ours, theirs in ((changing / np.linalg.norm(changing, axis=0), fine[64:76]), (onsets, fine[76:])):
         unit = theirs / np.linalg.norm(theirs, axis=0)
