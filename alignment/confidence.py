@@ -19,10 +19,10 @@ __all__ = ["INPUTS", "path_evidence", "point_confidence", "point_interval"]
 INPUTS = ("deviation", "blunt deviation", "similarity around", "unsteadiness .25 s", "unsteadiness .5 s")
 """Rows of `path_evidence`."""
 
-_WITHIN_100_MS = (-8.98, -1.07, -2.19, 2.61, -0.38, -1.9)
+_WITHIN_100_MS = (-9.35, -0.8, -2.46, 3.51, -0.3, -1.93)
 """Logistic of the inputs, intercept first."""
 
-_NINE_TENTHS = (1.271, 0.415, 1.816, 3.646, 0.49, 1.672)
+_NINE_TENTHS = (3.615, 0.458, 1.31, -1.379, 0.597, 1.007)
 """Logarithm of the error in seconds that nine points in ten stay below, of the inputs, intercept first."""
 
 _POINTS_A_SECOND = 100

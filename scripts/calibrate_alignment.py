@@ -35,6 +35,7 @@ from retrieval.embedding.renders import additive_sound, degraded, fluidsynth_sou
 
 TOO_FAR = 0.1
 HELD = 0.9
+SMOOTHED = 0.05
 
 
 class Points(NamedTuple):
@@ -188,15 +189,20 @@ def auroc(score: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
 
 
 def quantile(inputs: NDArray[np.float64], errors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of the logarithm of the error's `HELD` quantile (pinball loss), intercept first."""
+    """Weights of the logarithm of the error's `HELD` quantile, intercept first.
+
+    Of the pinball loss, made smooth so that its one minimum is found; large weights cost, since renderings of
+    other instruments than these should be held as well.
+    """
     design = np.column_stack([np.ones(len(inputs)), inputs])
     target = np.log(errors + 1e-3)
 
     def loss(w: NDArray[np.float64]) -> float:
         beyond = target - design @ w
-        return float(np.maximum(HELD * beyond, (HELD - 1) * beyond).mean())
+        pinball = HELD * beyond + SMOOTHED * np.logaddexp(0.0, -beyond / SMOOTHED)
+        return float(pinball.mean() + 3e-4 * np.square(w[1:]).sum())
 
-    return np.asarray(minimize(loss, np.array([-4.0, *[0.0] * inputs.shape[1]]), method="Powell").x)
+    return np.asarray(minimize(loss, np.zeros(design.shape[1]), method="BFGS").x)
 
 
 def main() -> None:

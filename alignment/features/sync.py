@@ -3,10 +3,10 @@
 `harmony` is CENS once in 200 ms, in which a transposition is a rotation. `coarse` is the learnt embedding
 (`alignment.features.encoder`) averaged to the same rate, for the whole picture. `fine` is one unit vector for
 each 20 ms: the embedding, beside chroma of log-compressed semitones and the spectral flux of every semitone,
-seen through three window lengths. From embedding and chroma some of the mean around is taken, so that what
-is held or repeated counts less than what changes in it. A flux vector's length says how strongly something
-begins there, compared with the second around it; what is missing to unit length goes to a component of its
-own, so that "nothing begins" is alike on both sides.
+seen through three window lengths. From embedding and chroma some of the mean around is taken, from chroma most
+of that of a third of a second, so that what is held or repeated counts less than what changes in it. A flux
+vector's length says how strongly something begins there, compared with the second around it; what is missing
+to unit length goes to a component of its own, so that "nothing begins" is alike on both sides.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _COARSE_SMOOTHING = 41
 _FRAMES_AT_ONCE = 4096
 _EMBEDDING_SHARE = 0.25
 _ONSET_SHARE = 0.5
-_LASTING_CHROMA, _CHROMA_SECONDS = 0.4, 1.0
+_LASTING_CHROMA, _CHROMA_SECONDS = 0.85, 0.32
 _LASTING_EMBEDDING, _EMBEDDING_SECONDS = 0.4, 8.0
 _SURROUNDINGS_SECONDS = 2.0
 _SATURATION = 1.5

@@ -57,6 +57,9 @@ _LOWEST_PITCH, _PITCHES = 21, 88
 _WIDTH = 0.8
 """Standard deviation, in frames, of the targets in time: 16 ms."""
 
+_FARTHEST = 5
+"""Frames beyond which a target is nil to float32."""
+
 _ONSET_WEIGHT = 5.0
 _CURVES = ("step", "seconds", "matching", "alone", "salience", "sharpness")
 _SURROUNDINGS_FRAMES = 101
@@ -126,7 +129,7 @@ class SyncNetwork(nn.Module):
         hidden = functional.relu(self.inp(seen))
         for layer in self.convs:
             hidden = hidden + functional.relu(layer(hidden))
-        return functional.normalize(self.out(hidden), dim=1), self.salience(hidden)
+        return functional.normalize(self.out(hidden).float(), dim=1), self.salience(hidden).float()
 
 
 def save_sync(network: SyncNetwork, path: Path) -> None:
@@ -282,13 +285,15 @@ def matching_loss(similarity: Tensor, edge: int) -> Tensor:
         edge: frames at either end that need not be found, though they can be mistaken for others.
     """
     frames = similarity.shape[2]
-    moments = torch.arange(frames, dtype=torch.float32, device=similarity.device)
-    target = torch.exp(-0.5 * ((moments[None] - moments[:, None]) / _WIDTH) ** 2)
+    moments = torch.arange(frames, device=similarity.device)[:, None]
+    near = moments + torch.arange(-_FARTHEST, _FARTHEST + 1, device=similarity.device)
+    target = torch.exp(-0.5 * ((near - moments) / _WIDTH) ** 2) * ((near >= 0) & (near < frames))
     target = target / target.sum(dim=1, keepdim=True)
+    near = near.clamp(0, frames - 1)
     judged = slice(edge, frames - edge)
-    there = -(target * functional.log_softmax(similarity, dim=2)).sum(dim=2)[:, judged].mean()
-    back = -(target * functional.log_softmax(similarity, dim=1)).sum(dim=1)[:, judged].mean()
-    return (there + back) / 2
+    there = torch.logsumexp(similarity, dim=2) - (target * similarity[:, moments, near]).sum(dim=2)
+    back = torch.logsumexp(similarity, dim=1) - (target * similarity[:, near, moments]).sum(dim=2)
+    return (there[:, judged].mean() + back[:, judged].mean()) / 2
 
 
 def salience_loss(logits: Tensor, onsets: Tensor, sounding: Tensor) -> Tensor:
@@ -370,13 +375,18 @@ class _Run:
         return time.monotonic() - self._started
 
     def learn(self, batch: Batch) -> tuple[float, float, float]:
-        """One step; gives the matching losses of the mixture and of the vectors alone, and the salience loss."""
+        """One step, the network in bfloat16.
+
+        Returns:
+            the matching losses of the mixture and of the vectors alone, and the salience loss.
+        """
         recipe, network = self._recipe, self.network
         for group in self._optimiser.param_groups:
             group["lr"] = self._learning_rate()
         batch = batch.to(self._device)
         seen = louder(batch.renderings, batch.log_gains)
-        vectors, logits = network(seen)
+        with torch.autocast(self._device.type, torch.bfloat16):
+            vectors, logits = network(seen)
         alike = similarity(*vectors.chunk(2))
         with torch.no_grad():
             by_hand = [similarity(*features.chunk(2)) for features in harmony_and_onsets(seen)]
