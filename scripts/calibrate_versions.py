@@ -89,11 +89,9 @@ def main() -> None:
     print(calibration)
 
 
-def _kind(work: str) -> str:
-    """Lieder, popular songs, or recordings, whose works are not known: each is told from its own kind."""
-    if not work.isdigit():
-        return "recorded"
-    return "lied" if int(work) < _LIEDER else "popular"
+def _is_recorded(work: str) -> bool:
+    """Whether it is the source of recordings, whose works are not known."""
+    return not work.isdigit()
 
 
 def _half(work: str) -> int:
@@ -147,14 +145,14 @@ def _ask(number: int) -> list[Sample]:
     rng = np.random.default_rng(number)
     work, spectrogram = _items[number]
     others = rng.permutation([place for place, item in enumerate(_items) if item.work != work])
-    others = sorted(others, key=lambda place: _kind(_items[place].work) != _kind(work))[:_OTHERS]
+    others = sorted(others, key=lambda place: _is_recorded(_items[place].work) != _is_recorded(work))[:_OTHERS]
     own = [place for place, item in enumerate(_items) if item.work == work and place != number]
     samples = []
     for length in LENGTHS:
         frames = round(length / FRAME_SECONDS) or spectrogram.shape[1]
         start = int(rng.integers(0, max(spectrogram.shape[1] - frames, 0) + 1))
         query = _query(spectrogram[:, start : start + frames]) if length else _known[number]
-        for place in (*([] if _kind(work) == "recorded" else own), *others):
+        for place in (*([] if _is_recorded(work) else own), *others):
             reference = _known[place]
             keys = likely_keys(query.segments, reference.segments)
             evidence = likeness_where(correspondence_in_any_tempo(query, reference, keys)).evidence
@@ -182,13 +180,13 @@ def fit(samples: Sequence[Sample]) -> VersionCalibration:
 def _tail(calibration: VersionCalibration, samples: Sequence[Sample]) -> tuple[float, float, float]:
     """Octaves of local vectors, start and scale of the tail of the highest false logits.
 
-    Each kind is looked at by itself, and there are few of each: of 200 samples with replacement the tail is that which
-    asks for more at a rate of 1 % than nineteen in twenty do, and of the kinds that which asks for most.
+    Versions and recordings are looked at by themselves, and there are few of either: of both and of 200 samples of each
+    with replacement, the tail is that which asks for more at a rate of 1 % than nineteen in twenty do.
     """
     octaves = float(np.log2(np.median([sample.evidence.query for sample in samples])))
     kinds = []
-    for kind in sorted({_kind(sample.work) for sample in samples}):
-        chosen = [sample for sample in samples if _kind(sample.work) == kind]
+    for recorded in (False, True):
+        chosen = [sample for sample in samples if _is_recorded(sample.work) == recorded]
         highest = np.array(list(_highest(calibration, chosen).values()))
         rng = np.random.default_rng(0)
         tails = sorted((_exponential(rng.choice(highest, len(highest))) for _ in range(_RESAMPLED)), key=_level)
