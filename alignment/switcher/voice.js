@@ -19,9 +19,9 @@ export class Voice {
     this.next = pieces.at(track, own);
   }
 
-  // The frame at which a fade is over.
+  // The frame at which a fade is over, one more than its seconds have: rounded, two that touch would overlap.
   settledAfter(frame) {
-    return frame + Math.ceil(FADE * this.rate);
+    return frame + Math.ceil(FADE * this.rate) + 1;
   }
 
   ownAt(frame) {
