@@ -22,11 +22,7 @@ from alignment.audio import Audio
 from alignment.segments import Synchronisation
 from alignment.straightness import Straightness, straightness
 from alignment.synchronise import synchronise
-from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder
-from retrieval.encoders import Encoders
-from retrieval.shared_sound import SharedSound, shared_sound
-from retrieval.version_calibration import VersionCalibration
-from retrieval.version_search import (
+from retrieval.correspondence import (
     FIRST_CENTRE,
     Correspondence,
     Likeness,
@@ -35,6 +31,10 @@ from retrieval.version_search import (
     likely_keys,
     likeness_where,
 )
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder
+from retrieval.encoders import Encoders
+from retrieval.shared_sound import SharedSound, shared_sound
+from retrieval.version_calibration import VersionCalibration
 
 __all__ = ["Comparison", "Verdict", "VersionLikeness", "compare"]
 

@@ -20,10 +20,11 @@ from alignment.audio import ANALYSIS_RATE, Audio
 from alignment.features import estimate_tuning
 from alignment.succession import Block, SuccessionCosts, Turn, best_succession
 from index.schema import Recording
+from retrieval.correspondence import VersionQuery, likeness_of
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS, VersionEncoder, rolled
 from retrieval.embedding.version_patches import FRAME_SECONDS, SEMITONES, version_spectrogram
 from retrieval.hits import Hit, Place, Stretch
-from retrieval.version_search import VersionQuery, VersionSearch, likeness_of
+from retrieval.version_search import VersionSearch
 
 __all__ = ["VersionMonitor"]
 

@@ -7,41 +7,36 @@
 3. With the likeliest of them it is aligned in two other tempi too: quick vectors of the one with local ones of the
    other. The network hears a tempo, so that the same music much slower is only somewhat alike to it.
 4. How alike they are gives a probability and, against the threshold of the wanted false accepts, the decision.
+5. The two likeliest recordings are asked for in their turn: a version that is far from the query is often near to
+   another one, and such a chain of two is as likely as its weaker link. (Lagrange and Serra 2010 connect versions
+   likewise, each with its nearest.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import Audio
-from alignment.features import estimate_tuning
-from alignment.local import Chain, best_chain
 from index.library import Library
 from index.runs import Runs
 from index.schema import Recording
 from index.store import VectorStore
-from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder, rolled
-from retrieval.embedding.version_patches import QUICKER, version_spectrogram
-from retrieval.hits import Hit, Place, Wanted, named
-from retrieval.version_calibration import VersionCalibration, VersionEvidence
+from retrieval.correspondence import (
+    KEYS_TRIED,
+    Likeness,
+    VersionQuery,
+    correspondences_in_other_tempi,
+    likeness_of,
+    likeness_where,
+)
+from retrieval.embedding.version_encoder import VersionEncoder, rolled
+from retrieval.hits import Hit, Wanted, named
+from retrieval.version_calibration import VersionCalibration
 
-__all__ = [
-    "FIRST_CENTRE",
-    "Correspondence",
-    "Likeness",
-    "VersionQuery",
-    "VersionSearch",
-    "correspondence_in_any_tempo",
-    "likely_keys",
-    "likeness_of",
-    "likeness_where",
-]
+__all__ = ["VersionSearch"]
 
 _NEIGHBOURS = 200
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 1000
@@ -52,160 +47,20 @@ _SHARE_OF_LIBRARY = 0.05
 _IN_OTHER_TEMPI = 100
 """How many of the likeliest recordings are aligned in other tempi."""
 
-_KEYS = 2
-_LEVEL = np.float32(0.5)
-"""Similarity of local vectors above which a pair of moments speaks for a path."""
+_BETWEEN = 2
+"""How many of the likeliest recordings are asked for in their turn."""
 
-_JUMP = 2.0
+_HOPELESS = 0.01
+"""Probability below which they are not."""
+
+_FURTHER, _FURTHER_IN_OTHER_TEMPI = 30, 15
+"""With how many recordings these are aligned, and with how many of them in other tempi."""
+
 _SHORTEST_SECONDS = 5.0
-FIRST_CENTRE = 0.25
-"""Seconds at which the first local vector is centred."""
 
 Vectors = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class VersionQuery:
-    """The vectors of a clip or a recording.
-
-    Attributes:
-        local: one every .8 s, shape `(count, dimensions)`.
-        quick: those of it played `QUICKER` times as fast, one every 1.13 s; none where only its own tempo counts.
-        segments: one every 8 s.
-    """
-
-    local: Vectors
-    quick: Vectors
-    segments: Vectors
-
-    @cached_property
-    def local_in_keys(self) -> tuple[Vectors, ...]:
-        """Local vectors taken 0 to 11 semitones higher."""
-        return tuple(rolled(self.local, semitones) for semitones in range(12))
-
-    @cached_property
-    def quick_in_keys(self) -> tuple[Vectors, ...]:
-        """Quick vectors likewise."""
-        return tuple(rolled(self.quick, semitones) for semitones in range(12))
-
-    @classmethod
-    def of(cls, audio: Audio, encoder: VersionEncoder) -> VersionQuery:
-        """Of decoded sound."""
-        tuning = estimate_tuning(audio.samples, audio.rate)
-        return cls(*encoder.encode(version_spectrogram(audio.samples, audio.rate, tuning)))
-
-
-class Likeness(NamedTuple):
-    """What a query and a recording have in common.
-
-    Attributes:
-        semitones: by which the query is taken higher.
-        places: the corresponding parts, those that say most first.
-        evidence: what they are worth.
-    """
-
-    semitones: int
-    places: tuple[Place, ...]
-    evidence: VersionEvidence
-
-
-class Correspondence(NamedTuple):
-    """Where a query and a recording are alike.
-
-    Attributes:
-        semitones: by which the query is taken higher.
-        similarities: of their vectors in that key, shape `(query, reference)`.
-        chain: the best one.
-        query_pace, reference_pace: how many times as fast as they are they were heard.
-    """
-
-    semitones: int
-    similarities: Vectors
-    chain: Chain
-    query_pace: float = 1.0
-    reference_pace: float = 1.0
-
-    @property
-    def gain(self) -> float:
-        """Score of the chain, for as many vectors as the query has in its own tempo."""
-        return self.chain.score * self.query_pace
-
-    @property
-    def hops(self) -> tuple[float, float]:
-        """Seconds from vector to vector, of the query and of the reference."""
-        return LOCAL_HOP_SECONDS * self.query_pace, LOCAL_HOP_SECONDS * self.reference_pace
-
-    def seconds(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Seconds of the query and of the reference at cells of the matrix, both of shape `(count, 2)`."""
-        paces = np.array([self.query_pace, self.reference_pace])
-        return paces * (FIRST_CENTRE + LOCAL_HOP_SECONDS * cells)
-
-
-def correspondence_in_any_tempo(query: VersionQuery, reference: VersionQuery, keys: Sequence[int]) -> Correspondence:
-    """Where two are alike, in that of three tempi and some keys in which they are most."""
-    found = [_correspondence(query.local_in_keys, reference.local, keys)]
-    found += _in_other_tempi(query, reference.local, reference.quick, keys)
-    return max(found, key=lambda one: one.gain)
-
-
-def _in_other_tempi(query: VersionQuery, local: Vectors, quick: Vectors, keys: Sequence[int]) -> list[Correspondence]:
-    """The query heard quicker, and the reference, of which local and quick vectors are given."""
-    return [
-        _correspondence(query.quick_in_keys, local, keys)._replace(query_pace=QUICKER),
-        _correspondence(query.local_in_keys, quick, keys)._replace(reference_pace=QUICKER),
-    ]
-
-
-def _correspondence(query_in_keys: Sequence[Vectors], reference: Vectors, keys: Sequence[int]) -> Correspondence:
-    alike = {semitones: query_in_keys[semitones] @ reference.T for semitones in keys}
-    chains = {semitones: best_chain(similarities - _LEVEL, _JUMP) for semitones, similarities in alike.items()}
-    semitones = max(keys, key=lambda key: chains[key].score)
-    return Correspondence(semitones, alike[semitones], chains[semitones])
-
-
-def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Likeness:
-    """The greatest likeness in some keys, in their own tempi.
-
-    Args:
-        query: what is asked for.
-        reference: local vectors of a recording.
-        keys: semitones by which the query is taken higher, at least one.
-    """
-    return likeness_where(_correspondence(query.local_in_keys, reference, keys))
-
-
-def likeness_where(found: Correspondence) -> Likeness:
-    """What a correspondence is worth."""
-    similarities, paths, pace = found.similarities, found.chain.paths, found.query_pace
-    rows_at_own_pace = round(pace * similarities.shape[0])
-    if not paths:
-        nothing = VersionEvidence(0.0, 0.0, 0.0, 0.0, 0, rows_at_own_pace, similarities.shape[1])
-        return Likeness(found.semitones, (), nothing)
-    cells = np.concatenate(paths)
-    rows, columns = cells[:, 0], cells[:, 1]
-    around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
-    evidence = VersionEvidence(
-        gain=found.gain,
-        matched=pace * len(cells),
-        similarity=float(similarities[rows, columns].mean()),
-        surroundings=float(around.mean()),
-        paths=len(paths),
-        query=rows_at_own_pace,
-        reference=similarities.shape[1],
-    )
-    weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
-    return Likeness(found.semitones, tuple(_place(found.seconds(path[[0, -1]])) for path in weighed), evidence)
-
-
-def _place(ends: NDArray[np.float64]) -> Place:
-    first, last = ends
-    return Place(float(first[1]), float(last[1]), float(first[0]), float(last[0]))
-
-
-def likely_keys(query: Vectors, reference: Vectors) -> list[int]:
-    """Semitones by which a query is to be taken higher, the likeliest two, by segment vectors of both."""
-    alike = [float((rolled(query, semitones) @ reference.T).max(axis=1).sum()) for semitones in range(12)]
-    return [int(key) for key in np.argsort(alike)[: -_KEYS - 1 : -1]]
+Shortlist = Sequence[tuple[int, list[int]]]
+"""Ids of recordings, and semitones by which the query is taken higher."""
 
 
 def _by_work(found: Iterable[tuple[Recording, Likeness]]) -> list[tuple[Recording, Likeness]]:
@@ -251,7 +106,7 @@ class VersionSearch:
             return []
         query = VersionQuery.of(clip, self.encoder)
         itself = self._library.recording_of(wanted.content_hash) if wanted.content_hash else None
-        found = _by_work(self._found(query, itself.id if itself else -1))
+        found = _by_work(self.found(query, itself.id if itself else -1))
         return [
             self.hit(rank, recording, likeness, wanted.max_false_accepts)
             for rank, (recording, likeness) in enumerate(found[: wanted.top], 1)
@@ -261,9 +116,10 @@ class VersionSearch:
         """Other recordings of the library accepted as versions of one, each with its probability, surest first."""
         if recording.id not in self._position:
             return []
+        query = self.query_of(recording.id)
         return [
-            (other, self._calibration.probability(likeness.evidence))
-            for other, likeness in self._found(self.query_of(recording.id), recording.id)
+            (other, self._probability(likeness))
+            for other, likeness in self._ranked(self._alike(query, self.shortlist(query, recording.id)))
             if self.accepts(likeness, max_false_accepts)
         ]
 
@@ -273,8 +129,13 @@ class VersionSearch:
         return VersionQuery(self._vectors(number), self._quick_vectors(number), self._segments.vectors(position))
 
     def candidates(self, query: VersionQuery) -> list[tuple[Recording, Likeness]]:
-        """Recordings that have anything in common with a query, accepted or not, most alike first."""
-        return list(self._found(query, -1))
+        """Recordings that have by themselves anything in common with a query, accepted or not, most alike first."""
+        return self._ranked(self._alike(query, self.shortlist(query, -1)))
+
+    def found(self, query: VersionQuery, other_than: int = -1) -> list[tuple[Recording, Likeness]]:
+        """Recordings but one that have anything in common with a query, some by way of another, most alike first."""
+        alike = self._alike(query, self.shortlist(query, other_than))
+        return self._ranked(self._with_further(alike, other_than))
 
     def local_vectors(self, recording: Recording) -> Vectors:
         """Local vectors of a recording that was found, shape `(count, dimensions)`."""
@@ -282,12 +143,18 @@ class VersionSearch:
 
     def logit(self, likeness: Likeness) -> float:
         """Log odds that the two are of one work."""
-        return self._calibration.logit(likeness.evidence)
+        return min(self._calibration.logit(link) for link in likeness.links)
+
+    def _probability(self, likeness: Likeness) -> float:
+        return min(self._calibration.probability(link) for link in likeness.links)
 
     def accepts(self, likeness: Likeness, max_false_accepts: float) -> bool:
         """Whether a likeness suffices at this share of queries without a version that may be accepted."""
-        threshold = self._calibration.threshold(max_false_accepts, len(self._segments), likeness.evidence.query)
-        return self._calibration.logit(likeness.evidence) >= threshold
+        size = len(self._segments)
+        return all(
+            self._calibration.logit(link) >= self._calibration.threshold(max_false_accepts, size, link.query)
+            for link in likeness.links
+        )
 
     def _vectors(self, number: int) -> Vectors:
         return self._local.vectors(self._position[number])
@@ -297,22 +164,52 @@ class VersionSearch:
         position = self._quick_position.get(number)
         return self._vectors(number)[:0] if position is None else self._quick.vectors(position)
 
-    def _found(self, query: VersionQuery, other_than: int) -> Iterator[tuple[Recording, Likeness]]:
-        """Recordings of the shortlist that have anything in common with the query, most alike first."""
-        keys = dict(self.shortlist(query, other_than))
+    def _alike(
+        self, query: VersionQuery, shortlist: Shortlist, in_other_tempi: int = _IN_OTHER_TEMPI
+    ) -> dict[int, Likeness]:
+        """What recordings of a shortlist have in common with the query, by their ids."""
+        keys = dict(shortlist)
         alike = {number: likeness_of(query, self._vectors(number), keys[number]) for number in keys}
-        for number in sorted(alike, key=lambda number: -self.logit(alike[number]))[:_IN_OTHER_TEMPI]:
+        for number in self._likeliest(alike)[:in_other_tempi]:
             local, quick = self._vectors(number), self._quick_vectors(number)
             if len(query.quick) and len(quick):
-                others = map(likeness_where, _in_other_tempi(query, local, quick, keys[number]))
+                others = map(likeness_where, correspondences_in_other_tempi(query, local, quick, keys[number]))
                 alike[number] = max(alike[number], *others, key=lambda likeness: likeness.evidence.gain)
-        found = [number for number, likeness in alike.items() if likeness.places]
-        recordings = self._library.recordings_by_id(found)
-        for number in sorted(found, key=lambda number: -self.logit(alike[number])):
-            if number in recordings:
-                yield recordings[number], alike[number]
+        return {number: likeness for number, likeness in alike.items() if likeness.places}
 
-    def shortlist(self, query: VersionQuery, other_than: int) -> list[tuple[int, list[int]]]:
+    def _with_further(self, alike: Mapping[int, Likeness], other_than: int) -> dict[int, Likeness]:
+        """With what is likelier by way of one of the likeliest recordings."""
+        found = dict(alike)
+        for between in self._likeliest(alike)[:_BETWEEN]:
+            if self._probability(alike[between]) < _HOPELESS:
+                continue
+            query = self.query_of(between)
+            further = self._alike(query, self.shortlist(query, between)[:_FURTHER], _FURTHER_IN_OTHER_TEMPI)
+            for number, onward in further.items():
+                linked = alike[between].by_way_of(onward)
+                known = found.get(number)
+                if (
+                    number != other_than
+                    and linked.places
+                    and (known is None or self._order(linked) > self._order(known))
+                ):
+                    found[number] = linked
+        return found
+
+    def _order(self, likeness: Likeness) -> tuple[float, ...]:
+        """By the weakest link, then those with one, then by the stronger."""
+        logits = sorted(self._calibration.logit(link) for link in likeness.links)
+        return logits[0], -len(logits), logits[-1]
+
+    def _likeliest(self, alike: Mapping[int, Likeness]) -> list[int]:
+        return sorted(alike, key=lambda number: self._order(alike[number]), reverse=True)
+
+    def _ranked(self, alike: Mapping[int, Likeness]) -> list[tuple[Recording, Likeness]]:
+        """The recordings, most alike first."""
+        recordings = self._library.recordings_by_id(list(alike))
+        return [(recordings[number], alike[number]) for number in self._likeliest(alike) if number in recordings]
+
+    def shortlist(self, query: VersionQuery, other_than: int) -> Shortlist:
         """Ids of recordings whose segments are nearest to the query's, those first, and the keys in which they are.
 
         A recording's votes for a key are, summed over the query's segments, by how much its nearest segment is more
@@ -335,7 +232,9 @@ class VersionSearch:
         ranked = sorted(keys, key=lambda number: -max(keys[number])[0])
         share, cheap = int(_SHARE_OF_LIBRARY * len(self._segments)), _ALIGNED_VECTORS // len(query.local)
         wanted = min(max(_FEWEST_CANDIDATES, share, cheap), _MOST_CANDIDATES)
-        return [(number, [key for _, key in sorted(keys[number])[: -_KEYS - 1 : -1]]) for number in ranked[:wanted]]
+        return [
+            (number, [key for _, key in sorted(keys[number])[: -KEYS_TRIED - 1 : -1]]) for number in ranked[:wanted]
+        ]
 
     def hit(self, rank: int, recording: Recording, likeness: Likeness, max_false_accepts: float) -> Hit:
         """A recording that has something in common with a query, as a hit."""
@@ -344,7 +243,7 @@ class VersionSearch:
         return Hit(
             rank=rank,
             **named(recording, recording.title),
-            score=self._calibration.probability(likeness.evidence),
+            score=self._probability(likeness),
             accepted=self.accepts(likeness, max_false_accepts),
             places=likeness.places,
             transposition=(5 - likeness.semitones) % 12 - 5,

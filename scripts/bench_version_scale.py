@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 
 from index.library import FileState, Library, NewRecording
 from index.runs import Model, Vectors
+from retrieval.correspondence import VersionQuery
 from retrieval.embedding.version_encoder import (
     LOCAL_HOP_SECONDS,
     QUICK_HOP_SECONDS,
@@ -48,7 +49,7 @@ from retrieval.embedding.version_encoder import (
     rolled,
 )
 from retrieval.version_calibration import VERSION_CALIBRATION_PATH, VersionCalibration
-from retrieval.version_search import VersionQuery, VersionSearch
+from retrieval.version_search import VersionSearch
 
 Floats = NDArray[np.float32]
 Row = dict[str, str]
@@ -182,7 +183,7 @@ def measure(folder: Path, rows: Sequence[Row], queries: int, passages: bool) -> 
             started = time.process_time()
             near = [other for other, _ in search.shortlist(query, number)]
             between = time.process_time()
-            found = [recording.id for recording, _ in search.candidates(query) if recording.id != number]
+            found = [recording.id for recording, _ in search.found(query, number)]
             seconds.append((between - started, time.process_time() - between))
             right = {other for other, its in known.items() if its["work"] == row["work"] and other != number}
             shortlisted.append(len(right & set(near[:wanted])) / len(right))

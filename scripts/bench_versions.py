@@ -22,19 +22,20 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from alignment.audio import read_audio
 from index.library import Library
 from retrieval.collection import Collection
+from retrieval.correspondence import VersionQuery
 
-_ALL = 1_000_000
-"""More hits than a library kept from a run over other tracks can give; those of the split are then looked at."""
+_FALSE_ACCEPTS = 0.01
 
 
 class Asked(NamedTuple):
@@ -80,7 +81,9 @@ def main() -> None:
                 collection, Path(folder) / "smaller", [row for row in rows if row["work"] in out], arguments
             )
         asked = [row for row in _queries(rows, arguments) if not out or row["work"] in out]
-        answers = [_ask(collection, arguments, row, held, Path(folder)) for row in asked]
+        with Library(collection.folder) as library:
+            numbers = {recording.path: recording.id for recording in library.recordings()}
+        answers = [_ask(collection, arguments, row, held, numbers) for row in asked]
     if out:
         print(f"queries of works left out: {len(answers)}, accepted for {_percent(any(a.accepted) for a in answers)} %")
         return
@@ -113,24 +116,25 @@ def _ask(
     arguments: argparse.Namespace,
     row: dict[str, str],
     held: Sequence[dict[str, str]],
-    folder: Path,
+    numbers: dict[str, int],
 ) -> Asked:
-    path = arguments.bed / row["path"]
+    """The track that is asked for, whole or by a passage, is left out: nothing may be found by way of it either."""
+    audio = read_audio(arguments.bed / row["path"])
     if arguments.segment:
-        samples, rate = soundfile.read(path, dtype="float32")
-        count = int(arguments.segment * rate)
-        start = max(0, (len(samples) - count) // 2)
-        path = folder / "clip.flac"
-        soundfile.write(path, samples[start : start + count], rate)
-    started = time.perf_counter()
-    hits = collection.query(path, "versions", top=_ALL)
-    seconds = time.perf_counter() - started
+        count = int(arguments.segment * audio.rate)
+        start = max(0, (len(audio.samples) - count) // 2)
+        audio = replace(audio, samples=audio.samples[start : start + count])
     works = {str((arguments.bed / other["path"]).absolute()): other["work"] for other in held}
     itself = str((arguments.bed / row["path"]).absolute())
-    hits = [hit for hit in hits if hit.path in works and hit.path != itself]
+    search = collection.version_search()
+    started = time.perf_counter()
+    found = search.found(VersionQuery.of(audio, search.encoder), numbers.get(itself, -1))
+    seconds = time.perf_counter() - started
+    known = [(recording.path, likeness) for recording, likeness in found if recording.path in works]
     relevant = sum(work == row["work"] and name != itself for name, work in works.items())
-    right = [works[hit.path] == row["work"] for hit in hits]
-    return Asked(row, right, relevant, [hit.accepted for hit in hits], seconds)
+    right = [works[path] == row["work"] for path, _ in known]
+    accepted = [search.accepts(likeness, _FALSE_ACCEPTS) for _, likeness in known]
+    return Asked(row, right, relevant, accepted, seconds)
 
 
 def _peer(arguments: argparse.Namespace, rows: Sequence[dict[str, str]]) -> list[Asked]:

@@ -31,13 +31,13 @@ from train_versions import songs
 from alignment.audio import read_audio
 from alignment.errors import ScoreError
 from alignment.features import estimate_tuning
+from retrieval.correspondence import VersionQuery, correspondence_in_any_tempo, likely_keys, likeness_where
 from retrieval.embedding.songs import pop_song, score_song
 from retrieval.embedding.version_encoder import VERSION_MODEL_PATH, VersionEncoder
 from retrieval.embedding.version_families import Family, make_family
 from retrieval.embedding.version_patches import FRAME_SECONDS, version_spectrogram
 from retrieval.logistic import TAIL
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
-from retrieval.version_search import VersionQuery, correspondence_in_any_tempo, likely_keys, likeness_where
 
 LENGTHS = (0, 10, 20, 40)
 _LIEDER, _POP_SONGS = 70, 36

@@ -10,11 +10,11 @@ from program import documents, incipit
 
 from alignment import Audio, read_audio
 from retrieval import Collection
+from retrieval.correspondence import VersionQuery, correspondence_in_any_tempo, likely_keys, likeness_of
 from retrieval.embedding.version_encoder import VersionEncoder, rolled, segment_vectors
 from retrieval.embedding.version_patches import QUICKER
 from retrieval.hits import Wanted
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
-from retrieval.version_search import VersionQuery, correspondence_in_any_tempo, likely_keys, likeness_of
 
 RATE = 22050
 

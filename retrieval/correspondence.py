@@ -1,0 +1,226 @@
+"""Correspondence: which parts of two recordings are alike, in which key and tempo, and what that is worth.
+
+The local vectors of both are compared, in some keys; the best chain of paths through their similarities
+(`alignment.local`) tells which parts correspond. The network hears a tempo, so that the same music much slower is only
+somewhat alike to it: quick vectors of the one are compared with local ones of the other, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.audio import Audio
+from alignment.features import estimate_tuning
+from alignment.local import Chain, best_chain
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder, rolled
+from retrieval.embedding.version_patches import QUICKER, version_spectrogram
+from retrieval.hits import Place
+from retrieval.version_calibration import VersionEvidence
+
+__all__ = [
+    "FIRST_CENTRE",
+    "KEYS_TRIED",
+    "Correspondence",
+    "Likeness",
+    "VersionQuery",
+    "correspondence_in_any_tempo",
+    "correspondences_in_other_tempi",
+    "likely_keys",
+    "likeness_of",
+    "likeness_where",
+]
+
+KEYS_TRIED = 2
+"""In how many keys, the likeliest, two recordings are compared."""
+
+_LEVEL = np.float32(0.5)
+"""Similarity of local vectors above which a pair of moments speaks for a path."""
+
+_JUMP = 2.0
+FIRST_CENTRE = 0.25
+"""Seconds at which the first local vector is centred."""
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class VersionQuery:
+    """The vectors of a clip or a recording.
+
+    Attributes:
+        local: one every .8 s, shape `(count, dimensions)`.
+        quick: those of it played `QUICKER` times as fast, one every 1.13 s; none where only its own tempo counts.
+        segments: one every 8 s.
+    """
+
+    local: Vectors
+    quick: Vectors
+    segments: Vectors
+
+    @cached_property
+    def local_in_keys(self) -> tuple[Vectors, ...]:
+        """Local vectors taken 0 to 11 semitones higher."""
+        return tuple(rolled(self.local, semitones) for semitones in range(12))
+
+    @cached_property
+    def quick_in_keys(self) -> tuple[Vectors, ...]:
+        """Quick vectors likewise."""
+        return tuple(rolled(self.quick, semitones) for semitones in range(12))
+
+    @classmethod
+    def of(cls, audio: Audio, encoder: VersionEncoder) -> VersionQuery:
+        """Of decoded sound."""
+        tuning = estimate_tuning(audio.samples, audio.rate)
+        return cls(*encoder.encode(version_spectrogram(audio.samples, audio.rate, tuning)))
+
+
+class Likeness(NamedTuple):
+    """What a query and a recording have in common.
+
+    Attributes:
+        semitones: by which the query is taken higher.
+        places: the corresponding parts, those that say most first.
+        evidence: what they are worth; by way of a third recording, which corresponds to both, that of the query and
+            the third.
+        onward: then that of the third and the recording.
+    """
+
+    semitones: int
+    places: tuple[Place, ...]
+    evidence: VersionEvidence
+    onward: VersionEvidence | None = None
+
+    @property
+    def links(self) -> tuple[VersionEvidence, ...]:
+        """The evidence, of both steps where there are two."""
+        return (self.evidence,) if self.onward is None else (self.evidence, self.onward)
+
+    def by_way_of(self, onward: Likeness) -> Likeness:
+        """What the query has in common with a further recording, given what the recording found has with that one.
+
+        Places are carried over where the parts of the recording between overlap.
+        """
+        places = tuple(
+            carried
+            for place in self.places
+            for further in onward.places
+            if (carried := _carried(place, further)) is not None
+        )
+        return Likeness((self.semitones + onward.semitones) % 12, places, self.evidence, onward.evidence)
+
+
+def _carried(place: Place, further: Place) -> Place | None:
+    """What the query of one place shares with the recording of another, whose query is the recording of the first."""
+    between = max(place.start, further.query_start), min(place.end, further.query_end)
+    if between[0] >= between[1]:
+        return None
+    starts = np.interp(between, (further.query_start, further.query_end), (further.start, further.end))
+    asked = np.interp(between, (place.start, place.end), (place.query_start, place.query_end))
+    return Place(float(starts[0]), float(starts[1]), float(asked[0]), float(asked[1]))
+
+
+class Correspondence(NamedTuple):
+    """Where a query and a recording are alike.
+
+    Attributes:
+        semitones: by which the query is taken higher.
+        similarities: of their vectors in that key, shape `(query, reference)`.
+        chain: the best one.
+        query_pace, reference_pace: how many times as fast as they are they were heard.
+    """
+
+    semitones: int
+    similarities: Vectors
+    chain: Chain
+    query_pace: float = 1.0
+    reference_pace: float = 1.0
+
+    @property
+    def gain(self) -> float:
+        """Score of the chain, for as many vectors as the query has in its own tempo."""
+        return self.chain.score * self.query_pace
+
+    @property
+    def hops(self) -> tuple[float, float]:
+        """Seconds from vector to vector, of the query and of the reference."""
+        return LOCAL_HOP_SECONDS * self.query_pace, LOCAL_HOP_SECONDS * self.reference_pace
+
+    def seconds(self, cells: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Seconds of the query and of the reference at cells of the matrix, both of shape `(count, 2)`."""
+        paces = np.array([self.query_pace, self.reference_pace])
+        return paces * (FIRST_CENTRE + LOCAL_HOP_SECONDS * cells)
+
+
+def correspondence_in_any_tempo(query: VersionQuery, reference: VersionQuery, keys: Sequence[int]) -> Correspondence:
+    """Where two are alike, in that of three tempi and some keys in which they are most."""
+    found = [_correspondence(query.local_in_keys, reference.local, keys)]
+    found += correspondences_in_other_tempi(query, reference.local, reference.quick, keys)
+    return max(found, key=lambda one: one.gain)
+
+
+def correspondences_in_other_tempi(
+    query: VersionQuery, local: Vectors, quick: Vectors, keys: Sequence[int]
+) -> list[Correspondence]:
+    """The query heard quicker, and the reference, of which local and quick vectors are given."""
+    return [
+        _correspondence(query.quick_in_keys, local, keys)._replace(query_pace=QUICKER),
+        _correspondence(query.local_in_keys, quick, keys)._replace(reference_pace=QUICKER),
+    ]
+
+
+def _correspondence(query_in_keys: Sequence[Vectors], reference: Vectors, keys: Sequence[int]) -> Correspondence:
+    alike = {semitones: query_in_keys[semitones] @ reference.T for semitones in keys}
+    chains = {semitones: best_chain(similarities - _LEVEL, _JUMP) for semitones, similarities in alike.items()}
+    semitones = max(keys, key=lambda key: chains[key].score)
+    return Correspondence(semitones, alike[semitones], chains[semitones])
+
+
+def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Likeness:
+    """The greatest likeness in some keys, in their own tempi.
+
+    Args:
+        query: what is asked for.
+        reference: local vectors of a recording.
+        keys: semitones by which the query is taken higher, at least one.
+    """
+    return likeness_where(_correspondence(query.local_in_keys, reference, keys))
+
+
+def likeness_where(found: Correspondence) -> Likeness:
+    """What a correspondence is worth."""
+    similarities, paths, pace = found.similarities, found.chain.paths, found.query_pace
+    rows_at_own_pace = round(pace * similarities.shape[0])
+    if not paths:
+        nothing = VersionEvidence(0.0, 0.0, 0.0, 0.0, 0, rows_at_own_pace, similarities.shape[1])
+        return Likeness(found.semitones, (), nothing)
+    cells = np.concatenate(paths)
+    rows, columns = cells[:, 0], cells[:, 1]
+    around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
+    evidence = VersionEvidence(
+        gain=found.gain,
+        matched=pace * len(cells),
+        similarity=float(similarities[rows, columns].mean()),
+        surroundings=float(around.mean()),
+        paths=len(paths),
+        query=rows_at_own_pace,
+        reference=similarities.shape[1],
+    )
+    weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
+    return Likeness(found.semitones, tuple(_place(found.seconds(path[[0, -1]])) for path in weighed), evidence)
+
+
+def _place(ends: NDArray[np.float64]) -> Place:
+    first, last = ends
+    return Place(float(first[1]), float(last[1]), float(first[0]), float(last[0]))
+
+
+def likely_keys(query: Vectors, reference: Vectors) -> list[int]:
+    """Semitones by which a query is to be taken higher, the likeliest two, by segment vectors of both."""
+    alike = [float((rolled(query, semitones) @ reference.T).max(axis=1).sum()) for semitones in range(12)]
+    return [int(key) for key in np.argsort(alike)[: -KEYS_TRIED - 1 : -1]]

@@ -1,0 +1,109 @@
+"""A version that is unlike the query is found by way of another one that is like both."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from index.library import FileState, Library, NewRecording
+from index.runs import Vectors
+from retrieval.correspondence import Likeness, VersionQuery
+from retrieval.embedding.version_encoder import (
+    LOCAL_HOP_SECONDS,
+    QUICK_HOP_SECONDS,
+    SEGMENT_HOP_SECONDS,
+    VersionEncoder,
+    rolled,
+)
+from retrieval.hits import Place
+from retrieval.version_calibration import VersionCalibration, VersionEvidence
+from retrieval.version_search import VersionSearch
+
+ROWS = 120
+"""Local vectors of a recording: a minute and a half."""
+
+seconds = st.floats(0, 300)
+evidence = VersionEvidence(20.0, 40.0, 0.8, 0.1, 1, 100, 100)
+
+
+@st.composite
+def places(draw):
+    start, asked, lasts, pace = draw(seconds), draw(seconds), draw(st.floats(5, 200)), draw(st.floats(0.5, 2.0))
+    return Place(start, start + lasts * pace, asked, asked + lasts)
+
+
+@given(places(), places(), st.integers(0, 11), st.integers(0, 11))
+def test_a_place_carried_over_lies_within_both_and_as_its_ends_lie(first, second, up, further_up):
+    linked = Likeness(up, (first,), evidence).by_way_of(Likeness(further_up, (second,), evidence))
+    assert linked.semitones == (up + further_up) % 12
+    overlap = min(first.end, second.query_end) - max(first.start, second.query_start)
+    assert bool(linked.places) == (overlap > 0)
+    for place in linked.places:
+        assert first.query_start - 1e-6 <= place.query_start <= place.query_end <= first.query_end + 1e-6
+        assert second.start - 1e-6 <= place.start <= place.end <= second.end + 1e-6
+        between = np.interp(
+            (place.query_start, place.query_end), (first.query_start, first.query_end), (first.start, first.end)
+        )
+        onward = np.interp(between, (second.query_start, second.query_end), (second.start, second.end))
+        assert onward == pytest.approx((place.start, place.end), abs=1e-6)
+
+
+def unit(vectors):
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def recorded(encoder, rng, rows=ROWS):
+    """Random vectors, those of no music."""
+    sizes = [model.format.dimensions for model in (encoder.local, encoder.quick, encoder.segments)]
+    counts = rows, rows * LOCAL_HOP_SECONDS // QUICK_HOP_SECONDS, rows * LOCAL_HOP_SECONDS // SEGMENT_HOP_SECONDS
+    drawn = (rng.standard_normal((int(count), size)) for count, size in zip(counts, sizes, strict=True))
+    return VersionQuery(*map(unit, drawn))
+
+
+def between(one, other):
+    """As like the one as the other."""
+    return VersionQuery(
+        unit(one.local + other.local), unit(one.quick + other.quick), unit(one.segments + other.segments)
+    )
+
+
+@pytest.fixture
+def searched(tmp_path):
+    """What finds: a query, its neighbour, a recording like that neighbour alone in another key, and others."""
+    encoder, rng = VersionEncoder(), np.random.default_rng(0)
+    query, far = recorded(encoder, rng), recorded(encoder, rng)
+    kept = {
+        "neighbour": between(query, far),
+        "far": VersionQuery(*(rolled(part, 3) for part in (far.local, far.quick, far.segments))),
+        **{f"other {number}": recorded(encoder, rng) for number in range(20)},
+    }
+    models = encoder.local, encoder.quick, encoder.segments
+    hops = LOCAL_HOP_SECONDS, QUICK_HOP_SECONDS, SEGMENT_HOP_SECONDS
+    with Library(tmp_path / "library", write=True) as library:
+        for number, (name, its) in enumerate(kept.items()):
+            parts = zip(models, (its.local, its.quick, its.segments), hops, strict=True)
+            runs = [Vectors(model, vectors, hop) for model, vectors, hop in parts]
+            recording = NewRecording(f"{number:012x}", ROWS * LOCAL_HOP_SECONDS, name)
+            library.add(recording, FileState(f"/{name}", 0, 0), runs)
+        library.refresh_store(encoder.segments)
+    with Library(tmp_path / "library") as library:
+        yield VersionSearch(library, encoder, VersionCalibration.load()), query
+
+
+def test_a_recording_unlike_the_query_is_found_by_way_of_one_that_is_like_both(searched):
+    search, query = searched
+    by_itself = [search.logit(likeness) for recording, likeness in search.candidates(query) if recording.title == "far"]
+    found = {recording.title: likeness for recording, likeness in search.found(query)}
+    assert list(found)[:2] == ["neighbour", "far"]
+    assert max(by_itself, default=-np.inf) < search.logit(found["far"]) <= search.logit(found["neighbour"])
+    assert found["far"].semitones == 3
+    for place in found["far"].places:
+        assert place.start == pytest.approx(place.query_start, abs=1.0)
+    assert found["far"].onward is not None
+    assert found["neighbour"].onward is None
+
+
+def test_where_the_query_is_like_nothing_no_chain_is_accepted(searched):
+    search, _ = searched
+    stranger = recorded(search.encoder, np.random.default_rng(1))
+    assert not any(search.accepts(likeness, 0.01) for _, likeness in search.found(stranger))
