@@ -12,7 +12,7 @@ import numpy as np
 
 from retrieval.errors import ModelError
 
-__all__ = ["TAIL", "as_probability", "numbers_of", "tail_level", "weighed"]
+__all__ = ["TAIL", "as_probability", "both_hold", "numbers_of", "tail_level", "weighed"]
 
 TAIL = 0.1
 """Share of the outsiders that a tail describes."""
@@ -44,6 +44,11 @@ def weighed(weights: Sequence[float], regressors: Sequence[float]) -> float:
 def as_probability(logit: float) -> float:
     """Of log odds."""
     return 1.0 / (1.0 + math.exp(-min(max(logit, -_MOST), _MOST)))
+
+
+def both_hold(one: float, other: float) -> float:
+    """Log odds that two independent things hold, from the log odds of each."""
+    return -float(np.logaddexp.reduce([-one, -other, -one - other]))
 
 
 def tail_level(tails: Sequence[tuple[float, float, float]], share: float, octaves: float) -> float:

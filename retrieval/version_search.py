@@ -8,13 +8,14 @@
    other. The network hears a tempo, so that the same music much slower is only somewhat alike to it.
 4. How alike they are gives a probability and, against the threshold of the wanted false accepts, the decision.
 5. The two likeliest recordings are asked for in their turn: a version that is far from the query is often near to
-   another one, and such a chain of two is as likely as its weaker link. (Lagrange and Serra 2010 connect versions
-   likewise, each with its nearest.)
+   another one, and such a chain of two holds if both links do. (That versions form sets, by which a ranking can be
+   mended, is found by Serra et al., ISMIR 2009.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from retrieval.correspondence import (
 )
 from retrieval.embedding.version_encoder import VersionEncoder, rolled
 from retrieval.hits import Hit, Wanted, named
+from retrieval.logistic import as_probability, both_hold
 from retrieval.version_calibration import VersionCalibration
 
 __all__ = ["VersionSearch"]
@@ -143,10 +145,10 @@ class VersionSearch:
 
     def logit(self, likeness: Likeness) -> float:
         """Log odds that the two are of one work."""
-        return min(self._calibration.logit(link) for link in likeness.links)
+        return reduce(both_hold, map(self._calibration.logit, likeness.links))
 
     def _probability(self, likeness: Likeness) -> float:
-        return min(self._calibration.probability(link) for link in likeness.links)
+        return as_probability(self.logit(likeness))
 
     def accepts(self, likeness: Likeness, max_false_accepts: float) -> bool:
         """Whether a likeness suffices at this share of queries without a version that may be accepted."""
@@ -188,21 +190,12 @@ class VersionSearch:
             for number, onward in further.items():
                 linked = alike[between].by_way_of(onward)
                 known = found.get(number)
-                if (
-                    number != other_than
-                    and linked.places
-                    and (known is None or self._order(linked) > self._order(known))
-                ):
+                if number != other_than and linked.places and (known is None or self.logit(linked) > self.logit(known)):
                     found[number] = linked
         return found
 
-    def _order(self, likeness: Likeness) -> tuple[float, ...]:
-        """By the weakest link, then those with one, then by the stronger."""
-        logits = sorted(self._calibration.logit(link) for link in likeness.links)
-        return logits[0], -len(logits), logits[-1]
-
     def _likeliest(self, alike: Mapping[int, Likeness]) -> list[int]:
-        return sorted(alike, key=lambda number: self._order(alike[number]), reverse=True)
+        return sorted(alike, key=lambda number: -self.logit(alike[number]))
 
     def _ranked(self, alike: Mapping[int, Likeness]) -> list[tuple[Recording, Likeness]]:
         """The recordings, most alike first."""

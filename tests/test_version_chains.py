@@ -16,6 +16,7 @@ from retrieval.embedding.version_encoder import (
     rolled,
 )
 from retrieval.hits import Place
+from retrieval.logistic import as_probability, both_hold
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
 from retrieval.version_search import VersionSearch
 
@@ -46,6 +47,12 @@ def test_a_place_carried_over_lies_within_both_and_as_its_ends_lie(first, second
         )
         onward = np.interp(between, (second.query_start, second.query_end), (second.start, second.end))
         assert onward == pytest.approx((place.start, place.end), abs=1e-6)
+
+
+@given(st.floats(-20, 20), st.floats(-20, 20))
+def test_a_chain_is_as_probable_as_both_of_its_links(one, other):
+    assert as_probability(both_hold(one, other)) == pytest.approx(as_probability(one) * as_probability(other))
+    assert both_hold(one, other) <= min(one, other)
 
 
 def unit(vectors):
