@@ -36,7 +36,8 @@ from retrieval.correspondence import (
 from retrieval.embedding.version_encoder import VersionEncoder, rolled
 from retrieval.hits import Hit, Wanted, named
 from retrieval.logistic import as_probability, both_hold
-from retrieval.version_calibration import VersionCalibration
+from retrieval.version_calibration import VersionCalibration, VersionEvidence
+from retrieval.work_upkeep import FALSE_VERSIONS
 
 __all__ = ["VersionSearch"]
 
@@ -151,12 +152,19 @@ class VersionSearch:
         return as_probability(self.logit(likeness))
 
     def accepts(self, likeness: Likeness, max_false_accepts: float) -> bool:
-        """Whether a likeness suffices at this share of queries without a version that may be accepted."""
-        size = len(self._segments)
-        return all(
-            self._calibration.logit(link) >= self._calibration.threshold(max_false_accepts, size, link.query)
-            for link in likeness.links
+        """Whether a likeness suffices at this share of queries without a version that may be accepted.
+
+        What is found by way of another recording has to be alike enough to that one to be put to its work: songs on the
+        same chords are taken for each other, and each mistake would bring others.
+        """
+        onward = likeness.onward
+        return self._suffices(likeness.evidence, max_false_accepts) and (
+            onward is None or self._suffices(onward, min(max_false_accepts, FALSE_VERSIONS))
         )
+
+    def _suffices(self, evidence: VersionEvidence, max_false_accepts: float) -> bool:
+        threshold = self._calibration.threshold(max_false_accepts, len(self._segments), evidence.query)
+        return self._calibration.logit(evidence) >= threshold
 
     def _vectors(self, number: int) -> Vectors:
         return self._local.vectors(self._position[number])

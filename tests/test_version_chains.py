@@ -1,5 +1,7 @@
 """A version that is unlike the query is found by way of another one that is like both."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -19,6 +21,7 @@ from retrieval.hits import Place
 from retrieval.logistic import as_probability, both_hold
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
 from retrieval.version_search import VersionSearch
+from retrieval.work_upkeep import FALSE_VERSIONS
 
 ROWS = 120
 """Local vectors of a recording: a minute and a half."""
@@ -114,3 +117,14 @@ def test_where_the_query_is_like_nothing_no_chain_is_accepted(searched):
     search, _ = searched
     stranger = recorded(search.encoder, np.random.default_rng(1))
     assert not any(search.accepts(likeness, 0.01) for _, likeness in search.found(stranger))
+
+
+def test_what_is_found_by_way_of_another_is_accepted_only_if_the_two_would_be_put_to_one_work(searched):
+    search, _ = searched
+    for gain in np.linspace(0.0, 100.0, 200):
+        worth = replace(evidence, gain=float(gain))
+        likeness = Likeness(0, (), worth)
+        assert search.accepts(likeness.by_way_of(likeness), 0.01) == search.accepts(likeness, FALSE_VERSIONS)
+        assert search.accepts(likeness.by_way_of(likeness), 1e-4) == search.accepts(likeness, 1e-4)
+    assert not search.accepts(Likeness(0, (), replace(evidence, gain=0.0)), FALSE_VERSIONS)
+    assert search.accepts(Likeness(0, (), replace(evidence, gain=100.0)), FALSE_VERSIONS)
