@@ -8,7 +8,7 @@ where something else begins to sound, applause for instance: where the level ris
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from alignment.pair import Pair
 from alignment.path import WarpingPath
 from alignment.sections import Section
 from alignment.segments import Segment
+from alignment.warping import MeanPath
 
-__all__ = ["matches_over_rests", "sections_over_rests"]
+__all__ = ["matches_over_rests", "path_of_music", "sections_over_rests"]
 
 _LONGEST_SECONDS = 10.0
 _SOUNDING_ON_FRAMES = 25
@@ -31,6 +32,20 @@ _FLOOR_DECIBELS = -60.0
 """Below the loudest; what is quieter than that is all the same."""
 
 _ALIKE_SECONDS = 1.5
+
+
+def path_of_music(pair: Pair, path: MeanPath) -> MeanPath | None:
+    """A path without what either side spends before its music begins or after it has ended; None if nothing is left.
+
+    Nothing tells there how the two correspond.
+    """
+    played = np.ones(len(path.ref), bool)
+    for side, times in ((pair.left, path.ref), (pair.right, path.other)):
+        start, end = side.music
+        played &= (times >= start - side.start) & (times <= end - side.start)
+    if played.sum() < 2:
+        return None
+    return MeanPath(*(getattr(path, field.name)[played] for field in fields(MeanPath)))
 
 
 def sections_over_rests(pair: Pair, sections: Sequence[Section]) -> list[Section]:
@@ -77,8 +92,11 @@ def _outermost(matches: Sequence[Segment], at: int) -> bool:
 
 def _rests(pair: Pair, frames: tuple[int, int], rest_beyond: Callable[[Analysed, float], float]) -> tuple[float, float]:
     """Seconds of both sides' rests beyond frames of the excerpts."""
-    (i, j), step = frames, 1.0 / FEATURE_RATE
-    return rest_beyond(pair.left, pair.left.start + i * step), rest_beyond(pair.right, pair.right.start + j * step)
+    left, right = (
+        rest_beyond(side, float(np.clip(side.start + frame / FEATURE_RATE, 0.0, side.duration)))
+        for side, frame in zip((pair.left, pair.right), frames, strict=True)
+    )
+    return left, right
 
 
 def _rest_before(side: Analysed, time: float) -> float:
