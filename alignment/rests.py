@@ -37,15 +37,25 @@ _ALIKE_SECONDS = 1.5
 def path_of_music(pair: Pair, path: MeanPath) -> MeanPath | None:
     """A path without what either side spends before its music begins or after it has ended; None if nothing is left.
 
-    Nothing tells there how the two correspond.
+    Nothing tells there how the two correspond. From the first point that is left the path runs straight to where the
+    music of one side begins, and from the last to where that of one side ends.
     """
-    played = np.ones(len(path.ref), bool)
-    for side, times in ((pair.left, path.ref), (pair.right, path.other)):
-        start, end = side.music
-        played &= (times >= start - side.start) & (times <= end - side.start)
-    if played.sum() < 2:
+    (start, end), (other_start, other_end) = (
+        (side.music[0] - side.start, side.music[1] - side.start) for side in (pair.left, pair.right)
+    )
+    within = (path.ref >= start) & (path.ref <= end) & (path.other >= other_start) & (path.other <= other_end)
+    kept = np.flatnonzero(within)
+    if len(kept) < 2:
         return None
-    return MeanPath(*(getattr(path, field.name)[played] for field in fields(MeanPath)))
+    low, high = kept[0], kept[-1]
+    moved = np.zeros(len(kept) + 2)
+    if low > 0:
+        moved[0] = -min(path.ref[low] - start, path.other[low] - other_start)
+    if high < len(path.ref) - 1:
+        moved[-1] = min(end - path.ref[high], other_end - path.other[high])
+    taken = np.concatenate([[low], kept, [high]])
+    longer = MeanPath(*(getattr(path, field.name)[taken] for field in fields(MeanPath)))
+    return replace(longer, ref=longer.ref + moved, other=longer.other + moved)
 
 
 def sections_over_rests(pair: Pair, sections: Sequence[Section]) -> list[Section]:

@@ -1,8 +1,8 @@
 """Where music begins and ends when steady noise surrounds it: hiss, hum, a room.
 
 Noise before the first note tells nothing of what corresponds, yet it is no silence: a path would have to lead through
-it. It is known by three things: nothing rises out of it, it is softer than the music, and it is there all the time, so
-that hardly anything in the recording is softer than it is in its own band. A held chord is not, and applause neither.
+it. It is known by four things: nothing rises out of it, it does not die away, it is softer than the music, and it is
+there all the time, so that hardly anything in the recording is softer than it is in its own band.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ _RISE = 10.0**1.2
 _FEWEST_BANDS = 3
 _SOUNDING, _OUT_OF = 4, 5
 """A rise lasts so many of so many frames: a click does not."""
+
+_STEADY = 2.0
+"""From its first third to its last the power of noise changes by less; a soft note dies away."""
 
 _SOFTER = 10.0**0.8
 _FLOOR_PERCENT = 10.0
@@ -40,8 +43,11 @@ def noise_before(magnitudes: NDArray[np.float32]) -> int:
     begins = _first_rise(magnitudes[heard])
     if not _FEWEST_FRAMES < begins < frames:
         return 0
-    noise = np.square(magnitudes[heard, :begins]).mean(axis=1, dtype=np.float64)
-    if noise.sum() * _SOFTER > mean[heard].sum():
+    power = np.square(magnitudes[heard, :begins])
+    third = begins // 3
+    early, late = power[:, :third].sum(dtype=np.float64), power[:, begins - third :].sum(dtype=np.float64)
+    noise = power.mean(axis=1, dtype=np.float64)
+    if max(early, late) > _STEADY * min(early, late) or noise.sum() * _SOFTER > mean[heard].sum():
         return 0
     floor = np.square(np.percentile(magnitudes[heard], _FLOOR_PERCENT, axis=1))
     return begins if np.mean(noise <= _FLOOR * floor) >= _BANDS_ON_FLOOR else 0
