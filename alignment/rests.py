@@ -32,6 +32,8 @@ _FLOOR_DECIBELS = -60.0
 """Below the loudest; what is quieter than that is all the same."""
 
 _ALIKE_SECONDS = 1.5
+_ALIKE_RATIO = 2.0
+_LEAST_SECONDS = 0.001
 
 
 def path_of_music(pair: Pair, path: MeanPath) -> MeanPath | None:
@@ -88,7 +90,7 @@ def matches_over_rests(pair: Pair, matches: Sequence[Segment]) -> list[Segment]:
         edge = float(path.ref[at]), float(path.other[at])
         rests = [rest_beyond(side, time) for side, time in zip((pair.left, pair.right), edge, strict=True)]
         shared = _shared(pair, rests)
-        if shared.min() >= 1.0 / FEATURE_RATE:
+        if shared.min() >= _LEAST_SECONDS:
             beyond = edge + shared if at else np.maximum(edge - shared, 0.0)
             out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
     return out
@@ -111,12 +113,12 @@ def _rests(pair: Pair, frames: tuple[int, int], rest_beyond: Callable[[Analysed,
 
 def _rest_before(side: Analysed, time: float) -> float:
     """Seconds of rest that end at a time."""
-    return min(_rest(side.level[: int(seconds_to_frames(time))][::-1], side.level), time)
+    return min(_rest(side.level[: int(np.ceil(time * FEATURE_RATE))][::-1], side.level), time)
 
 
 def _rest_after(side: Analysed, time: float) -> float:
     """Seconds of rest that begin at a time."""
-    return min(_rest(side.level[int(seconds_to_frames(time)) :], side.level), side.duration - time)
+    return min(_rest(side.level[int(time * FEATURE_RATE) :], side.level), side.duration - time)
 
 
 def _rest(level: NDArray[np.float32], whole: NDArray[np.float32]) -> float:
@@ -132,7 +134,8 @@ def _rest(level: NDArray[np.float32], whole: NDArray[np.float32]) -> float:
 
 def _shared(pair: Pair, rests: Sequence[float]) -> NDArray[np.float64]:
     """What both sides have, or all of both where that is much alike and no band forbids it."""
-    if not min(rests) or max(rests) - min(rests) > _ALIKE_SECONDS or pair.band is not None:
+    unlike = max(rests) > min(min(rests) + _ALIKE_SECONDS, _ALIKE_RATIO * min(rests))
+    if unlike or pair.band is not None:
         return np.full(2, min(rests))
     return np.array(rests)
 

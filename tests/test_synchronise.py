@@ -97,7 +97,8 @@ def test_what_dies_away_and_a_breath_belong_to_the_music_and_applause_does_not(m
     def played(item, seconds):
         sound = read_audio(item.path).samples
         dying = np.tile(sound[-RATE // 2 :], 2 * seconds) * np.exp(-2.0 * np.arange(RATE // 2 * 2 * seconds) / RATE)
-        return [0.0005 * random.standard_normal(RATE), sound, dying]
+        breath = 2.4 - item.seconds[0]  # with that of the recording itself as long in both
+        return [0.0005 * random.standard_normal(round(breath * RATE)), sound, dying]
 
     def clapping(seconds):
         claps = random.random(seconds * RATE) < 0.02
