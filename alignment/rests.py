@@ -80,7 +80,7 @@ def sections_over_rests(pair: Pair, sections: Sequence[Section]) -> list[Section
 def matches_over_rests(pair: Pair, matches: Sequence[Segment]) -> list[Segment]:
     """Let the match that is first on both sides, and the one that is last, reach over what is left of the rests.
 
-    A rest that one side has much more of stands alone.
+    A rest that one side has much more of stands alone; what is shorter than a frame at a recording's edge does not.
     """
     out = list(matches)
     for at, rest_beyond in ((0, _rest_before), (-1, _rest_after)):
@@ -90,9 +90,15 @@ def matches_over_rests(pair: Pair, matches: Sequence[Segment]) -> list[Segment]:
         edge = float(path.ref[at]), float(path.other[at])
         rests = [rest_beyond(side, time) for side, time in zip((pair.left, pair.right), edge, strict=True)]
         shared = _shared(pair, rests)
-        if shared.min() >= _LEAST_SECONDS:
-            beyond = edge + shared if at else np.maximum(edge - shared, 0.0)
+        if shared.min() < _LEAST_SECONDS:
+            shared = np.zeros(2)
+        limits = np.array([pair.left.duration, pair.right.duration]) if at else np.zeros(2)
+        beyond = edge + shared if at else np.maximum(edge - shared, 0.0)
+        beyond = np.where(np.abs(limits - beyond) < 1.0 / FEATURE_RATE, limits, beyond)
+        if shared.any():
             out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
+        elif len(path) > 1:
+            out[at] = _moved(out[at], path, float(beyond[0]), float(beyond[1]), at)
     return out
 
 
@@ -144,6 +150,14 @@ def _near(rests: NDArray[np.float64], sounding: tuple[int, int]) -> tuple[int, i
     """The frames of the rests in which there may be music yet, no more than either side has sound."""
     i, j = np.minimum(np.minimum(seconds_to_frames(rests), sounding), _SOUNDING_ON_FRAMES).tolist()
     return i, j
+
+
+def _moved(segment: Segment, path: WarpingPath, ref: float, other: float, at: int) -> Segment:
+    """With its first (`at` 0) or last (-1) point moved outwards."""
+    moved = WarpingPath(path.ref.copy(), path.other.copy())
+    moved.ref[at], moved.other[at] = ref, other
+    spans = (float(moved.ref[0]), float(moved.ref[-1])), (float(moved.other[0]), float(moved.other[-1]))
+    return replace(segment, ref=spans[0], other=spans[1], path=moved)
 
 
 def _extended(segment: Segment, path: WarpingPath, ref: float, other: float, at: int) -> Segment:
