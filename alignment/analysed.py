@@ -11,7 +11,7 @@ from scipy.ndimage import uniform_filter1d
 from alignment.audio import ANALYSIS_RATE, Audio
 from alignment.errors import FeatureError
 from alignment.features.frames import HOP, frame_count, frames_to_seconds
-from alignment.features.sync import SyncFeatures, sync_features
+from alignment.features.sync import SyncFeatures, noise_around, sync_features, sync_spectrum
 from alignment.features.tuning import estimate_tuning
 
 __all__ = ["Analysed", "analyse", "retuned"]
@@ -19,6 +19,7 @@ __all__ = ["Analysed", "analyse", "retuned"]
 _SILENCE_DECIBELS = -60.0
 _SILENCE_PEAK = 1e-4
 _SHORTEST_SECONDS = 0.2
+_REST_FRAMES = 25
 _LEVEL_FRAMES = 5
 _LEAST_POWER = 1e-10
 
@@ -29,7 +30,8 @@ class Analysed:
 
     Attributes:
         duration: of the recording, in seconds.
-        start, end: what is not silence, in seconds; the features are of this part.
+        start, end: what the features are of, in seconds: the music without silence and steady noise around it, but
+            with half a second of rest on either side, beyond the recording where it has none.
         level: decibels of every 20 ms of the recording, smoothed over 100 ms, float32.
         tuning: cents above A4 = 440 Hz that the features are tuned to.
         features: None where there is nothing but silence.
@@ -44,6 +46,12 @@ class Analysed:
     features: SyncFeatures | None
     onsets: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
 
+    @property
+    def music(self) -> tuple[float, float]:
+        """Seconds at which the music begins and ends, where it is not silent."""
+        rest = float(frames_to_seconds(_REST_FRAMES))
+        return self.start + rest, self.end - rest
+
 
 def analyse(audio: Audio) -> Analysed:
     """Compute the features of a recording.
@@ -56,20 +64,30 @@ def analyse(audio: Audio) -> Analysed:
     start, end = _sounding(audio)
     if end - start < _SHORTEST_SECONDS:
         return Analysed(audio.duration, start, end, _level(audio.samples), 0.0, None)
-    samples = _part_of(audio, start, end)
-    tuning = estimate_tuning(samples, audio.rate)
-    features = sync_features(samples, audio.rate, tuning)
+    tuning = estimate_tuning(_part_of(audio, start, end), audio.rate)
+    rest = float(frames_to_seconds(_REST_FRAMES))
+    spectrum = sync_spectrum(_part_of(audio, start - rest, end + rest), audio.rate, tuning)
+    frames = spectrum.shape[1]
+    before, after = noise_around(spectrum[:, _REST_FRAMES : frames - _REST_FRAMES])
+    features = sync_features(spectrum[:, before : frames - after])
+    start += float(frames_to_seconds(before)) - rest
+    end += rest - float(frames_to_seconds(after))
     return Analysed(audio.duration, start, end, _level(audio.samples), tuning, features, audio.onsets)
 
 
 def retuned(audio: Audio, side: Analysed, tuning: float) -> Analysed:
     """The same recording with features of another tuning in cents; whole hundreds transpose."""
-    features = sync_features(_part_of(audio, side.start, side.end), audio.rate, tuning)
+    features = sync_features(sync_spectrum(_part_of(audio, side.start, side.end), audio.rate, tuning))
     return replace(side, tuning=tuning, features=features)
 
 
 def _part_of(audio: Audio, start: float, end: float) -> NDArray[np.float32]:
-    return audio.samples[round(start * audio.rate) : round(end * audio.rate)]
+    """The samples between two times, silence beyond the recording."""
+    low, high = round(start * audio.rate), round(end * audio.rate)
+    inside = audio.samples[max(low, 0) : max(high, 0)]
+    if low >= 0 and high <= len(audio.samples):
+        return inside
+    return np.pad(inside, (max(-low, 0), max(high - len(audio.samples), 0)))
 
 
 def _level(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -19,8 +19,8 @@ __all__ = ["all_segments", "match_segment"]
 
 _SHORTEST_ALONE_SECONDS = 0.1
 _LEAST_STEP_SECONDS = 0.001
-_STILL_SECONDS = 0.02
-_WAITING_SECONDS = 0.15
+_STANDSTILLS = (0.02, 0.15), (0.1, 0.4)
+"""Seconds of one side in which it stands still if more than so many of the other pass."""
 
 
 def match_segment(pair: Pair, match: MeanPath, confidence: float) -> Segment:
@@ -53,12 +53,13 @@ def _moving(match: MeanPath) -> slice:
     """The points without those at either end at which one side stands still while the other goes on."""
     first, last = 0, len(match.ref) - 1
     for one, two in ((match.ref, match.other), (match.other, match.ref)):
-        stop = int(np.searchsorted(one, one[0] + _STILL_SECONDS, side="right")) - 1
-        if two[stop] - two[0] > _WAITING_SECONDS:
-            first = max(first, stop)
-        start = int(np.searchsorted(one, one[-1] - _STILL_SECONDS, side="left"))
-        if two[-1] - two[start] > _WAITING_SECONDS:
-            last = min(last, start)
+        for still, waiting in _STANDSTILLS:
+            stop = int(np.searchsorted(one, one[0] + still, side="right")) - 1
+            if two[stop] - two[0] > waiting:
+                first = max(first, stop)
+            start = int(np.searchsorted(one, one[-1] - still, side="left"))
+            if two[-1] - two[start] > waiting:
+                last = min(last, start)
     return slice(first, last + 1) if last - first > 1 else slice(None)
 
 

@@ -1,44 +1,56 @@
 """How sure each point of a path is.
 
 It is told by how far the paths nearly as good stray (`alignment.posterior`), by how alike the two sides are
-around it, and by how far the tempo there is from that of the seconds around: performers slow
-down and hurry, but a path that has lost its way leaps. `scripts/calibrate_alignment.py` fits the weights.
+around it, by whether something begins there on both, and by how far the tempo there is from that of the seconds
+around: performers slow down and hurry, but a path that has lost its way leaps. The weights are fitted by
+`scripts/calibrate_alignment.py`.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
+from scipy.ndimage import maximum_filter1d, uniform_filter1d
 from scipy.special import expit
 
 from alignment.warping import MeanPath
 
 __all__ = ["INPUTS", "path_evidence", "point_confidence", "point_interval"]
 
-INPUTS = ("deviation", "blunt deviation", "similarity around", "unsteadiness .25 s", "unsteadiness .5 s")
+INPUTS = (
+    "deviation",
+    "largest blunt deviation",
+    "similarity around",
+    "unsteadiness .25 s",
+    "unsteadiness .5 s",
+    "onset on both sides",
+)
 """Rows of `path_evidence`."""
 
-_WITHIN_100_MS = (-9.35, -0.8, -2.46, 3.51, -0.3, -1.93)
+_WITHIN_100_MS = (-14.37, -0.64, -3.37, 4.29, -0.26, -1.47, 3.67)
 """Logistic of the inputs, intercept first."""
 
-_NINE_TENTHS = (3.615, 0.458, 1.31, -1.379, 0.597, 1.007)
+_NINE_TENTHS = (5.764, 0.538, 1.56, -1.861, 0.151, 0.818, -1.183)
 """Logarithm of the error in seconds that nine points in ten stay below, of the inputs, intercept first."""
 
 _POINTS_A_SECOND = 100
 _AROUND_SECONDS = 4.0
+_NEAR_SECONDS = 0.5
 _STEP_SECONDS = 0.02
 
 
 def path_evidence(path: MeanPath) -> NDArray[np.float64]:
-    """What the confidence of each point of a path follows from, shape `(5, points)`, rows as in `INPUTS`."""
+    """What the confidence of each point of a path follows from, shape `(6, points)`, rows as in `INPUTS`."""
     return np.stack(
         [
             np.log(path.deviation + 1e-3),
-            np.log(path.blunt_deviation + 1e-3),
+            np.log(
+                maximum_filter1d(path.blunt_deviation, round(_NEAR_SECONDS * _POINTS_A_SECOND), mode="nearest") + 1e-3
+            ),
             uniform_filter1d(path.similarity, round(_AROUND_SECONDS * _POINTS_A_SECOND), mode="nearest"),
             _unsteadiness(path, 0.25, 3.0),
             _unsteadiness(path, 0.5, 4.0),
+            path.onset,
         ]
     )
 

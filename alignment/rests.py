@@ -8,7 +8,7 @@ where something else begins to sound, applause for instance: where the level ris
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ from alignment.pair import Pair
 from alignment.path import WarpingPath
 from alignment.sections import Section
 from alignment.segments import Segment
+from alignment.warping import MeanPath
 
-__all__ = ["matches_over_rests", "sections_over_rests"]
+__all__ = ["matches_over_rests", "path_of_music", "sections_over_rests"]
 
 _LONGEST_SECONDS = 10.0
 _SOUNDING_ON_FRAMES = 25
@@ -31,6 +32,32 @@ _FLOOR_DECIBELS = -60.0
 """Below the loudest; what is quieter than that is all the same."""
 
 _ALIKE_SECONDS = 1.5
+_ALIKE_RATIO = 2.0
+_LEAST_SECONDS = 0.001
+
+
+def path_of_music(pair: Pair, path: MeanPath) -> MeanPath | None:
+    """A path without what either side spends before its music begins or after it has ended; None if nothing is left.
+
+    Nothing tells there how the two correspond. From the first point that is left the path runs straight to where the
+    music of one side begins, and from the last to where that of one side ends.
+    """
+    (start, end), (other_start, other_end) = (
+        (side.music[0] - side.start, side.music[1] - side.start) for side in (pair.left, pair.right)
+    )
+    within = (path.ref >= start) & (path.ref <= end) & (path.other >= other_start) & (path.other <= other_end)
+    kept = np.flatnonzero(within)
+    if len(kept) < 2:
+        return None
+    low, high = kept[0], kept[-1]
+    moved = np.zeros(len(kept) + 2)
+    if low > 0:
+        moved[0] = -min(path.ref[low] - start, path.other[low] - other_start)
+    if high < len(path.ref) - 1:
+        moved[-1] = min(end - path.ref[high], other_end - path.other[high])
+    taken = np.concatenate([[low], kept, [high]])
+    longer = MeanPath(*(getattr(path, field.name)[taken] for field in fields(MeanPath)))
+    return replace(longer, ref=longer.ref + moved, other=longer.other + moved)
 
 
 def sections_over_rests(pair: Pair, sections: Sequence[Section]) -> list[Section]:
@@ -53,7 +80,7 @@ def sections_over_rests(pair: Pair, sections: Sequence[Section]) -> list[Section
 def matches_over_rests(pair: Pair, matches: Sequence[Segment]) -> list[Segment]:
     """Let the match that is first on both sides, and the one that is last, reach over what is left of the rests.
 
-    A rest that one side has much more of stands alone.
+    A rest that one side has much more of stands alone; what is shorter than a frame at a recording's edge does not.
     """
     out = list(matches)
     for at, rest_beyond in ((0, _rest_before), (-1, _rest_after)):
@@ -63,9 +90,15 @@ def matches_over_rests(pair: Pair, matches: Sequence[Segment]) -> list[Segment]:
         edge = float(path.ref[at]), float(path.other[at])
         rests = [rest_beyond(side, time) for side, time in zip((pair.left, pair.right), edge, strict=True)]
         shared = _shared(pair, rests)
-        if shared.min() >= 1.0 / FEATURE_RATE:
-            beyond = edge + shared if at else np.maximum(edge - shared, 0.0)
+        if shared.min() < _LEAST_SECONDS:
+            shared = np.zeros(2)
+        limits = np.array([pair.left.duration, pair.right.duration]) if at else np.zeros(2)
+        beyond = edge + shared if at else np.maximum(edge - shared, 0.0)
+        beyond = np.where(np.abs(limits - beyond) < 1.0 / FEATURE_RATE, limits, beyond)
+        if shared.any():
             out[at] = _extended(out[at], path, float(beyond[0]), float(beyond[1]), at)
+        elif len(path) > 1:
+            out[at] = _moved(out[at], path, float(beyond[0]), float(beyond[1]), at)
     return out
 
 
@@ -77,18 +110,21 @@ def _outermost(matches: Sequence[Segment], at: int) -> bool:
 
 def _rests(pair: Pair, frames: tuple[int, int], rest_beyond: Callable[[Analysed, float], float]) -> tuple[float, float]:
     """Seconds of both sides' rests beyond frames of the excerpts."""
-    (i, j), step = frames, 1.0 / FEATURE_RATE
-    return rest_beyond(pair.left, pair.left.start + i * step), rest_beyond(pair.right, pair.right.start + j * step)
+    left, right = (
+        rest_beyond(side, float(np.clip(side.start + frame / FEATURE_RATE, 0.0, side.duration)))
+        for side, frame in zip((pair.left, pair.right), frames, strict=True)
+    )
+    return left, right
 
 
 def _rest_before(side: Analysed, time: float) -> float:
     """Seconds of rest that end at a time."""
-    return min(_rest(side.level[: int(seconds_to_frames(time))][::-1], side.level), time)
+    return min(_rest(side.level[: int(np.ceil(time * FEATURE_RATE))][::-1], side.level), time)
 
 
 def _rest_after(side: Analysed, time: float) -> float:
     """Seconds of rest that begin at a time."""
-    return min(_rest(side.level[int(seconds_to_frames(time)) :], side.level), side.duration - time)
+    return min(_rest(side.level[int(time * FEATURE_RATE) :], side.level), side.duration - time)
 
 
 def _rest(level: NDArray[np.float32], whole: NDArray[np.float32]) -> float:
@@ -104,7 +140,8 @@ def _rest(level: NDArray[np.float32], whole: NDArray[np.float32]) -> float:
 
 def _shared(pair: Pair, rests: Sequence[float]) -> NDArray[np.float64]:
     """What both sides have, or all of both where that is much alike and no band forbids it."""
-    if not min(rests) or max(rests) - min(rests) > _ALIKE_SECONDS or pair.band is not None:
+    unlike = max(rests) > min(min(rests) + _ALIKE_SECONDS, _ALIKE_RATIO * min(rests))
+    if unlike or pair.band is not None:
         return np.full(2, min(rests))
     return np.array(rests)
 
@@ -113,6 +150,14 @@ def _near(rests: NDArray[np.float64], sounding: tuple[int, int]) -> tuple[int, i
     """The frames of the rests in which there may be music yet, no more than either side has sound."""
     i, j = np.minimum(np.minimum(seconds_to_frames(rests), sounding), _SOUNDING_ON_FRAMES).tolist()
     return i, j
+
+
+def _moved(segment: Segment, path: WarpingPath, ref: float, other: float, at: int) -> Segment:
+    """With its first (`at` 0) or last (-1) point moved outwards."""
+    moved = WarpingPath(path.ref.copy(), path.other.copy())
+    moved.ref[at], moved.other[at] = ref, other
+    spans = (float(moved.ref[0]), float(moved.ref[-1])), (float(moved.other[0]), float(moved.other[-1]))
+    return replace(segment, ref=spans[0], other=spans[1], path=moved)
 
 
 def _extended(segment: Segment, path: WarpingPath, ref: float, other: float, at: int) -> Segment:

@@ -89,8 +89,10 @@ def _with_quiet(coarse: NDArray[np.float32], side: Analysed) -> NDArray[np.float
     Embeddings do not tell them apart by level: applause is to them what hiss is before the first note.
     """
     first = round(side.start * FEATURE_RATE)
-    at = np.minimum(first + COARSE_DOWNSAMPLING * np.arange(coarse.shape[1]), len(side.level) - 1)
-    sounds = maximum_filter1d(side.level, COARSE_DOWNSAMPLING)[at] > side.level.max() + _QUIET_DECIBELS
+    at = first + COARSE_DOWNSAMPLING * np.arange(coarse.shape[1])
+    within = (at >= 0) & (at < len(side.level))
+    level = maximum_filter1d(side.level, COARSE_DOWNSAMPLING)[np.clip(at, 0, len(side.level) - 1)]
+    sounds = within & (level > side.level.max() + _QUIET_DECIBELS)
     sign = np.where(sounds, 1.0, -1.0)
     return np.concatenate([np.sqrt(1.0 - _QUIET_SHARE) * coarse, np.sqrt(_QUIET_SHARE) * sign[None]]).astype(np.float32)
 

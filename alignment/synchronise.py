@@ -1,6 +1,6 @@
 """Synchronisation of two performances: which sections correspond, and moment by moment how.
 
-1. Silence at the ends is set aside and the tuning of both sides estimated.
+1. Silence and steady noise at the ends are set aside but for half a second, and the tuning of both sides estimated.
 2. The transposition is the one of twelve at which CENS, once a second, warp most cheaply.
 3. Embeddings at 5 frames a second tell which sections correspond and which stand alone (`alignment.structure`),
    and whether it is the same music at all (`alignment.acceptance`).
@@ -14,7 +14,7 @@ Grosche (ICASSP 2009).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -30,10 +30,10 @@ from alignment.errors import FeatureError
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
 from alignment.pair import Pair
-from alignment.rests import matches_over_rests, sections_over_rests
+from alignment.rests import matches_over_rests, path_of_music, sections_over_rests
 from alignment.sections import matching_sections, sharpened
-from alignment.segments import Synchronisation
-from alignment.warping import mean_path_near, mean_path_of
+from alignment.segments import Segment, Synchronisation
+from alignment.warping import MeanPath, mean_path_near, mean_path_of
 
 __all__ = ["refined", "synchronise", "synchronise_analysed", "transposition_between"]
 
@@ -81,7 +81,7 @@ def synchronise_analysed(
     if confidence < _ACCEPTED:
         return _unrelated(left, right, confidence), right
     whole_sections = sections_over_rests(pair, sharpened(pair, sections))
-    matches = [match_segment(pair, mean_path_of(pair, section), confidence) for section in whole_sections]
+    matches = _matches(pair, (mean_path_of(pair, section) for section in whole_sections), confidence)
     if not matches:
         return _unrelated(left, right, confidence), right
     interval = right.tuning - left.tuning
@@ -100,11 +100,8 @@ def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignmen
     """
     assert left.features is not None, "what is accepted has sound"
     pair = Pair.of(replace(left, features=replace(left.features, fine=fine.astype(np.float16))), right, None, ())
-    matches = [
-        match_segment(pair, mean_path_near(pair, segment.path), alignment.confidence)
-        for segment in alignment.segments
-        if segment.path is not None
-    ]
+    paths = (segment.path for segment in alignment.segments if segment.path is not None)
+    matches = _matches(pair, (mean_path_near(pair, path) for path in paths), alignment.confidence)
     return replace(alignment, segments=all_segments(matches_over_rests(pair, matches), left, right))
 
 
@@ -129,6 +126,12 @@ def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) 
     costs = {shift: cost(shift) for shift in range(-5, 7)}
     best = min(costs, key=lambda shift: costs[shift])
     return best if costs[best] < 0.97 * costs[0] else 0
+
+
+def _matches(pair: Pair, paths: Iterable[MeanPath], confidence: float) -> list[Segment]:
+    """The segments of the paths, as far as both sides play."""
+    played = (path_of_music(pair, path) for path in paths)
+    return [match_segment(pair, path, confidence) for path in played if path is not None]
 
 
 def _unrelated(left: Analysed, right: Analysed, confidence: float) -> Synchronisation:

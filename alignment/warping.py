@@ -8,9 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter1d
 
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor, corridor_around, dtw
 from alignment.features.frames import FEATURE_RATE, frames_to_seconds
+from alignment.features.sync import onset_strength
 from alignment.pair import Pair, anchor_frames, band_around, part_of_band
 from alignment.path import WarpingPath
 from alignment.posterior import path_posterior
@@ -24,6 +26,7 @@ _SHARPNESS = 8.0
 _BLUNT_FRAMES = 25
 _FEWEST_FRAMES = 4
 _BLUNT_SHARPNESS = 3.0
+_ONSET_FRAMES = 11
 _BLOCK_SECONDS, _OVERLAP_SECONDS = 240.0, 16.0
 
 
@@ -36,6 +39,7 @@ class MeanPath:
         deviation: of the posterior, in seconds.
         blunt_deviation: of one less sharp, in a wider corridor.
         similarity: cosine similarity of the fine features at the point.
+        onset: how strongly something begins within a tenth of a second, on the side on which less does.
     """
 
     ref: NDArray[np.float64]
@@ -43,6 +47,7 @@ class MeanPath:
     deviation: NDArray[np.float64]
     blunt_deviation: NDArray[np.float64]
     similarity: NDArray[np.float64]
+    onset: NDArray[np.float64]
 
 
 def mean_path_of(pair: Pair, section: Section) -> MeanPath:
@@ -138,12 +143,14 @@ def _mean_path(
     wide = corridor_around(path // 2, 1, _BLUNT_FRAMES, sparse_x.shape[1], sparse_y.shape[1])
     blunt = path_posterior(sparse_x, sparse_y, wide, sharpness=_BLUNT_SHARPNESS)
     i, j = np.rint(mean.x).astype(np.int64), np.rint(mean.y).astype(np.int64)
+    begins = [maximum_filter1d(onset_strength(side), _ONSET_FRAMES) for side in (x, y)]
     return MeanPath(
         frames_to_seconds(mean.x + start[0]),
         frames_to_seconds(mean.y + start[1]),
         frames_to_seconds(mean.deviation),
         frames_to_seconds(2.0 * np.interp(mean.x + mean.y, 2.0 * (blunt.x + blunt.y), blunt.deviation)),
         np.einsum("dp,dp->p", x[:, i], y[:, j]).astype(np.float64),
+        np.minimum(begins[0][i], begins[1][j]).astype(np.float64),
     )
 
 

@@ -28,6 +28,7 @@ from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from alignment.confidence import INPUTS, path_evidence
 from alignment.errors import ScoreError
 from alignment.pair import Pair
+from alignment.rests import path_of_music, sections_over_rests
 from alignment.sections import matching_sections, sharpened
 from alignment.synchronise import transposition_between
 from alignment.warping import mean_path_of
@@ -155,8 +156,10 @@ def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Point
 
 def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int) -> Points:
     evidence, errors = [np.zeros((0, len(INPUTS)))], [np.zeros(0)]
-    for section in sharpened(pair, sections):
-        path = mean_path_of(pair, section)
+    for section in sections_over_rests(pair, sharpened(pair, sections)):
+        path = path_of_music(pair, mean_path_of(pair, section))
+        if path is None:
+            continue
         ref, other = truth[:, 0] - pair.left.start, truth[:, 1] - pair.right.start
         inside = (ref >= path.ref[0]) & (ref <= path.ref[-1])
         at = ref[inside]

@@ -46,3 +46,8 @@ def test_a_match_that_is_last_on_one_side_alone_stays_as_it_is():
     left, right = side((20, -10), (2, -60)), side((10, -10), (2, -60), (10, -60))
     swapped = match([0.0, 10.0], [10.0, 20.0]), match([10.0, 20.0], [0.0, 10.0])
     assert reached(left, right, *swapped) == [(one.ref, one.other) for one in swapped]
+
+
+def test_what_is_shorter_than_a_frame_at_the_edge_of_a_recording_belongs_to_the_match():
+    left, right = side((10, -10)), side((12, -10))
+    assert reached(left, right, match([0.004, 9.99], [0.0, 12.0])) == [((0.0, 10.0), (0.0, 12.0))]

@@ -346,8 +346,9 @@ def test_matching_loss_is_least_on_the_same_moment_and_does_not_care_which_is_fi
 
 def test_hand_made_features_are_those_of_the_synchroniser():
     audio = perform(PIECES[0], contrasting(0)[0], ANALYSIS_RATE).samples[: 12 * ANALYSIS_RATE]
-    fine = sync_features(audio, ANALYSIS_RATE, 0.0).fine.astype(np.float32)
-    seen = compress(semitone_magnitudes(audio, ANALYSIS_RATE, BANKS))
+    magnitudes = semitone_magnitudes(audio, ANALYSIS_RATE, BANKS)
+    fine = sync_features(magnitudes.copy()).fine.astype(np.float32)
+    seen = compress(magnitudes)
     chroma, onsets = (part[0].numpy() for part in harmony_and_onsets(torch.from_numpy(seen)[None]))
     changing = chroma - 0.85 * uniform_filter1d(chroma, 17, axis=1)  # the third of a second around is taken out in use
     inside = slice(60, -60)

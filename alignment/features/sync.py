@@ -22,13 +22,15 @@ from alignment.features.chroma import cens, fold_to_chroma, normalise_columns, s
 from alignment.features.encoder import BANKS, compress, encode
 from alignment.features.filterbank import semitone_magnitudes
 from alignment.features.frames import FEATURE_RATE
+from alignment.features.noise import noise_before
 
-__all__ = ["COARSE_DOWNSAMPLING", "SyncFeatures", "sync_features"]
+__all__ = ["COARSE_DOWNSAMPLING", "SyncFeatures", "noise_around", "onset_strength", "sync_features", "sync_spectrum"]
 
 COARSE_DOWNSAMPLING = 10
 """Fine frames a coarse frame."""
 
 _PITCHES = BANKS[0].bins
+_SLOW_BANKS = 2
 _COARSE_SMOOTHING = 41
 _FRAMES_AT_ONCE = 4096
 _EMBEDDING_SHARE = 0.25
@@ -55,21 +57,36 @@ class SyncFeatures:
     fine: NDArray[np.float16]
 
 
-def sync_features(samples: NDArray[np.float32], rate: int, tuning: float) -> SyncFeatures:
-    """Compute all of them.
+def sync_spectrum(samples: NDArray[np.float32], rate: int, tuning: float) -> NDArray[np.float32]:
+    """The semitone magnitudes from which the features are computed, shape `(203, frames)`.
 
     Args:
         samples: mono at `rate`, shape `(n,)`, not silent.
         rate: samples a second.
         tuning: cents above A4 = 440 Hz; add whole hundreds to transpose.
     """
-    spectrum = semitone_magnitudes(samples, rate, BANKS, tuning)
+    return semitone_magnitudes(samples, rate, BANKS, tuning)
+
+
+def noise_around(spectrum: NDArray[np.float32]) -> tuple[int, int]:
+    """Frames of steady noise before and after the music, of a result of `sync_spectrum`."""
+    quick = spectrum[sum(bank.bins for bank in BANKS[:_SLOW_BANKS]) :]
+    return noise_before(quick), noise_before(quick[:, ::-1])
+
+
+def sync_features(spectrum: NDArray[np.float32]) -> SyncFeatures:
+    """Compute all of them; the result of `sync_spectrum` is changed in place."""
     chroma = normalise_columns(fold_to_chroma(spectrum[:_PITCHES], BANKS[0].lowest))
     harmony = _unit_or_even(cens(chroma, _COARSE_SMOOTHING, COARSE_DOWNSAMPLING))
     compress(spectrum)
     embedding = encode(spectrum)
     coarse = normalise_columns(smooth_and_downsample(embedding, _COARSE_SMOOTHING, COARSE_DOWNSAMPLING))
     return SyncFeatures(harmony, coarse, _fine(embedding, spectrum))
+
+
+def onset_strength(fine: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How strongly something begins in each of the fine frames, at most 1, shape `(frames,)`."""
+    return np.asarray(1.0 - np.square(fine[-1]) / _ONSET_SHARE, np.float32)
 
 
 def _fine(embedding: NDArray[np.float32], compressed: NDArray[np.float32]) -> NDArray[np.float16]:
