@@ -84,6 +84,8 @@ def rises(samples: NDArray[np.float32], quarter_tones: int = 0, phases: int = 1)
 def rises_in_phases(samples: NDArray[np.float32], quarter_tones: int = 0) -> NDArray[np.float32]:
     """As `rises` in `PHASES` phases; every second is taken from the sound, those between by cubic interpolation."""
     taken = rises(samples, quarter_tones, PHASES // 2)
+    if not len(taken):
+        return taken
     around = np.pad(taken, ((1, 2), (0, 0)), mode="edge")
     out = np.empty((2 * len(taken), taken.shape[1]), np.float32)
     out[::2] = taken
