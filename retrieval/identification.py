@@ -1,13 +1,15 @@
 """Identification: which recording is this clip from, and where in it.
 
-1. The clip's windows are embedded; the nearest vectors of each vote for a recording and a place.
+1. The clip's windows are embedded, of a long clip first every second; the nearest vectors of each vote for a recording
+   and a place.
 2. Around the best-voted places the line of unknown offset and tempo is sought along which clip and recording are
    most alike (`retrieval.lines`).
 3. How alike they are there, beside the line's surroundings and beside other recordings, gives a probability and,
    against the threshold of the wanted false accepts, the decision.
 4. An accepted line is laid finely, and dropped where the timing is that of another performance (`retrieval.timing`).
-5. Where the evidence is not overwhelming the clip is embedded anew as if it were up to two semitones lower or
-   higher (which a change of speed also does); the pitches that win most votes go through 2 to 4.
+5. Where the evidence is not overwhelming the windows left out are embedded, too, and then the clip anew as if it were
+   up to two semitones lower or higher (which a change of speed also does); the pitches that win most votes go through
+   2 to 4.
 """
 
 from __future__ import annotations

@@ -124,13 +124,12 @@ class TimingTest:
 
     Attributes:
         weights: of the regressors, see `regressors`.
-        thresholds: log odds of the same sound below which a line is another performance's, by clip length from short
-            to long: log2 of the seconds, and the threshold.
+        threshold: log odds of the same sound below which a line is another performance's.
         supporting: weights of what speaks for the same sound and against unrelated music.
     """
 
     weights: tuple[float, ...]
-    thresholds: tuple[tuple[float, float], ...]
+    threshold: float
     supporting: tuple[float, ...]
 
     @classmethod
@@ -195,8 +194,7 @@ class TimingTest:
 
     def passes(self, evidence: TimingEvidence, similarity: float) -> bool:
         """Whether it is not clearly another performance."""
-        octaves, thresholds = zip(*self.thresholds, strict=True)
-        return self.logit(evidence, similarity) >= float(np.interp(math.log2(evidence.seconds), octaves, thresholds))
+        return self.logit(evidence, similarity) >= self.threshold
 
     def judged(self, clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line, phases: int = 1) -> Line | None:
         """A line laid finely, or None where the recording has other timing than the clip; arguments as of `lay`.

@@ -10,17 +10,16 @@ The surest lines of each lie along the recording itself, along the other perform
 Shorter clips, clean and in light noise, are asked for as well: of them more is accepted along another performance.
 
 One logistic regression weighs what speaks for the recording and against unrelated music. Another weighs what speaks for
-it and against another performance, where either is accepted. Of 10 s a line must be likelier to be the recording's own
-than another performance's, of shorter clips somewhat more. Prints how many of each kind are accepted and pass, where
-each half of the works is judged by what was fitted to the other. What has been asked is kept in the folder, so that it
-can be weighed anew. Wants the `train` extra and the program `fluidsynth`.
+it and against another performance, where either is accepted; a line must be likelier to be the recording's own by the
+log odds from which on hardly any clip of 10 s passes that is another performance's. Prints how many of each kind are
+accepted and pass, where each half of the works is judged by what was fitted to the other. What has been asked is kept
+in the folder, so that it can be weighed anew. Wants the `train` extra and the program `fluidsynth`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import multiprocessing
 import os
 import pickle
@@ -53,7 +52,7 @@ from retrieval.timing import TIMING_PATH, TimingEvidence, TimingTest, lay
 
 LENGTHS = (1, 2, 3, 5, 10)
 LIGHT_LENGTHS = (1, 2, 3)
-_THRESHOLDS = ((0.0, 0.5), (round(math.log2(10), 4), 0.0))
+_THRESHOLD = 0.5
 _LIGHT_CLIPS = (2, 4)
 _LIGHT_NOISE_DB = (5.0, 20.0)
 _SECONDS = 45.0
@@ -360,7 +359,7 @@ def fit_support(samples: Sequence[Sample]) -> tuple[float, ...]:
 
 def fit(samples: Sequence[Sample], identifier: Identifier) -> TimingTest:
     """Weights of what tells the recording itself from another performance where either is accepted."""
-    blank = TimingTest((), _THRESHOLDS, fit_support(samples))
+    blank = TimingTest((), _THRESHOLD, fit_support(samples))
     alike = [sample for sample in samples if sample.kind != "unrelated" and accepted(sample, identifier, blank)]
     columns = np.array([TimingTest.regressors(sample.evidence, sample.line.evidence.similarity) for sample in alike])
     return replace(blank, weights=logistic(columns, np.array([sample.kind == "same" for sample in alike], float)))
