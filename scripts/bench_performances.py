@@ -4,10 +4,9 @@
 
 Works of DATA/asap that two pianists play are rendered into FOLDER, the first minute and a half of each performance, by
 one sound font without effects, so that nothing but the playing differs; of DATA/anthems there are two real recordings
-each. A library holds the first performance of each. Clips of both are asked for, clean and with pink noise at 10 dB,
-each cut at the same places for all lengths. Prints, for pianos and anthems, which share of the clips of the first is
-found, and of the second is claimed, at the default rate, by the fingerprint alone and with fine timing. Wants mido and
-FluidSynth.
+each. A library holds the first performance of each. Clips of the second are asked for, clean and with pink noise at
+10 dB, cut at the same places for all lengths. Prints, for pianos and anthems, which share of them is claimed as the
+first at the default rate, by the fingerprint alone and with fine timing. Wants mido and FluidSynth.
 """
 
 from __future__ import annotations
@@ -58,13 +57,12 @@ def main() -> None:
     collection = Collection(arguments.folder / "library")
     collection.add(*(one for pairs in groups.values() for one, _ in pairs))
     identifier = collection.identifier()
-    print(f"{'':42s}" + "".join(f"{length:>6d} s" for length in LENGTHS) + "  clips")
+    print(f"{'claimed %':40s}" + "".join(f"{length:>6d} s" for length in LENGTHS) + "  clips")
     for name, pairs in groups.items():
-        for number, what in enumerate(("the recording, found", "another performance, claimed")):
-            alone, timed, clips = claimed(identifier, pairs, number, arguments.cuts, rng)
-            for how, shares in ((f"{what}", timed), (f"{what} without timing", alone)):
-                cells = "".join(f"{100 * share:8.1f}" for share in shares)
-                print(f"{name}: {how}\n{'':42s}{cells}{clips:7d}")
+        alone, timed = claimed(identifier, pairs, arguments.cuts, rng)
+        for how, shares in (("fingerprint alone", alone), ("fine timing", timed)):
+            cells = "".join(f"{100 * share:8.1f}" for share in shares)
+            print(f"{name + ', ' + how:40s}{cells}{2 * arguments.cuts * len(pairs):7d}", flush=True)
 
 
 def rendered(folder: Path, asap: Path, count: int, rng: Generator) -> list[Pair]:
@@ -111,12 +109,12 @@ def _beginning(midi: Path) -> mido.MidiFile:
 
 
 def claimed(
-    identifier: Identifier, pairs: Sequence[Pair], number: int, cuts: int, rng: Generator
-) -> tuple[list[float], list[float], int]:
-    """Shares of clips of one of each two that are accepted as the first, by length: fingerprint alone, with timing."""
+    identifier: Identifier, pairs: Sequence[Pair], cuts: int, rng: Generator
+) -> tuple[list[float], list[float]]:
+    """Shares of clips of the second of each two that are accepted as the first: fingerprint alone, with timing."""
     alone, timed = [], []
-    for pair in pairs:
-        track = read_audio(pair[number]).samples[: int(_SECONDS * ANALYSIS_RATE)]
+    for one, other in pairs:
+        track = read_audio(other).samples[: int(_SECONDS * ANALYSIS_RATE)]
         for _ in range(cuts):
             first = int(rng.integers(0, max(len(track) - max(LENGTHS) * ANALYSIS_RATE, 1)))
             clip = track[first : first + max(LENGTHS) * ANALYSIS_RATE]
@@ -124,10 +122,11 @@ def claimed(
                 for length in LENGTHS:
                     windows = identifier.windows(Audio(heard[: length * ANALYSIS_RATE]))
                     lines = [line for line in identifier.lines(windows) if identifier.accepts(line, _ACCEPTS)]
-                    alone.append(_is_among(identifier, lines, pair[0]))
-                    timed.append(_is_among(identifier, identifier.accepted(windows, _ACCEPTS), pair[0]))
-    shares = [np.mean(np.reshape(found, (-1, len(LENGTHS))), axis=0).tolist() for found in (alone, timed)]
-    return shares[0], shares[1], len(alone) // len(LENGTHS)
+                    alone.append(_is_among(identifier, lines, one))
+                    timed.append(_is_among(identifier, identifier.accepted(windows, _ACCEPTS), one))
+    by_length = (np.reshape(found, (-1, len(LENGTHS))).mean(axis=0) for found in (alone, timed))
+    shares = [[float(share) for share in found] for found in by_length]
+    return shares[0], shares[1]
 
 
 def _is_among(identifier: Identifier, lines: Sequence[Line], path: Path) -> bool:
