@@ -45,6 +45,60 @@ def block_products(clip: Any, stored: Any, middle: float, ratio: float, sums: An
             sums[block, move] = total
 
 
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+def phase_products(clip: Any, phases: int, stored: Any, middle: float, ratio: float, sums: Any) -> None:
+    """Correlate each block of a clip with the recording along a line, moved by parts of a frame either way.
+
+    Args:
+        clip: float32 `(phases * frames, bands)`, contiguous: so many frames to one of the recording.
+        phases, stored, middle, ratio: as of `nearest_phases` and `block_products`.
+        sums: float32 `(blocks, 2 * most + 1)`, filled: of products of blocks of even length, moved by up to `most`
+            parts of a frame.
+    """
+    bands, frames = clip.shape[1], len(clip) // phases
+    blocks, moves = sums.shape
+    length, most = frames // blocks, moves // 2
+    signs = np.zeros(bands, np.float32)
+    sums[:] = np.float32(0.0)
+    for frame in range(frames):
+        last = -1
+        for move in range(moves):
+            place = middle + ratio * (frame - (frames - 1) / 2.0) + (move - most) / phases
+            at = int(np.rint(place))
+            if not 0 <= at < len(stored):
+                continue
+            if at != last:
+                for band in range(bands):
+                    rises = stored[at, band // 8] & (128 >> (band % 8))
+                    signs[band] = np.float32(1.0) if rises else np.float32(-1.0)
+                last = at
+            heard = clip[_nearest_phase(frame, at - place, ratio, phases, len(clip))]
+            total = np.float32(0.0)
+            for band in range(bands):
+                total += heard[band] * signs[band]
+            sums[frame // length, move] += total
+
+
+@njit(cache=True, nogil=True)
+def nearest_phases(clip: Any, phases: int, middle: float, ratio: float, out: Any) -> None:
+    """Of each frame of a clip the phase that lies nearest to the frame which the recording has there.
+
+    Args:
+        clip: float32 `(phases * frames, bands)`.
+        phases: how many frames of it there are to one of the recording.
+        middle, ratio: recording frame at the clip's middle, and recording frames a frame of the clip.
+        out: float32 `(frames, bands)`, filled.
+    """
+    for frame in range(len(out)):
+        place = middle + ratio * (frame - (len(out) - 1) / 2.0)
+        out[frame] = clip[_nearest_phase(frame, np.rint(place) - place, ratio, phases, len(clip))]
+
+
+@njit(cache=True, nogil=True)
+def _nearest_phase(frame: int, apart: float, ratio: float, phases: int, count: int) -> int:
+    return min(max(phases * frame + int(np.rint(phases * apart / ratio)), 0), count - 1)
+
+
 @njit(cache=True, nogil=True)
 def correlation_of_bands(clip: Any, stored: Any, start: float, ratio: float) -> float:
     """Correlation on a line of how each band of a frame rises beside the mean of all, over the frames it covers.

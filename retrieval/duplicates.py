@@ -84,7 +84,7 @@ def _pairs_of(identifier: Identifier, position: int, max_false_accepts: float) -
         for line in identifier.lines_of(_prints(piece), other_than=position):
             if not identifier.accepts(line, max_false_accepts):
                 continue
-            judged = line if rises is None else identifier.judged(rises, line)
+            judged = line if rises is None else identifier.judged(rises, line, phases=1)
             if judged is None:
                 others[line.position] = others.get(line.position, 0) + 1
             else:

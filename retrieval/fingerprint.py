@@ -16,7 +16,7 @@ from alignment.errors import FeatureError
 from alignment.features import FEATURE_RATE
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import PATCH_FRAMES, cut_patches, patch_spectrogram
-from retrieval.rises import rises
+from retrieval.rises import rises_in_phases
 
 __all__ = [
     "FIRST_CENTRE",
@@ -90,10 +90,22 @@ class Windows:
             self._embedded[hop_frames, quarter_tones] = self._embed(hop_frames, quarter_tones)
         return self._embedded[hop_frames, quarter_tones]
 
+    def finest(self, quarter_tones: int = 0) -> Fingerprint:
+        """Of what was embedded so far the windows that lie nearest together.
+
+        Raises:
+            ValueError: nothing was, of this pitch.
+        """
+        return self._embedded[min(key for key in self._embedded if key[1] == quarter_tones)]
+
     def rises(self, quarter_tones: int = 0) -> NDArray[np.float32]:
-        """How its bands rise and fall, for `retrieval.timing`; it may be so much higher than what it is laid along."""
+        """How its bands rise and fall, in `PHASES` phases, for `retrieval.timing`.
+
+        Args:
+            quarter_tones: how much higher the signal may be than what it is laid along.
+        """
         if quarter_tones not in self._rises:
-            self._rises[quarter_tones] = rises(self._samples, quarter_tones)
+            self._rises[quarter_tones] = rises_in_phases(self._samples, quarter_tones)
         return self._rises[quarter_tones]
 
     def _embed(self, hop_frames: int, quarter_tones: int) -> Fingerprint:
@@ -104,7 +116,10 @@ class Windows:
         starts = np.arange(0, max(spectrogram.shape[1] - PATCH_FRAMES + 1, 0), hop_frames)
         vectors = np.zeros((len(starts), self._encoder.model.format.dimensions), np.float32)
         audible = _audible(spectrogram, starts)
-        heard = np.flatnonzero(audible)
+        coarser = self._embedded.get((2 * hop_frames, quarter_tones))
+        if coarser is not None:
+            vectors[::2] = coarser.vectors * audible[::2, None]
+        heard = np.flatnonzero(audible & ~vectors.any(axis=1))
         for first in range(0, len(heard), _PATCHES_AT_ONCE):
             rows = heard[first : first + _PATCHES_AT_ONCE]
             vectors[rows] = self._encoder.encode(cut_patches(spectrogram, starts[rows], quarter_tones))

@@ -1,13 +1,15 @@
 """Identification: which recording is this clip from, and where in it.
 
-1. The clip's windows are embedded; the nearest vectors of each vote for a recording and a place.
+1. The clip's windows are embedded, of a long clip first every second; the nearest vectors of each vote for a recording
+   and a place.
 2. Around the best-voted places the line of unknown offset and tempo is sought along which clip and recording are
    most alike (`retrieval.lines`).
 3. How alike they are there, beside the line's surroundings and beside other recordings, gives a probability and,
    against the threshold of the wanted false accepts, the decision.
 4. An accepted line is laid finely, and dropped where the timing is that of another performance (`retrieval.timing`).
-5. Where the evidence is not overwhelming the clip is embedded anew as if it were up to two semitones lower or
-   higher (which a change of speed also does); the pitches that win most votes go through 2 to 4.
+5. Where the evidence is not overwhelming the windows left out are embedded, too, and then the clip anew as if it were
+   up to two semitones lower or higher (which a change of speed also does); the pitches that win most votes go through
+   2 to 4.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from retrieval.embedding.patches import MOST_SHIFT
 from retrieval.fingerprint import FIRST_CENTRE, Fingerprint, Windows
 from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.lines import Line, best_line, similar_places
-from retrieval.rises import RISES
+from retrieval.rises import PHASES, RISES
 from retrieval.timing import TimingTest, lay
 
 __all__ = ["Identifier", "as_alike_as_the_best"]
@@ -41,6 +43,9 @@ _VOTES = 360
 _CANDIDATES = 30
 _PLACES_A_RECORDING = 8
 _WINDOWS = 32
+_FEWEST_WINDOWS = 14
+"""That are asked for before all are."""
+
 _FINEST_HOP, _COARSEST_HOP = 5, 15
 _PROBED_WINDOWS = 7
 _PROBING_HOP = 10
@@ -117,8 +122,12 @@ class Identifier:
 
         They can lie along another performance of the same music.
         """
-        lines = self.lines(windows)
-        if not any(self.accepts(line, _OVERWHELMING * max_false_accepts) for line in lines[:1]):
+        overwhelming = _OVERWHELMING * max_false_accepts
+        for hop in _hops(windows):
+            lines = self.lines_of(windows.embed(hop))
+            if any(self.accepts(line, overwhelming) for line in lines[:1]):
+                break
+        else:
             supported = [*self.supported(lines, windows), *self.supported(self.moved_lines(windows), windows)]
             lines = _distinct(supported, self._calibration)
         return [line for line in lines if self.accepts(line, max_false_accepts)]
@@ -130,7 +139,7 @@ class Identifier:
 
     def _with_support(self, line: Line, rises: NDArray[np.float32]) -> Line:
         stored = self.stored_rises(line.position)
-        found = None if stored is None else lay(rises, stored, line)
+        found = None if stored is None else lay(rises, stored, line, PHASES)
         if found is None:
             return line
         return replace(line, evidence=replace(line.evidence, timing=self._timing.support(found[1])))
@@ -140,7 +149,7 @@ class Identifier:
         judged = (self.judged(windows.rises(line.quarter_tones), line) for line in lines)
         return [line for line in judged if line is not None]
 
-    def judged(self, rises: NDArray[np.float32], line: Line) -> Line | None:
+    def judged(self, rises: NDArray[np.float32], line: Line, phases: int = PHASES) -> Line | None:
         """A line laid finely, or None where its recording is another performance.
 
         A recording that was taken in before rises were kept is believed.
@@ -148,9 +157,10 @@ class Identifier:
         Args:
             rises: of the clip, brought to the line's pitch.
             line: of the clip along a recording.
+            phases: in which the rises were taken.
         """
         stored = self.stored_rises(line.position)
-        return line if stored is None else self._timing.judged(rises, stored, line)
+        return line if stored is None else self._timing.judged(rises, stored, line, phases)
 
     def stored_rises(self, position: int) -> NDArray[np.uint8] | None:
         """The packed rises of a line's recording; None where there are none."""
@@ -173,7 +183,7 @@ class Identifier:
     def _repetitions(self, windows: Windows, accepted: list[Line], max_false_accepts: float) -> Iterator[Line]:
         """Further places in the recordings of accepted lines at which the clip lies as well: loops and repeats."""
         for best in {line.position: line for line in reversed(accepted)}.values():
-            prints = windows.embed(_hop_frames(windows), best.quarter_tones)
+            prints = windows.finest(best.quarter_tones)
             for middle in similar_places(prints, self._runs.vectors(best.position), best):
                 line = self.line_near(prints, best.position, middle)
                 if line is not None:
@@ -312,6 +322,12 @@ def _piece_starts(duration: float) -> list[float]:
 
 def _hop_frames(windows: Windows) -> int:
     return min(max(math.ceil(len(windows) / _WINDOWS), _FINEST_HOP), _COARSEST_HOP)
+
+
+def _hops(windows: Windows) -> tuple[int, ...]:
+    """From window to window: of a long clip every second is asked for first."""
+    hop = _hop_frames(windows)
+    return (2 * hop, hop) if len(windows) >= 2 * hop * _FEWEST_WINDOWS else (hop,)
 
 
 def _neighbours(windows: int) -> int:

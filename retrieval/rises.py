@@ -19,11 +19,24 @@ from alignment.audio import ANALYSIS_RATE
 from index.runs import Model
 from index.shards import VectorFormat
 
-__all__ = ["RISES", "RISES_HOP", "RISES_RATE", "band_magnitudes", "packed_rises", "rises", "unpacked_rises"]
+__all__ = [
+    "PHASES",
+    "RISES",
+    "RISES_HOP",
+    "RISES_RATE",
+    "band_magnitudes",
+    "packed_rises",
+    "rises",
+    "rises_in_phases",
+    "unpacked_rises",
+]
 
 RISES_HOP = 220
 RISES_RATE = ANALYSIS_RATE / RISES_HOP
 """Frames a second."""
+
+PHASES = 4
+"""In which the rises of clips are taken."""
 
 _WINDOW = 512
 _BANDS = 16
@@ -32,7 +45,7 @@ _FLOOR = 0.05
 """Of a band's mean magnitude around a frame: what lies below it is as good as silent."""
 
 _AROUND_FRAMES = 201
-_FRAMES_AT_ONCE = 4096
+_FRAMES_AT_ONCE = 256
 
 RISES = Model(
     name="rises",
@@ -43,49 +56,71 @@ RISES = Model(
 """Whether each band of a recording rises or falls, eight to a byte, so that a file need not be decoded again."""
 
 
-def rises(samples: NDArray[np.float32], quarter_tones: int = 0) -> NDArray[np.float32]:
+def rises(samples: NDArray[np.float32], quarter_tones: int = 0, phases: int = 1) -> NDArray[np.float32]:
     """How much louder each band of a signal becomes, in units of its rms over two seconds.
 
     Args:
         samples: mono at the analysis rate, shape `(n,)`.
         quarter_tones: how much higher the signal is than what it is compared with; its bands lie higher by as much.
+        phases: a divisor of 220: how many frames there are where otherwise is one, evenly spaced from it on. The frames
+            of two recordings of the same sound rarely lie together; of several phases one does nearly.
 
     Returns:
-        shape `(frames, 16)`, about a hundred frames a second; frame `i` is centred on sample `220 * i`.
+        shape `(phases * frames, 16)`, a hundred times as many as phases a second; frame `i` is centred on sample
+        `220 / phases * i`.
     """
-    magnitudes = band_magnitudes(samples, quarter_tones)
-    if len(magnitudes) < 3:
+    magnitudes = band_magnitudes(samples, quarter_tones, phases)
+    if len(magnitudes) < 3 * phases:
         return np.zeros_like(magnitudes)
-    floor = _FLOOR * uniform_filter1d(magnitudes, _AROUND_FRAMES, axis=0, mode="nearest")
+    around = (_AROUND_FRAMES - 1) * phases + 1
+    floor = _FLOOR * uniform_filter1d(magnitudes, around, axis=0, mode="nearest")
     levels = np.log(magnitudes + floor + np.float32(1e-7))
     out = np.zeros_like(levels)
-    out[1:-1] = levels[2:] - levels[:-2]
-    power = uniform_filter1d(np.square(out), _AROUND_FRAMES, axis=0, mode="nearest")
+    out[phases:-phases] = levels[2 * phases :] - levels[: -2 * phases]
+    power = uniform_filter1d(np.square(out), around, axis=0, mode="nearest")
     return out / np.sqrt(np.maximum(power, 1e-6))
 
 
-def band_magnitudes(samples: NDArray[np.float32], quarter_tones: int) -> NDArray[np.float32]:
-    """Root mean power of each band of a signal, shape `(frames, 16)`; arguments and frames as of `rises`."""
-    frames = (len(samples) - 1) // RISES_HOP + 1 if len(samples) else 0
+def rises_in_phases(samples: NDArray[np.float32], quarter_tones: int = 0) -> NDArray[np.float32]:
+    """As `rises` in `PHASES` phases; every second is taken from the sound, those between by cubic interpolation."""
+    taken = rises(samples, quarter_tones, PHASES // 2)
+    if not len(taken):
+        return taken
+    around = np.pad(taken, ((1, 2), (0, 0)), mode="edge")
+    out = np.empty((2 * len(taken), taken.shape[1]), np.float32)
+    out[::2] = taken
+    out[1::2] = (9 * (around[1:-2] + around[2:-1]) - around[:-3] - around[3:]) / 16
+    return out
+
+
+def band_magnitudes(samples: NDArray[np.float32], quarter_tones: int, phases: int = 1) -> NDArray[np.float32]:
+    """Root mean power of each band of a signal, shape `(phases * frames, 16)`; arguments and frames as of `rises`."""
+    frames = ((len(samples) - 1) // RISES_HOP + 1) * phases if len(samples) else 0
     padded = np.pad(samples, (_WINDOW // 2, _WINDOW))
-    framed = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::RISES_HOP][:frames]
+    framed = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[:: RISES_HOP // phases][:frames]
     taper = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
-    bands = _bands(quarter_tones).T
+    bins, weights = _bands(quarter_tones)
     out = np.zeros((frames, _BANDS), np.float32)
     for first in range(0, frames, _FRAMES_AT_ONCE):
-        spectrum = fft.rfft(framed[first : first + _FRAMES_AT_ONCE] * taper, axis=1)
-        out[first : first + _FRAMES_AT_ONCE] = np.sqrt((np.square(spectrum.real) + np.square(spectrum.imag)) @ bands)
+        spectrum = fft.rfft(framed[first : first + _FRAMES_AT_ONCE] * taper, axis=1)[:, bins]
+        out[first : first + _FRAMES_AT_ONCE] = np.sqrt(np.square(spectrum.view(np.float32)) @ weights)
     return out
 
 
 @lru_cache(maxsize=16)
-def _bands(quarter_tones: int) -> NDArray[np.float32]:
-    """Triangles evenly spaced in log frequency, each of sum 1, shape `(16, bins)`."""
+def _bands(quarter_tones: int) -> tuple[slice, NDArray[np.float32]]:
+    """Triangles evenly spaced in log frequency, each of sum 1: bins of which none is empty, and two weights for each.
+
+    One weight is for the real part's square and one for the imaginary's, shape `(2 * bins, 16)`.
+    """
     edges = np.geomspace(_LOWEST, _HIGHEST, _BANDS + 2)[:, None] * 2.0 ** (quarter_tones / 24)
     bins = np.arange(_WINDOW // 2 + 1) * ANALYSIS_RATE / _WINDOW
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
     weights = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)).clip(0.0)
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
+    used = np.flatnonzero(weights.any(axis=0))
+    inside = slice(int(used[0]), int(used[-1]) + 1)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return inside, np.asarray(np.repeat(weights[:, inside].T, 2, axis=0), np.float32)
 
 
 def packed_rises(values: NDArray[np.float32]) -> NDArray[np.float32]:

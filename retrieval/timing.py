@@ -23,7 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from retrieval._timing_kernels import along_lines, block_products, correlation_of_bands, wandering
+from retrieval._timing_kernels import (
+    along_lines,
+    block_products,
+    correlation_of_bands,
+    nearest_phases,
+    phase_products,
+    wandering,
+)
 from retrieval.embedding.encoder import MODEL_PATH
 from retrieval.lines import Line
 from retrieval.logistic import numbers_of, weighed
@@ -41,7 +48,10 @@ _TEMPO_REACH = 0.1
 """By which the tempo ratio may."""
 
 _FINE_REACH = 25
-_FINE_STEPS = np.arange(-6, 7) / 3
+_TURNED_FRAMES = 2
+"""By which the ends of a line are moved to turn it."""
+
+_FINE_STEPS = np.linspace(-_TURNED_FRAMES, _TURNED_FRAMES, 13)
 _PEAK_FRAMES = 4
 _PEAK_WIDTH = 12
 _FREE_REACH = 15
@@ -70,6 +80,7 @@ _BESIDE_THE_LINE = np.array([0.25, 0.5, 0.25])
 _ASTRAY_AT_FIRST, _STRAYING, _LEAPING = 6.0, 1.5, 1e-3
 """Another performance: deviation of frames at which it begins and by which it moves on, and the chance of a leap."""
 
+_LEAST_EVENNESS = 0.1
 _OWN_TEMPO_SECONDS = 0.02
 """Drift up to which a clip may be at its recording's own tempo."""
 
@@ -113,13 +124,12 @@ class TimingTest:
 
     Attributes:
         weights: of the regressors, see `regressors`.
-        thresholds: log odds of the same sound below which a line is another performance's, by clip length from short
-            to long: log2 of the seconds, and the threshold.
+        threshold: log odds of the same sound below which a line is another performance's.
         supporting: weights of what speaks for the same sound and against unrelated music.
     """
 
     weights: tuple[float, ...]
-    thresholds: tuple[tuple[float, float], ...]
+    threshold: float
     supporting: tuple[float, ...]
 
     @classmethod
@@ -133,7 +143,11 @@ class TimingTest:
 
     @staticmethod
     def regressors(evidence: TimingEvidence, similarity: float) -> tuple[float, ...]:
-        """What the logistic regression weighs: 1, the evidence in logarithms, and how alike the fingerprints are."""
+        """What the logistic regression weighs.
+
+        1, the evidence in logarithms, how alike the fingerprints are, octaves of seconds, and some of the evidence as
+        it is, a second where it grows with the clip.
+        """
         return (
             1.0,
             math.log(0.02 + max(evidence.height, 0.0)),
@@ -147,6 +161,10 @@ class TimingTest:
             _at_own_tempo(evidence.drift),
             similarity,
             math.log2(evidence.seconds),
+            evidence.height / max(evidence.evenness, _LEAST_EVENNESS),
+            evidence.bands,
+            evidence.agreement / evidence.seconds,
+            evidence.steadiness / evidence.seconds,
         )
 
     def logit(self, evidence: TimingEvidence, similarity: float) -> float:
@@ -176,21 +194,18 @@ class TimingTest:
 
     def passes(self, evidence: TimingEvidence, similarity: float) -> bool:
         """Whether it is not clearly another performance."""
-        octaves, thresholds = zip(*self.thresholds, strict=True)
-        return self.logit(evidence, similarity) >= float(np.interp(math.log2(evidence.seconds), octaves, thresholds))
+        return self.logit(evidence, similarity) >= self.threshold
 
-    def judged(self, clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> Line | None:
+    def judged(self, clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line, phases: int = 1) -> Line | None:
         """A line laid finely, or None where the recording has other timing than the clip; arguments as of `lay`.
 
-        Where the odds leave it open, the line comes back as it was.
+        Where nothing can be told, the line comes back as it was.
         """
-        found = lay(clip, stored, line)
+        found = lay(clip, stored, line, phases)
         if found is None:
             return line
         fine, evidence = found
-        if not self.passes(evidence, line.evidence.similarity):
-            return None
-        return fine if self.logit(evidence, line.evidence.similarity) > 0 else line
+        return fine if self.passes(evidence, line.evidence.similarity) else None
 
 
 def _at_own_tempo(drift: float) -> float:
@@ -222,58 +237,76 @@ class _Correlations(NamedTuple):
         along_lines(self.sums, self.times, slopes, out)
         return out
 
-    def along(self, slope: float, shift: int, reach: int) -> NDArray[np.float32]:
-        """Each block's own sums around one such line, shape `(blocks, 2 * reach + 1)`."""
-        first = self.most + shift + np.rint(slope * self.times).astype(np.int64)
-        places = first[:, None] + np.arange(-reach, reach + 1)
-        return np.take_along_axis(self.sums, places.clip(0, 2 * self.most), axis=1)
 
-
-def lay(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tuple[Line, TimingEvidence] | None:
+def lay(
+    clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line, phases: int = 1
+) -> tuple[Line, TimingEvidence] | None:
     """Lay a clip finely along a recording.
 
     Args:
         clip: its rises, from its start on, brought to the pitch of the line.
         stored: the recording's packed rises, shape `(frames, 2)`.
         line: of the clip along the recording; its middle is believed to a quarter of a second.
+        phases: in which the rises were taken.
 
     Returns:
         the refined line and its evidence; None where the clip is shorter than a block, or nothing is covered.
     """
-    clip = np.ascontiguousarray(clip[: len(clip) // _BLOCK_FRAMES * _BLOCK_FRAMES])
-    if not len(clip):
+    frames = len(clip) // (phases * _BLOCK_FRAMES) * _BLOCK_FRAMES
+    if not frames:
         return None
+    clip = np.ascontiguousarray(clip[: phases * frames])
     stored = stored.view()
     stored.flags.writeable = False  # as a mapped file's are, so that there is one form of each kernel
-    middle, ratio = _roughly(clip, stored, line)
-    fine = _correlate(clip, stored, middle, ratio, _FINE_REACH + _AROUND)
-    powers = np.square(clip).reshape(len(fine.sums), -1).sum(axis=1)
-    power = float(powers @ fine.inside)
-    covered = float(fine.inside.mean()) * clip.size
+    middle, ratio = _roughly(np.ascontiguousarray(clip[::phases]), stored, line)
+    middle, ratio, beside = _finely(clip, stored, phases, middle, ratio)
+    clip = _in_phase(clip, phases, middle, ratio)
+    around = _correlate(clip, stored, middle, ratio, _AROUND)
+    powers = np.square(clip).reshape(len(around.sums), -1).sum(axis=1)
+    power = float(powers @ around.inside)
+    covered = float(around.inside.mean()) * clip.size
     if not power or not covered:
         return None
-    slopes = _FINE_STEPS / (len(clip) / 2)
-    heights = fine.moved(slopes, _FINE_REACH) / np.sqrt(power * covered)
-    number, shift = _peak(heights[:, _FINE_REACH - _PEAK_FRAMES : _FINE_REACH + _PEAK_FRAMES + 1])
-    top = _FINE_REACH + shift - _PEAK_FRAMES
-    slope, height = float(slopes[number]), float(heights[number, top])
-    ratio += slope
-    middle += top - _FINE_REACH + _between(heights[number, top - 1 : top + 2])
-    around = fine.along(slope, top - _FINE_REACH, _AROUND)
-    start = middle - ratio * (len(clip) - 1) / 2
-    blocks = around[:, _AROUND - _FREE_REACH : _AROUND + _FREE_REACH + 1]
+    heights = around.moved(_FINE_STEPS / (frames / 2), _FINE_REACH) / np.sqrt(power * covered)
+    height = float(heights[len(_FINE_STEPS) // 2, _FINE_REACH])
+    start = middle + beside - ratio * (frames - 1) / 2
+    blocks = around.sums[:, _AROUND - _FREE_REACH : _AROUND + _FREE_REACH + 1]
     evidence = TimingEvidence(
         height,
-        _clearness(height, heights[:, np.abs(np.arange(heights.shape[1]) - top) > _PEAK_WIDTH]),
+        _clearness(height, heights[:, np.abs(np.arange(heights.shape[1]) - _FINE_REACH) > _PEAK_WIDTH]),
         _straightness(blocks, 1),
         _straightness(blocks, 2),
-        *_agreement(around, powers),
+        *_agreement(around.sums, powers),
         correlation_of_bands(clip, stored, start, ratio),
         float(np.abs(clip).mean() / np.sqrt(powers.sum() / clip.size)),
-        _changed_tempo(ratio, line.quarter_tones) * len(clip) / RISES_RATE,
-        len(clip) / RISES_RATE,
+        _changed_tempo(ratio, line.quarter_tones) * frames / RISES_RATE,
+        frames / RISES_RATE,
     )
     return replace(line, offset=start / RISES_RATE, tempo_ratio=ratio), evidence
+
+
+def _finely(
+    clip: NDArray[np.float32], stored: NDArray[np.uint8], phases: int, middle: float, ratio: float
+) -> tuple[float, float, float]:
+    """As `_roughly`, near a line that is right to some frames; by how much the top lies beside the nearest phase."""
+    frames = len(clip) // phases
+    most = phases * (_PEAK_FRAMES + _TURNED_FRAMES + 1)
+    sums = np.empty((frames // _BLOCK_FRAMES, 2 * most + 1), np.float32)
+    phase_products(clip, phases, stored, middle, ratio, sums)
+    times = (np.arange(len(sums), dtype=np.float64) - (len(sums) - 1) / 2) * _BLOCK_FRAMES
+    slopes = _FINE_STEPS / (frames / 2)
+    heights = np.empty((len(slopes), 2 * phases * (_PEAK_FRAMES + 1) + 1), np.float32)
+    along_lines(sums, phases * times, slopes, heights)
+    number, shift = _peak(heights[:, phases:-phases])
+    beside = _between(heights[number, shift : shift + 2 * phases + 1 : phases])
+    return middle + shift / phases - _PEAK_FRAMES, ratio + float(slopes[number]), beside
+
+
+def _in_phase(clip: NDArray[np.float32], phases: int, middle: float, ratio: float) -> NDArray[np.float32]:
+    """Rises of a clip where the recording on a line has them, shape `(frames, 16)`."""
+    out = np.empty((len(clip) // phases, clip.shape[1]), np.float32)
+    nearest_phases(clip, phases, middle, ratio, out)
+    return out
 
 
 def _roughly(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -> tuple[float, float]:

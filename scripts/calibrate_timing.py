@@ -7,22 +7,24 @@ little early or late, two times in three by the same instruments. The first perf
 with the recordings of `recordings/train`. Clips of both, clean, degraded, at other speeds and pitches, are asked for.
 The surest lines of each lie along the recording itself, along the other performance, or along unrelated music.
 
+Shorter clips, clean and in light noise, are asked for as well: of them more is accepted along another performance.
+
 One logistic regression weighs what speaks for the recording and against unrelated music. Another weighs what speaks for
-it and against another performance, where either is accepted; its thresholds let 14 % of the recordings' own lines go,
-which are degraded much harder than most queries, one in five first heard in a room that reverberates for long. Prints
-how many of each kind are accepted and pass. What has been asked is kept in the folder, so that it can be weighed anew.
-Wants the `train` extra and the program `fluidsynth`.
+it and against another performance, where either is accepted; a line must be likelier to be the recording's own by the
+log odds from which on hardly any clip of 10 s passes that is another performance's. Prints how many of each kind are
+accepted and pass, where each half of the works is judged by what was fitted to the other. What has been asked is kept
+in the folder, so that it can be weighed anew. Wants the `train` extra and the program `fluidsynth`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
 import multiprocessing
 import os
 import pickle
-from collections.abc import Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, replace
 from functools import partial
@@ -45,10 +47,14 @@ from retrieval.embedding.degradation import babble, coloured_noise, degraded, in
 from retrieval.embedding.renders import fluidsynth_sound, played, score_notes
 from retrieval.identification import Identifier
 from retrieval.lines import Line
+from retrieval.rises import PHASES, rises_in_phases
 from retrieval.timing import TIMING_PATH, TimingEvidence, TimingTest, lay
 
 LENGTHS = (1, 2, 3, 5, 10)
-_LOST = 0.14
+LIGHT_LENGTHS = (1, 2, 3)
+_THRESHOLD = 0.5
+_LIGHT_CLIPS = (2, 4)
+_LIGHT_NOISE_DB = (5.0, 20.0)
 _SECONDS = 45.0
 _FEWEST_NOTES = 60
 _SAME_INSTRUMENTS = 0.65
@@ -64,18 +70,23 @@ Clip = NDArray[np.int16]
 
 
 class Question(NamedTuple):
-    """A line of a clip: along its own recording where the clip lies there, another performance, or unrelated music."""
+    """A line of a clip: along its own recording where the clip lies there, another performance, or unrelated music.
 
+    The clip is its first seconds, as many as the length; the source is the file that the library has of its music.
+    """
+
+    source: str
     kind: str
     length: int
     recording: str
     line: Line
-    rises: NDArray[np.float16]
+    clip: Samples
 
 
 class Sample(NamedTuple):
-    """A question's line, and what its timing says."""
+    """A question's line, and what its timing says; works of the same half are fitted and judged together."""
 
+    half: int
     kind: str
     length: int
     line: Line
@@ -101,10 +112,11 @@ def main() -> None:
     jobs = [(path, path) for path in (*recordings, *(one for one, _ in pairs))] + [(two, one) for one, two in pairs]
     identifier = collection.identifier()
     asked = questions(arguments.folder / "questions", identifier, jobs, arguments.rounds, noise)
+    asked += light_questions(arguments.folder / "questions", identifier, pairs)
     samples = laid(asked, identifier, {str(path) for path in disturbing})
-    supporting = fit_support(samples)
-    test = fit(samples, identifier, supporting)
-    judge(test, samples, identifier)
+    halves = [[sample for sample in samples if sample.half == half] for half in (0, 1)]
+    judge([(fit(fitted, identifier), judged) for fitted, judged in (halves, halves[::-1])], identifier)
+    test = fit(samples, identifier)
     TIMING_PATH.write_text(json.dumps(asdict(test), indent=1) + "\n", "utf-8")
     print(test)
 
@@ -169,21 +181,34 @@ def questions(
     folder: Path, identifier: Identifier, jobs: Sequence[tuple[Path, Path]], rounds: int, noise: Sequence[Clip]
 ) -> list[Question]:
     """Lines of a clip of each file in each round; what is in the folder already is kept."""
-    folder.mkdir(exist_ok=True)
     found: list[Question] = []
     for turn in range(rounds):
         for number, (path, wanted) in enumerate(jobs):
-            place = folder / f"{turn}-{number:04d}.pickle"
-            if not place.exists():
-                asked = ask(identifier, path, wanted, np.random.default_rng([1, turn, number]), noise)
-                unfinished = place.with_suffix(".part")
-                unfinished.write_bytes(pickle.dumps(asked))
-                unfinished.replace(place)
-            found += pickle.loads(place.read_bytes())
+            rng = np.random.default_rng([1, turn, number])
+            found += _kept(folder / f"{turn}-{number:04d}.pickle", partial(_ask, identifier, path, wanted, rng, noise))
     return found
 
 
-def ask(identifier: Identifier, path: Path, wanted: Path, rng: Generator, noise: Sequence[Clip]) -> list[Question]:
+def light_questions(folder: Path, identifier: Identifier, pairs: Sequence[tuple[Path, Path]]) -> list[Question]:
+    """Lines of short clips of both performances, clean and in light noise; what is in the folder already is kept."""
+    found: list[Question] = []
+    for number, pair in enumerate(pairs):
+        found += _kept(folder / f"light-{number:04d}.pickle", partial(_ask_lightly, identifier, pair, number))
+    return found
+
+
+def _kept(place: Path, ask: Callable[[], list[Question]]) -> list[Question]:
+    """What is asked, or was asked before."""
+    place.parent.mkdir(exist_ok=True)
+    if not place.exists():
+        unfinished = place.with_suffix(".part")
+        unfinished.write_bytes(pickle.dumps(ask()))
+        unfinished.replace(place)
+    found: list[Question] = pickle.loads(place.read_bytes())
+    return found
+
+
+def _ask(identifier: Identifier, path: Path, wanted: Path, rng: Generator, noise: Sequence[Clip]) -> list[Question]:
     """The surest lines of the clips, of each length, of one place in a file.
 
     Args:
@@ -193,23 +218,55 @@ def ask(identifier: Identifier, path: Path, wanted: Path, rng: Generator, noise:
     if len(track) < (_EXCERPT + 1) * ANALYSIS_RATE:
         return []
     clip, start = _clip(track, rng, noise)
+    clip = np.asarray(clip[: max(LENGTHS) * ANALYSIS_RATE], np.float32)
     found = []
     for length in LENGTHS:
         windows = identifier.windows(Audio(clip[: length * ANALYSIS_RATE]))
         lines = identifier.lines(windows)[:_LINES]
         if not any(identifier.accepts(line, 1e-4) for line in lines[:1]):
             lines += identifier.moved_lines(windows)[:_LINES]
-        for line in lines:
-            recording = identifier.recording(line.position)
-            if recording is None:
-                continue
-            there = recording.path == str(wanted)
-            if there and path == wanted and abs(line.offset - start) > _SAME_PLACE_SECONDS:
-                continue
-            kind = "unrelated" if not there else "same" if path == wanted else "other"
-            heard = windows.rises(line.quarter_tones).astype(np.float16)
-            found.append(Question(kind, length, recording.path, line, heard))
+        found += _questions(identifier, lines, clip, length, wanted, start if path == wanted else None)
     return found
+
+
+def _ask_lightly(identifier: Identifier, pair: tuple[Path, Path], number: int) -> list[Question]:
+    """The surest lines, at their own pitch, of short clips of both performances, every second in light noise."""
+    found = []
+    rng = np.random.default_rng([2, number])
+    for path, count in zip(pair, _LIGHT_CLIPS, strict=True):
+        track = read_audio(path).samples
+        for turn in range(count):
+            first = int(rng.integers(0, len(track) - max(LIGHT_LENGTHS) * ANALYSIS_RATE))
+            clip = track[first : first + max(LIGHT_LENGTHS) * ANALYSIS_RATE]
+            if turn % 2:
+                noise = coloured_noise(len(clip), rng)
+                level = np.sqrt(np.mean(clip**2) / np.mean(noise**2)) * 10 ** (-rng.uniform(*_LIGHT_NOISE_DB) / 20)
+                clip = clip + np.float32(level) * noise
+            start = first / ANALYSIS_RATE if path == pair[0] else None
+            for length in LIGHT_LENGTHS:
+                lines = identifier.lines(identifier.windows(Audio(clip[: length * ANALYSIS_RATE])))[:_LINES]
+                found += _questions(identifier, lines, clip, length, pair[0], start)
+    return found
+
+
+def _questions(
+    identifier: Identifier, lines: Sequence[Line], clip: Samples, length: int, wanted: Path, start: float | None
+) -> Iterator[Question]:
+    """Questions of lines of a clip; those along its own recording must lie where it begins.
+
+    Args:
+        wanted: the file that the library has of the clip's music.
+        start: seconds in that where the clip begins; None where it is another performance.
+    """
+    for line in lines:
+        recording = identifier.recording(line.position)
+        if recording is None:
+            continue
+        there = recording.path == str(wanted)
+        if there and start is not None and abs(line.offset - start) > _SAME_PLACE_SECONDS:
+            continue
+        kind = "unrelated" if not there else "other" if start is None else "same"
+        yield Question(str(wanted), kind, length, recording.path, line, clip)
 
 
 def _clip(track: Samples, rng: Generator, noise: Sequence[Clip]) -> tuple[Samples, float]:
@@ -276,13 +333,20 @@ def laid(asked: Sequence[Question], identifier: Identifier, disturbing: set[str]
     recordings = [identifier.recording(position) for position in range(identifier.runs)]
     positions = {recording.path: position for position, recording in enumerate(recordings) if recording is not None}
     samples = []
-    for kind, length, recording, line, heard in asked:
+    taken: dict[tuple[int, int], NDArray[np.float32]] = {}
+    before: Samples | None = None
+    for source, kind, length, recording, line, clip in asked:
+        if clip is not before:
+            before, taken = clip, {}
         stored = identifier.stored_rises(positions[recording])
         if stored is None or (kind == "unrelated" and recording in disturbing):
             continue
-        found = lay(heard.astype(np.float32), stored, line)
+        key = length, line.quarter_tones
+        if key not in taken:
+            taken[key] = rises_in_phases(clip[: length * ANALYSIS_RATE], line.quarter_tones)
+        found = lay(taken[key], stored, line, PHASES)
         if found is not None:
-            samples.append(Sample(kind, length, line, found[1]))
+            samples.append(Sample(zlib.crc32(Path(source).name.encode()) % 2, kind, length, line, found[1]))
     return samples
 
 
@@ -293,21 +357,12 @@ def fit_support(samples: Sequence[Sample]) -> tuple[float, ...]:
     return logistic(columns, np.array([sample.kind == "same" for sample in chosen], float))
 
 
-def fit(samples: Sequence[Sample], identifier: Identifier, supporting: tuple[float, ...]) -> TimingTest:
-    """Weights of what tells the recording itself from another performance where either is accepted.
-
-    There is a threshold for a second and one for longer clips.
-    """
-    blank = TimingTest((), (), supporting)
+def fit(samples: Sequence[Sample], identifier: Identifier) -> TimingTest:
+    """Weights of what tells the recording itself from another performance where either is accepted."""
+    blank = TimingTest((), _THRESHOLD, fit_support(samples))
     alike = [sample for sample in samples if sample.kind != "unrelated" and accepted(sample, identifier, blank)]
     columns = np.array([TimingTest.regressors(sample.evidence, sample.line.evidence.similarity) for sample in alike])
-    weights = logistic(columns, np.array([sample.kind == "same" for sample in alike], float))
-    logits = columns @ weights
-    thresholds = []
-    for lengths in (LENGTHS[:1], LENGTHS[1:]):
-        chosen = [number for number, s in enumerate(alike) if s.kind == "same" and s.length in lengths]
-        thresholds.append((round(math.log2(lengths[0]), 4), round(float(np.quantile(logits[chosen], _LOST)), 4)))
-    return TimingTest(weights, tuple(thresholds), supporting)
+    return replace(blank, weights=logistic(columns, np.array([sample.kind == "same" for sample in alike], float)))
 
 
 def accepted(sample: Sample, identifier: Identifier, test: TimingTest) -> bool:
@@ -331,19 +386,22 @@ def logistic(columns: NDArray[np.float64], right: NDArray[np.float64]) -> tuple[
     return tuple(round(float(weight), 4) for weight in weights)
 
 
-def judge(test: TimingTest, samples: Sequence[Sample], identifier: Identifier) -> None:
+def judge(turns: Sequence[tuple[TimingTest, Sequence[Sample]]], identifier: Identifier) -> None:
     """Print, by clip length, which share of lines is accepted by the fingerprint, with support, and passes as well."""
     for kind in ("same", "other", "unrelated"):
         print(f"{kind:10s}  fingerprint  with timing  and passes")
         for length in LENGTHS:
-            chosen = [sample for sample in samples if sample.kind == kind and sample.length == length]
-            shares = np.zeros(3)
-            for sample in chosen:
-                found = accepted(sample, identifier, test)
-                passes = found and test.passes(sample.evidence, sample.line.evidence.similarity)
-                shares += identifier.accepts(sample.line, 0.01), found, passes
-            cells = "".join(f"{share:13.1f}" for share in 100 * shares / max(len(chosen), 1))
-            print(f"{length:9d}s {cells} % of {len(chosen)}")
+            shares, count = np.zeros(3), 0
+            for test, samples in turns:
+                for sample in samples:
+                    if sample.kind == kind and sample.length == length:
+                        found = accepted(sample, identifier, test)
+                        passes = found and test.passes(sample.evidence, sample.line.evidence.similarity)
+                        shares += identifier.accepts(sample.line, 0.01), found, passes
+                        count += 1
+            print(
+                f"{length:9d}s " + "".join(f"{share:13.1f}" for share in 100 * shares / max(count, 1)), f"% of {count}"
+            )
 
 
 if __name__ == "__main__":

@@ -101,6 +101,17 @@ def test_vectors_have_unit_length_and_silence_none(collection, music):
     assert not prints.audible[-1]
 
 
+def test_windows_embedded_by_halves_are_those_embedded_at_once(collection, music):
+    clip = Audio(np.concatenate([cut(music.recorded[0].path, 5, 4), np.zeros(2 * RATE, np.float32)]))
+    halves, whole = (Windows(clip, collection.encoders.fingerprint) for _ in range(2))
+    coarse = halves.embed(20)
+    assert halves.finest() is coarse
+    found, expected = halves.embed(10), whole.embed(10)
+    assert halves.finest() is found
+    assert np.array_equal(found.audible, expected.audible)
+    assert np.allclose(found.vectors, expected.vectors, atol=1e-5)
+
+
 def test_an_open_collection_sees_what_another_process_removed(tmp_path, music):
     kept, gone = music.recorded[0].path, music.recorded[2].path
     collection = Collection(tmp_path / "lib")

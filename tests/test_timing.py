@@ -11,10 +11,17 @@ from demo_pieces import PIECES
 
 from alignment import Audio
 from retrieval import Collection
-from retrieval._timing_kernels import along_lines, block_products, correlation_of_bands, wandering
+from retrieval._timing_kernels import (
+    along_lines,
+    block_products,
+    correlation_of_bands,
+    nearest_phases,
+    phase_products,
+    wandering,
+)
 from retrieval.calibration import Evidence
 from retrieval.lines import Line
-from retrieval.rises import RISES_RATE, packed_rises, rises, unpacked_rises
+from retrieval.rises import PHASES, RISES_RATE, packed_rises, rises, rises_in_phases, unpacked_rises
 from retrieval.timing import TimingTest, lay
 
 RATE = 22050
@@ -27,6 +34,18 @@ def recording():
 
 def stored(samples):
     return packed_rises(rises(samples)).astype(np.uint8)
+
+
+def heard(samples, quarter_tones=0):
+    return rises_in_phases(samples, quarter_tones)
+
+
+def laid(samples, kept, asked):
+    return lay(heard(samples, asked.quarter_tones), kept, asked, PHASES)
+
+
+def judged(samples, kept, asked):
+    return TimingTest.load().judged(heard(samples, asked.quarter_tones), kept, asked, PHASES)
 
 
 def line(offset, ratio=1.0, quarter_tones=0):
@@ -55,6 +74,24 @@ def test_next_to_nothing_has_rises_of_its_length(samples):
     assert rises(np.zeros(samples, np.float32)).shape == (-(-samples // 220), 16)
 
 
+def test_each_phase_is_that_of_the_sound_begun_later(recording):
+    clip = cut(recording, 5, 4)
+    for number, phase in enumerate(np.split(rises_in_phases(clip).reshape(-1, PHASES, 16), PHASES, axis=1)):
+        later = rises(clip[220 // PHASES * number :])
+        assert np.corrcoef(phase[120:280].ravel(), later[120:280].ravel())[0, 1] > 0.97
+
+
+@pytest.mark.parametrize("apart", [55, 110, 165])
+def test_a_clip_agrees_as_well_where_its_frames_lie_between_the_recording_s(recording, apart):
+    first = 100 * 1100
+    asked = line(first / RATE)
+    found, between = (
+        laid(recording[start : start + RATE], stored(recording), asked) for start in (first, first + apart)
+    )
+    assert between[1].height > 0.95 * found[1].height
+    assert between[0].offset == pytest.approx((first + apart) / RATE, abs=0.003)
+
+
 def test_rises_do_not_depend_on_gain(recording):
     clip = cut(recording, 5, 3)
     assert np.allclose(rises(clip), rises(np.float32(0.05) * clip), atol=0.02)
@@ -64,18 +101,18 @@ def test_rises_do_not_depend_on_gain(recording):
 @pytest.mark.parametrize("seconds", [2, 5, 10])
 def test_noise_leaves_the_timing_and_the_place_to_ten_milliseconds(recording, decibels, seconds):
     clip = noisy(cut(recording, 7.123, seconds), decibels)
-    judged = TimingTest.load().judged(rises(clip), stored(recording), line(7.25, 0.98))
-    assert judged is not None
-    assert judged.offset == pytest.approx(7.123, abs=0.01)
-    assert judged.tempo_ratio == pytest.approx(1.0, abs=0.006 if seconds < 5 else 0.002)
+    found = judged(clip, stored(recording), line(7.25, 0.98))
+    assert found is not None
+    assert found.offset == pytest.approx(7.123, abs=0.01)
+    assert found.tempo_ratio == pytest.approx(1.0, abs=0.006 if seconds < 5 else 0.002)
 
 
 @pytest.mark.parametrize("seconds", [1, 2, 5])
 def test_timing_supports_the_recording_in_noise_and_nothing_else(recording, seconds):
-    clip = rises(noisy(cut(recording, 7.123, seconds), 3))
+    clip = noisy(cut(recording, 7.123, seconds), 3)
     unrelated = stored(perform(PIECES[4], Performance(seed=3, timbre="piano")).samples)
     test = TimingTest.load()
-    supports = [test.support(lay(clip, kept, line(7.2))[1]) for kept in (stored(recording), unrelated)]
+    supports = [test.support(laid(clip, kept, line(7.2))[1]) for kept in (stored(recording), unrelated)]
     assert supports[0] > 3
     assert 0 <= supports[1] < 1
 
@@ -84,41 +121,37 @@ def test_timing_supports_the_recording_in_noise_and_nothing_else(recording, seco
 def test_another_speed_has_the_same_timing(recording, speed):
     clip = soxr.resample(cut(recording, 6, 6 * speed), RATE * speed, RATE)
     quarter_tones = round(24 * np.log2(speed))
-    judged = TimingTest.load().judged(
-        rises(clip, quarter_tones), stored(recording), line(6.1, 1.0 + 0.8 * (speed - 1), quarter_tones)
-    )
-    assert judged is not None
-    assert judged.offset == pytest.approx(6, abs=0.01)
-    assert judged.tempo_ratio == pytest.approx(speed, abs=0.002)
+    found = judged(clip, stored(recording), line(6.1, 1.0 + 0.8 * (speed - 1), quarter_tones))
+    assert found is not None
+    assert found.offset == pytest.approx(6, abs=0.01)
+    assert found.tempo_ratio == pytest.approx(speed, abs=0.002)
 
 
 @pytest.mark.parametrize("piece", PIECES[:3], ids=lambda piece: piece.name)
 def test_another_performance_has_other_timing(piece):
     one, other = (perform(piece, Performance(seed=seed, timbre="piano")) for seed in (1, 2))
-    evidence = lay(rises(cut(one.samples, 6, 8)), stored(one.samples), line(6))[1]
-    test = TimingTest.load()
-    wandering = lay(rises(cut(other.samples, 6, 8)), stored(one.samples), line(6))[1]
-    logit = test.logit(evidence, 0.9)
-    assert test.judged(rises(cut(one.samples, 6, 8)), stored(one.samples), line(6)) is not None
-    assert test.judged(rises(cut(other.samples, 6, 8)), stored(one.samples), line(6)) is None
-    assert logit > 0
+    evidence = laid(cut(one.samples, 6, 8), stored(one.samples), line(6))[1]
+    wandering = laid(cut(other.samples, 6, 8), stored(one.samples), line(6))[1]
+    assert judged(cut(one.samples, 6, 8), stored(one.samples), line(6)) is not None
+    assert judged(cut(other.samples, 6, 8), stored(one.samples), line(6)) is None
+    assert TimingTest.load().logit(evidence, 0.9) > 0
     assert evidence.steadiness > 10 > 0 > wandering.steadiness
 
 
 def test_a_clip_beyond_the_recording_is_judged_by_what_is_covered(recording):
     end = len(recording) / RATE
     clip = np.concatenate([cut(recording, end - 4, 4), np.zeros(RATE, np.float32)])
-    judged = TimingTest.load().judged(rises(clip), stored(recording), line(end - 4.1))
-    assert judged is not None
-    assert judged.offset == pytest.approx(end - 4, abs=0.01)
+    found = judged(clip, stored(recording), line(end - 4.1))
+    assert found is not None
+    assert found.offset == pytest.approx(end - 4, abs=0.01)
 
 
 @pytest.mark.parametrize("clip", [np.zeros(0), np.zeros(2000), np.zeros(3 * RATE)], ids=len)
 def test_where_nothing_can_be_told_the_line_stays(recording, clip):
     asked = line(5)
-    assert TimingTest.load().judged(rises(clip.astype(np.float32)), stored(recording), asked) is asked
+    assert judged(clip.astype(np.float32), stored(recording), asked) is asked
     outside = line(1e4)
-    assert TimingTest.load().judged(rises(cut(recording, 5, 3)), stored(recording), outside) is outside
+    assert judged(cut(recording, 5, 3), stored(recording), outside) is outside
 
 
 def test_a_query_finds_the_recording_finely_and_not_another_performance(tmp_path, recording):
@@ -168,6 +201,27 @@ def test_blocks_correlate_as_plain_loops_do(middle, ratio):
         turned = [round(slope * time) for time in times]
         expected = [sum(sums[block, 12 + shift + turned[block]] for block in range(3)) for shift in range(-6, 7)]
         assert np.allclose(line, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("middle", "ratio"), [(40.3, 1.0), (41.0, 0.93), (12.0, 1.07), (68.5, 1.0)])
+def test_phases_correlate_as_plain_loops_do(middle, ratio):
+    rng = np.random.default_rng(3)
+    clip, stored = rng.standard_normal((4 * 30, 16)).astype(np.float32), rng.integers(0, 256, (80, 2), np.uint8)
+    stored.flags.writeable = False
+    signs = unpacked_rises(stored)
+    expected, nearest = np.zeros((3, 21)), np.zeros((30, 16))
+    for frame, move in product(range(30), range(-10, 11)):
+        place = middle + ratio * (frame - 14.5) + move / 4
+        heard = clip[np.clip(4 * frame + round(4 * (round(place) - place) / ratio), 0, 119)]
+        if 0 <= round(place) < 80:
+            expected[frame // 10, move + 10] += heard @ signs[round(place)]
+        if not move:
+            nearest[frame] = heard
+    sums, out = np.empty((3, 21), np.float32), np.empty((30, 16), np.float32)
+    phase_products(clip, 4, stored, middle, ratio, sums)
+    nearest_phases(clip, 4, middle, ratio, out)
+    assert np.allclose(sums, expected, atol=1e-4)
+    assert np.array_equal(out, nearest.astype(np.float32))
 
 
 def test_wandering_is_as_likely_as_all_ways_together():
