@@ -12,7 +12,7 @@ from scipy.ndimage import maximum_filter1d
 
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor, corridor_around, dtw
 from alignment.features.frames import FEATURE_RATE, frames_to_seconds
-from alignment.features.sync import onset_strength
+from alignment.features.sync import fine_onset_strength
 from alignment.pair import Pair, anchor_frames, band_around, part_of_band
 from alignment.path import WarpingPath
 from alignment.posterior import path_posterior
@@ -143,7 +143,7 @@ def _mean_path(
     wide = corridor_around(path // 2, 1, _BLUNT_FRAMES, sparse_x.shape[1], sparse_y.shape[1])
     blunt = path_posterior(sparse_x, sparse_y, wide, sharpness=_BLUNT_SHARPNESS)
     i, j = np.rint(mean.x).astype(np.int64), np.rint(mean.y).astype(np.int64)
-    begins = [maximum_filter1d(onset_strength(side), _ONSET_FRAMES) for side in (x, y)]
+    begins = [maximum_filter1d(fine_onset_strength(side), _ONSET_FRAMES) for side in (x, y)]
     return MeanPath(
         frames_to_seconds(mean.x + start[0]),
         frames_to_seconds(mean.y + start[1]),

@@ -196,7 +196,7 @@ class TimingTest:
         """Whether it is not clearly another performance."""
         return self.logit(evidence, similarity) >= self.threshold
 
-    def judged(self, clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line, phases: int = 1) -> Line | None:
+    def judged(self, clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line, phases: int) -> Line | None:
         """A line laid finely, or None where the recording has other timing than the clip; arguments as of `lay`.
 
         Where nothing can be told, the line comes back as it was.
@@ -239,7 +239,7 @@ class _Correlations(NamedTuple):
 
 
 def lay(
-    clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line, phases: int = 1
+    clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line, phases: int
 ) -> tuple[Line, TimingEvidence] | None:
     """Lay a clip finely along a recording.
 

@@ -24,7 +24,14 @@ from alignment.features.filterbank import semitone_magnitudes
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.noise import noise_before
 
-__all__ = ["COARSE_DOWNSAMPLING", "SyncFeatures", "noise_around", "onset_strength", "sync_features", "sync_spectrum"]
+__all__ = [
+    "COARSE_DOWNSAMPLING",
+    "SyncFeatures",
+    "fine_onset_strength",
+    "noise_around",
+    "sync_features",
+    "sync_spectrum",
+]
 
 COARSE_DOWNSAMPLING = 10
 """Fine frames a coarse frame."""
@@ -84,7 +91,7 @@ def sync_features(spectrum: NDArray[np.float32]) -> SyncFeatures:
     return SyncFeatures(harmony, coarse, _fine(embedding, spectrum))
 
 
-def onset_strength(fine: NDArray[np.float32]) -> NDArray[np.float32]:
+def fine_onset_strength(fine: NDArray[np.float32]) -> NDArray[np.float32]:
     """How strongly something begins in each of the fine frames, at most 1, shape `(frames,)`."""
     return np.asarray(1.0 - np.square(fine[-1]) / _ONSET_SHARE, np.float32)
 
