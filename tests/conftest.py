@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import soundfile
 from demo_music import Recorded, write_collection
 from demo_pieces import PIECES
+from serving import serving
 
 from retrieval import Collection
 
@@ -45,3 +47,20 @@ def data() -> Path:
     if not named or not Path(named).is_dir():
         pytest.skip("INCIPIT_DATA names no folder of recordings")
     return Path(named)
+
+
+@pytest.fixture(scope="module")
+def client(collection, music):
+    """Serves the library of all performances, and may read their folder."""
+    with serving(collection.folder, [music.folder]) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def snippet(music, tmp_path_factory):
+    """Eight seconds of a performance, and which."""
+    recorded = music.recorded[0]
+    sound, rate = soundfile.read(recorded.path)
+    path = tmp_path_factory.mktemp("snippet") / "snippet.wav"
+    soundfile.write(path, sound[3 * rate : 11 * rate], rate)
+    return path, Path(recorded.path)
