@@ -1,6 +1,7 @@
 """Measure matching on a bed of performances and passages: the peer and Incipit in one run.
 
-    python scripts/bench_matching.py BED [--split dev] [--library DIR] [--no-peer] [--results FILE.json]
+    python scripts/bench_matching.py BED [--split dev] [--without WORK ...] [--library DIR] [--no-peer]
+        [--results FILE.json]
 
 BED holds tracks.json, a list of {id, work, split, path, seconds}, and queries.json, a list of {id, split, work, track,
 start, end, truth}; truth is a list of [track, start, end, own], own being 1 for the place that the query is cut from,
@@ -75,13 +76,18 @@ def main() -> None:
     """Fill, ask, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bed", type=Path)
-    parser.add_argument("--split", default="dev")
+    parser.add_argument("--split", help="dev or holdout; all if not given")
+    parser.add_argument("--without", nargs="*", default=[], help="works that are left out, as twins of others")
     parser.add_argument("--library", type=Path)
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--results", type=Path, help="where the hits go, for other scripts to judge")
     arguments = parser.parse_args()
     tracks, queries = (
-        [row for row in json.loads((arguments.bed / name).read_text()) if row["split"] == arguments.split]
+        [
+            row
+            for row in json.loads((arguments.bed / name).read_text())
+            if arguments.split in (None, row["split"]) and row["work"] not in arguments.without
+        ]
         for name in ("tracks.json", "queries.json")
     )
     clips = [_clip(arguments.bed, tracks, query) for query in queries]
@@ -100,7 +106,7 @@ def main() -> None:
 
 def _measure_peer(bed: Path, tracks: list[Any], queries: list[Any], clips: list[Audio], hours: float) -> None:
     started = time.process_time()
-    peer = CensMatcher({track["id"]: read_audio(bed / track["path"]) for track in tracks})
+    peer = CensMatcher((track["id"], read_audio(bed / track["path"])) for track in tracks)
     taken_in = time.process_time() - started
     peer.match(clips[0])  # compiles
     found, seconds = _asked(peer.match, clips)

@@ -7,7 +7,7 @@ optima that do not overlap, at most 40 a recording.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 from numba import njit
@@ -22,10 +22,10 @@ _MOST = 40
 
 
 class CensMatcher:
-    """Finds passages in recordings, given by name."""
+    """Finds passages in recordings, given with their names, one after the other."""
 
-    def __init__(self, recordings: Mapping[str, Audio]) -> None:
-        self._features = {name: _features(audio) for name, audio in recordings.items()}
+    def __init__(self, recordings: Iterable[tuple[str, Audio]]) -> None:
+        self._features = {name: _features(audio) for name, audio in recordings}
 
     def match(self, clip: Audio) -> list[tuple[str, float, float]]:
         """Name, start and end of every place, best first."""
