@@ -1,9 +1,9 @@
 """How sure each point of a path is.
 
-It is told by how far the paths nearly as good stray (`alignment.posterior`), by how alike the two sides are
-around it, by whether something begins there on both, and by how far the tempo there is from that of the seconds
-around: performers slow down and hurry, but a path that has lost its way leaps. The weights are fitted by
-`scripts/calibrate_alignment.py`.
+It is told by how far the paths nearly as good stray (`alignment.posterior`), there and within half a second, by how
+alike the two sides are around it, by whether something begins there on both, and by how far the tempo there is from
+that of the seconds around: performers slow down and hurry, but a path that has lost its way leaps. The weights are
+fitted by `scripts/calibrate_alignment.py`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ __all__ = ["INPUTS", "path_evidence", "point_confidence", "point_interval"]
 
 INPUTS = (
     "deviation",
+    "blunt deviation",
     "largest blunt deviation",
     "similarity around",
     "unsteadiness .25 s",
@@ -27,10 +28,10 @@ INPUTS = (
 )
 """Rows of `path_evidence`."""
 
-_WITHIN_100_MS = (-14.37, -0.64, -3.37, 4.29, -0.26, -1.47, 3.67)
+_WITHIN_100_MS = (-14.11, -0.47, -1.04, -2.47, 4.15, -0.38, -1.46, 3.58)
 """Logistic of the inputs, intercept first."""
 
-_NINE_TENTHS = (5.764, 0.538, 1.56, -1.861, 0.151, 0.818, -1.183)
+_NINE_TENTHS = (5.573, 0.326, 0.759, 1.102, -1.544, 0.155, 0.791, -0.977)
 """Logarithm of the error in seconds that nine points in ten stay below, of the inputs, intercept first."""
 
 _POINTS_A_SECOND = 100
@@ -40,13 +41,11 @@ _STEP_SECONDS = 0.02
 
 
 def path_evidence(path: MeanPath) -> NDArray[np.float64]:
-    """What the confidence of each point of a path follows from, shape `(6, points)`, rows as in `INPUTS`."""
+    """What the confidence of each point of a path follows from, shape `(7, points)`, rows as in `INPUTS`."""
+    near = maximum_filter1d(path.blunt_deviation, round(_NEAR_SECONDS * _POINTS_A_SECOND), mode="nearest")
     return np.stack(
         [
-            np.log(path.deviation + 1e-3),
-            np.log(
-                maximum_filter1d(path.blunt_deviation, round(_NEAR_SECONDS * _POINTS_A_SECOND), mode="nearest") + 1e-3
-            ),
+            *(np.log(deviation + 1e-3) for deviation in (path.deviation, path.blunt_deviation, near)),
             uniform_filter1d(path.similarity, round(_AROUND_SECONDS * _POINTS_A_SECOND), mode="nearest"),
             _unsteadiness(path, 0.25, 3.0),
             _unsteadiness(path, 0.5, 4.0),

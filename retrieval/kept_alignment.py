@@ -18,8 +18,8 @@ from index.alignments import KeptAlignment, KeptSegment
 
 __all__ = ["alignment_method", "as_kept", "from_kept", "to_kept"]
 
-_VERSION = 5
-"""Counted up whenever `alignment.synchronise` comes to give other paths."""
+_VERSION = 6
+"""Counted up whenever `alignment.synchronise` comes to give other paths or confidences."""
 
 
 @lru_cache

@@ -374,7 +374,8 @@ def _run_fluidsynth(options: list[str]) -> None:
         raise RenderError(
             "The program 'fluidsynth' is not on the PATH. Install FluidSynth 2 (Debian: apt install fluidsynth)."
         )
-    done = subprocess.run([program, "-ni", "-q", *options], capture_output=True, text=True, check=False)
+    few = ["-o", "synth.dynamic-sample-loading=1"]  # read the samples of these instruments alone
+    done = subprocess.run([program, "-ni", "-q", *few, *options], capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise RenderError(f"FluidSynth failed with exit code {done.returncode}: {last}")
