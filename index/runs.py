@@ -115,6 +115,9 @@ class Runs:
             stretches.append(VectorRows(first, self._maps[files[part[0]]][first - base : end - base]))
         return stretches
 
-    def vectors(self, position: int) -> NDArray[np.float32]:
-        """The vectors of the run at a position, float32 `(count, dimensions)`."""
-        return self.shards[0].format.decode(self.rows(position).stored)
+    def vectors(self, position: int, begin: int = 0, end: int | None = None) -> NDArray[np.float32]:
+        """The vectors of the run at a position, or those from one of its own up to another, float32.
+
+        Shape `(count, dimensions)`.
+        """
+        return self.shards[0].format.decode(self.rows(position).stored[begin:end])

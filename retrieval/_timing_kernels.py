@@ -58,25 +58,37 @@ def phase_products(clip: Any, phases: int, stored: Any, middle: float, ratio: fl
     bands, frames = clip.shape[1], len(clip) // phases
     blocks, moves = sums.shape
     length, most = frames // blocks, moves // 2
-    signs = np.zeros(bands, np.float32)
-    sums[:] = np.float32(0.0)
-    for frame in range(frames):
-        last = -1
-        for move in range(moves):
-            place = middle + ratio * (frame - (frames - 1) / 2.0) + (move - most) / phases
-            at = int(np.rint(place))
-            if not 0 <= at < len(stored):
-                continue
-            if at != last:
+    lowest = int(np.rint(middle - ratio * (frames - 1) / 2.0 - most / phases)) - 1
+    signs = np.zeros((int(ratio * (frames - 1) + moves / phases) + 4, bands), np.float32)
+    _unpack(stored, lowest, signs)
+    products = np.empty((moves, bands), np.float32)
+    kept, heard = np.empty(moves, np.int64), np.empty(moves, np.int64)
+    for block in range(blocks):
+        products[:] = np.float32(0.0)
+        for frame in range(block * length, (block + 1) * length):
+            for move in range(moves):
+                place = middle + ratio * (frame - (frames - 1) / 2.0) + (move - most) / phases
+                at = np.rint(place)
+                kept[move] = int(at) - lowest
+                heard[move] = _nearest_phase(frame, at - place, ratio, phases, len(clip))
+            for move in range(moves):
+                one, other, out = clip[heard[move]], signs[kept[move]], products[move]
                 for band in range(bands):
-                    rises = stored[at, band // 8] & (128 >> (band % 8))
-                    signs[band] = np.float32(1.0) if rises else np.float32(-1.0)
-                last = at
-            heard = clip[_nearest_phase(frame, at - place, ratio, phases, len(clip))]
+                    out[band] += one[band] * other[band]
+        for move in range(moves):
             total = np.float32(0.0)
             for band in range(bands):
-                total += heard[band] * signs[band]
-            sums[frame // length, move] += total
+                total += products[move, band]
+            sums[block, move] = total
+
+
+@njit(cache=True, nogil=True)
+def _unpack(stored: Any, first: int, signs: Any) -> None:
+    """Fill in a recording's frames from one on, 1 where a band rises and -1 where it falls; what it lacks stays."""
+    for row in range(max(-first, 0), min(len(stored) - first, len(signs))):
+        for band in range(signs.shape[1]):
+            rises = stored[first + row, band // 8] & (128 >> (band % 8))
+            signs[row, band] = np.float32(1.0) if rises else np.float32(-1.0)
 
 
 @njit(cache=True, nogil=True)

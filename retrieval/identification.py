@@ -26,22 +26,18 @@ from index.errors import ModelMissing
 from index.library import Library
 from index.runs import Runs
 from index.schema import Recording
-from index.store import VectorStore
 from retrieval.calibration import Calibration
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import MOST_SHIFT
-from retrieval.fingerprint import FIRST_CENTRE, Fingerprint, Windows
+from retrieval.fingerprint import Fingerprint, Windows
 from retrieval.hits import Hit, Place, Wanted, named
-from retrieval.lines import Line, best_line, similar_places
+from retrieval.lines import Line, best_line, rows_near, similar_places
 from retrieval.rises import PHASES, RISES
 from retrieval.timing import TimingTest, lay
+from retrieval.voting import Ballot, Candidate
 
 __all__ = ["Identifier", "as_alike_as_the_best"]
 
-_FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 12, 48
-_VOTES = 360
-_CANDIDATES = 30
-_PLACES_A_RECORDING = 8
 _WINDOWS = 32
 _FEWEST_WINDOWS = 14
 """That are asked for before all are."""
@@ -50,7 +46,6 @@ _FINEST_HOP, _COARSEST_HOP = 5, 15
 _PROBED_WINDOWS = 7
 _PROBING_HOP = 10
 _PROBES_FOLLOWED = 2
-_VOTING_SECONDS = 0.5
 _SAME_PLACE_SECONDS = 1.0
 _PIECE_SECONDS = 20.0
 _PIECES = 5
@@ -65,9 +60,6 @@ _BESIDE_THE_BEST = 0.8
 
 _RIVALS = slice(1, 8)
 """Which of the other recordings' best lines, by similarity, tell how alike the clip is to music at large."""
-
-Candidate = tuple[int, float, float]
-"""Position of a run, recording seconds at the clip's middle, votes."""
 
 
 class Identifier:
@@ -86,7 +78,7 @@ class Identifier:
         self._calibration = calibration
         self._timing = timing
         self._runs: Runs = library.runs(encoder.model)
-        self._store: VectorStore = library.store(encoder.model, self._runs)
+        self._ballot = Ballot(library.store(encoder.model, self._runs), self._runs)
         self._rises = _rises_runs(library)
         self._rises_of = {int(recording): number for number, recording in enumerate(self._rises.items)}
 
@@ -194,7 +186,7 @@ class Identifier:
 
     def accepts(self, line: Line, max_false_accepts: float) -> bool:
         """Whether the evidence for a line suffices."""
-        threshold = self._calibration.threshold(max_false_accepts, len(self._store), line.evidence)
+        threshold = self._calibration.threshold(max_false_accepts, len(self._ballot), line.evidence)
         return self._calibration.logit(line.evidence) >= threshold
 
     def lines(self, windows: Windows) -> list[Line]:
@@ -207,55 +199,30 @@ class Identifier:
 
     def line_near(self, prints: Fingerprint, position: int, middle: float) -> Line | None:
         """The best line of a clip along one recording near a place, given by the recording time at its middle."""
-        return best_line(prints, self._runs.vectors(position), position, middle)
+        begin, end = rows_near(prints, middle)
+        return best_line(prints, self._runs.vectors(position, begin, end), position, middle, begin)
 
     def lines_of(self, prints: Fingerprint, other_than: int = -1) -> list[Line]:
         """The best lines of a clip's vectors, surest first; the run at one position may be left out."""
-        return self._verified(prints, self._candidates(prints, other_than))
+        (candidates,) = self._ballot.candidates([prints], other_than)
+        return self._verified(prints, candidates)
 
     def moved_lines(self, windows: Windows) -> list[Line]:
         """The best lines of a clip taken as played at another speed or pitch, surest first."""
-        probes: list[tuple[float, int]] = []
         hop = max(_PROBING_HOP, math.ceil(len(windows) / _PROBED_WINDOWS))
-        for quarter_tones in range(-MOST_SHIFT, MOST_SHIFT + 1):
-            if quarter_tones and (found := self._candidates(windows.embed(hop, quarter_tones))):
-                probes.append((found[0][2], quarter_tones))
-        lines = []
-        for _, quarter_tones in sorted(probes, reverse=True)[:_PROBES_FOLLOWED]:
-            lines += self.lines_at(windows, quarter_tones)
+        pitches = [quarter_tones for quarter_tones in range(-MOST_SHIFT, MOST_SHIFT + 1) if quarter_tones]
+        probed = self._ballot.candidates([windows.embed(hop, pitch) for pitch in pitches])
+        votes = sorted(
+            ((found[0].votes, pitch) for found, pitch in zip(probed, pitches, strict=True) if found), reverse=True
+        )
+        followed = [windows.embed(_hop_frames(windows), pitch) for _, pitch in votes[:_PROBES_FOLLOWED]]
+        found = zip(followed, self._ballot.candidates(followed), strict=True)
+        lines = [line for prints, candidates in found for line in self._verified(prints, candidates)]
         return _distinct(lines, self._calibration)
-
-    def _candidates(self, prints: Fingerprint, other_than: int = -1) -> list[Candidate]:
-        """Runs and rough places for which the neighbours of the clip's windows vote, most votes first."""
-        asked = np.flatnonzero(prints.audible)
-        if not len(asked) or not len(self._store):
-            return []
-        neighbours = _MOST_NEIGHBOURS if other_than >= 0 else _neighbours(len(asked))
-        found = self._store.search(prints.vectors[asked], neighbours)
-        rows, columns = np.nonzero(found.numbers >= 0)
-        positions, seconds = self._runs.locate(found.numbers[rows, columns])
-        if other_than >= 0:
-            elsewhere = positions != other_than
-            rows, columns, positions, seconds = (part[elsewhere] for part in (rows, columns, positions, seconds))
-        middle = (prints.centres[0] + prints.centres[-1]) / 2
-        places = seconds + FIRST_CENTRE - (prints.centres[asked[rows]] - middle)
-        cells = np.floor(places / _VOTING_SECONDS).astype(np.int64)
-        votes = np.maximum(found.similarities[rows, columns], 0.0) ** 2
-        keys, inverse = np.unique(np.column_stack([positions, cells]), axis=0, return_inverse=True)
-        totals = np.bincount(inverse.ravel(), votes)
-        candidates: list[Candidate] = []
-        taken: dict[int, int] = {}
-        for i in np.argsort(-totals, kind="stable"):
-            position = int(keys[i, 0])
-            taken[position] = taken.get(position, 0) + 1
-            if taken[position] <= _PLACES_A_RECORDING and len(candidates) < _CANDIDATES:
-                candidates.append((position, (float(keys[i, 1]) + 0.5) * _VOTING_SECONDS, float(totals[i])))
-        return candidates
 
     def _verified(self, prints: Fingerprint, candidates: list[Candidate]) -> list[Line]:
         """The best line at each candidate, compared with those of other recordings."""
-        vectors = {position: self._runs.vectors(position) for position in {candidate[0] for candidate in candidates}}
-        tried = (best_line(prints, vectors[position], position, middle) for position, middle, _ in candidates)
+        tried = (self.line_near(prints, candidate.position, candidate.middle) for candidate in candidates)
         lines = [line for line in tried if line is not None]
         best: dict[int, float] = {}
         for line in lines:
@@ -330,11 +297,6 @@ def _hops(windows: Windows) -> tuple[int, ...]:
     return (2 * hop, hop) if len(windows) >= 2 * hop * _FEWEST_WINDOWS else (hop,)
 
 
-def _neighbours(windows: int) -> int:
-    """How many neighbours each window asks for: few windows ask for more."""
-    return min(max(_VOTES // windows, _FEWEST_NEIGHBOURS), _MOST_NEIGHBOURS)
-
-
 def _rivals(best: dict[int, float], position: int) -> float | None:
     """Mean similarity of other recordings' best lines; the very best is left out, as it may be a duplicate."""
     others = sorted((value for other, value in best.items() if other != position), reverse=True)[_RIVALS]
@@ -343,11 +305,17 @@ def _rivals(best: dict[int, float], position: int) -> float | None:
 
 def _distinct(lines: list[Line], calibration: Calibration) -> list[Line]:
     """Surest first; of lines at the same place of a recording only the surest."""
-    kept: list[Line] = []
-    for line in sorted(lines, key=lambda line: -calibration.logit(line.evidence)):
-        if not any(_same_place(line, other) for other in kept):
-            kept.append(line)
-    return kept
+    kept: dict[int, list[Line]] = {}
+    surest = sorted(lines, key=lambda line: -calibration.logit(line.evidence))
+    return [line for line in surest if _is_new(line, kept.setdefault(line.position, []))]
+
+
+def _is_new(line: Line, kept: list[Line]) -> bool:
+    """Whether a line lies elsewhere than those of its recording that are kept; then it is kept, too."""
+    new = not any(_same_place(line, other) for other in kept)
+    if new:
+        kept.append(line)
+    return new
 
 
 def _same_place(one: Line, other: Line) -> bool:

@@ -16,7 +16,7 @@ from retrieval._line_kernels import REACH, best_pairing, fitted, similarity_move
 from retrieval.calibration import Evidence
 from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
 
-__all__ = ["TEMPO_RANGE", "Line", "best_line", "similar_places"]
+__all__ = ["TEMPO_RANGE", "Line", "best_line", "rows_near", "similar_places"]
 
 TEMPO_RANGE = 0.08
 """Relative change of tempo, either way, at which windows of a second are still alike."""
@@ -53,14 +53,31 @@ class Line:
     evidence: Evidence
 
 
-def best_line(prints: Fingerprint, vectors: NDArray[np.float32], position: int, middle: float) -> Line | None:
+def rows_near(prints: Fingerprint, middle: float) -> tuple[int, int]:
+    """Which of a recording's windows `best_line` looks at: the first, and the one behind the last there may be."""
+    first, end = _covered_rows(prints, middle)
+    return max(first + int(_SURROUNDINGS[0]), 0), max(end + int(_SURROUNDINGS[-1]), 0)
+
+
+def _covered_rows(prints: Fingerprint, middle: float) -> tuple[int, int]:
+    span = float(prints.centres[-1] - prints.centres[0])
+    reach = _OFFSET_RANGE + (1 + TEMPO_RANGE) * (span / 2 + REACH)
+    first, last = (int((middle + side - FIRST_CENTRE) / RECORDING_HOP_SECONDS) for side in (-reach, reach))
+    return max(first, 0), last + 2
+
+
+def best_line(
+    prints: Fingerprint, vectors: NDArray[np.float32], position: int, middle: float, begin: int = 0
+) -> Line | None:
     """The line near a rough one along which clip and recording are most alike.
 
     Args:
         prints: of the clip.
-        vectors: of the recording, one each `RECORDING_HOP_SECONDS`, shape `(windows, dimensions)`.
+        vectors: of the recording, one each `RECORDING_HOP_SECONDS`, shape `(windows, dimensions)`; those of
+            `rows_near` suffice.
         position: of the recording's run.
         middle: rough recording time at the clip's middle, seconds.
+        begin: which of the recording's windows is the first of `vectors`.
 
     Returns:
         None where clip and recording hardly overlap.
@@ -68,17 +85,15 @@ def best_line(prints: Fingerprint, vectors: NDArray[np.float32], position: int, 
     centres = prints.centres
     span = float(centres[-1] - centres[0])
     centre = float(centres[0] + centres[-1]) / 2
-    reach = _OFFSET_RANGE + (1 + TEMPO_RANGE) * (span / 2 + REACH)
-    first = max(int((middle - reach - FIRST_CENTRE) / RECORDING_HOP_SECONDS), 0)
-    last = min(int((middle + reach - FIRST_CENTRE) / RECORDING_HOP_SECONDS) + 2, len(vectors))
-    near = vectors[first:last]
+    first, end = _covered_rows(prints, middle)
+    near = vectors[first - begin : max(end - begin, 0)]
     if not len(near):
         return None
     similarities = prints.vectors @ near.T
     ratios = _ratios(span)
     middles = middle + _OFFSETS
     hop = float(centres[1] - centres[0]) if len(centres) > 1 else 1.0
-    times = FIRST_CENTRE + np.arange(first, last) * RECORDING_HOP_SECONDS
+    times = FIRST_CENTRE + np.arange(first, first + len(near)) * RECORDING_HOP_SECONDS
     heard_rows = (np.count_nonzero(prints.audible) - 1) * hop / RECORDING_HOP_SECONDS
     pairs = np.empty((2, len(near)), np.int64)
     count, number, place, similarity = best_pairing(
@@ -94,7 +109,7 @@ def best_line(prints: Fingerprint, vectors: NDArray[np.float32], position: int, 
     )
     if not count:
         return None
-    pairs[1, :count] += first
+    pairs[1, :count] += first - begin
     surroundings = similarity_moved(prints.vectors, vectors, pairs[:, :count], _SURROUNDINGS)
     evidence = Evidence(similarity, surroundings, count, moved=prints.quarter_tones != 0)
     start, step = float(times[0]), RECORDING_HOP_SECONDS

@@ -113,6 +113,13 @@ def test_fewer_vectors_than_wanted_leave_blanks(make, tmp_path):
     assert np.isneginf(found.similarities[:, 3:]).all()
 
 
+def test_equal_vectors_are_found_in_the_order_of_their_numbers():
+    one = np.random.default_rng(3).integers(-128, 128, (1, 128)).astype(np.int8)
+    rows = [VectorRows(5, np.concatenate([-one, *[one] * 1500])), VectorRows(2000, np.repeat(one, 40, axis=0))]
+    found = ExactStore(FORMAT, rows).search(unit_vectors(2, seed=4) * [[1e-3], [1e3]] + FORMAT.decode(one), 1520)
+    assert np.array_equal(found.numbers, np.tile(np.r_[6:1506, 2000:2020], (2, 1)))
+
+
 def test_what_came_after_the_cache_is_found_all_the_same(tmp_path):
     make_faiss(runs([50, 60]), tmp_path / "cache.faiss")
     rows = runs([50, 60, 70])

@@ -1,0 +1,114 @@
+"""Voting: the stored vectors nearest to a clip's windows vote for recordings and places in them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from index.runs import Runs
+from index.store import VectorStore
+from retrieval.fingerprint import FIRST_CENTRE, Fingerprint
+
+__all__ = ["Ballot", "Candidate"]
+
+_FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 12, 48
+_VOTES = 360
+_CANDIDATES = 30
+_PLACES_A_RECORDING = 8
+_VOTING_SECONDS = 0.5
+_CELLS = 1 << 32
+"""More than a recording has."""
+
+
+class Candidate(NamedTuple):
+    """A place for which windows vote.
+
+    Attributes:
+        position: of the recording's run.
+        middle: recording seconds at the clip's middle, roughly.
+        votes: the sum of their squared similarities.
+    """
+
+    position: int
+    middle: float
+    votes: float
+
+
+class Ballot:
+    """Asks the stored vectors.
+
+    Args:
+        store: of a library's fingerprints.
+        runs: of the same.
+    """
+
+    def __init__(self, store: VectorStore, runs: Runs) -> None:
+        self._store = store
+        self._runs = runs
+
+    def __len__(self) -> int:
+        """How many vectors have a vote."""
+        return len(self._store)
+
+    def candidates(self, prints: Sequence[Fingerprint], other_than: int = -1) -> list[list[Candidate]]:
+        """Of each fingerprint the places for which its windows' neighbours vote, most votes first.
+
+        All are asked for at once: the library's vectors are read once.
+
+        Args:
+            prints: of clips, or of one clip at several pitches.
+            other_than: position of a run that has no vote.
+        """
+        asked = [np.flatnonzero(each.audible) for each in prints]
+        wanted = [_MOST_NEIGHBOURS if other_than >= 0 else _neighbours(len(windows)) for windows in asked]
+        if not any(map(len, asked)) or not len(self._store):
+            return [[] for _ in prints]
+        vectors = np.concatenate([each.vectors[windows] for each, windows in zip(prints, asked, strict=True)])
+        found = self._store.search(vectors, max(wanted))
+        ends = np.cumsum([len(windows) for windows in asked])[:-1]
+        parts = zip(np.split(found.numbers, ends), np.split(found.similarities, ends), strict=True)
+        return [
+            self._counted(each, windows, numbers[:, :most], similarities[:, :most], other_than)
+            for each, windows, most, (numbers, similarities) in zip(prints, asked, wanted, parts, strict=True)
+        ]
+
+    def _counted(
+        self,
+        prints: Fingerprint,
+        asked: NDArray[np.int64],
+        numbers: NDArray[np.int64],
+        similarities: NDArray[np.float32],
+        other_than: int,
+    ) -> list[Candidate]:
+        """Candidates by the neighbours of the asked windows, arrays of shape `(windows, neighbours)`."""
+        if not len(asked):
+            return []
+        rows, columns = np.nonzero(numbers >= 0)
+        positions, seconds = self._runs.locate(numbers[rows, columns])
+        if other_than >= 0:
+            elsewhere = positions != other_than
+            rows, columns, positions, seconds = (part[elsewhere] for part in (rows, columns, positions, seconds))
+        middle = (prints.centres[0] + prints.centres[-1]) / 2
+        places = seconds + FIRST_CENTRE - (prints.centres[asked[rows]] - middle)
+        cells = np.floor(places / _VOTING_SECONDS).astype(np.int64)
+        keys, which = np.unique(positions * _CELLS + cells + _CELLS // 2, return_inverse=True)
+        totals = np.bincount(which, np.maximum(similarities[rows, columns], 0.0) ** 2)
+        candidates: list[Candidate] = []
+        taken: dict[int, int] = {}
+        for number in np.argsort(-totals, kind="stable"):
+            position, cell = divmod(int(keys[number]), _CELLS)
+            taken[position] = taken.get(position, 0) + 1
+            if taken[position] <= _PLACES_A_RECORDING:
+                place = (cell - _CELLS // 2 + 0.5) * _VOTING_SECONDS
+                candidates.append(Candidate(position, place, float(totals[number])))
+            if len(candidates) == _CANDIDATES:
+                break
+        return candidates
+
+
+def _neighbours(windows: int) -> int:
+    """How many neighbours each window asks for: few windows ask for more."""
+    return min(max(_VOTES // max(windows, 1), _FEWEST_NEIGHBOURS), _MOST_NEIGHBOURS)
