@@ -43,6 +43,16 @@ _LEVEL = np.float32(0.5)
 """Similarity of local vectors above which a pair of moments speaks for a path."""
 
 _JUMP = 2.0
+_AROUND = 8
+"""Local vectors of the music around a pair: 6.4 s."""
+
+_NEAR = 6
+"""Vectors from a pair up to which another place is the same."""
+
+_LIKELIEST = 0.05
+_FEWEST_PAIRS = 24
+"""Of a chain, that are looked at for whether they are alike elsewhere; of longer ones up to twice as many."""
+
 FIRST_CENTRE = 0.25
 """Seconds at which the first local vector is centred."""
 
@@ -197,22 +207,44 @@ def likeness_where(found: Correspondence) -> Likeness:
     similarities, paths, pace = found.similarities, found.chain.paths, found.query_pace
     rows_at_own_pace = round(pace * similarities.shape[0])
     if not paths:
-        nothing = VersionEvidence(0.0, 0.0, 0.0, 0.0, 0, rows_at_own_pace, similarities.shape[1])
+        nothing = VersionEvidence(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, rows_at_own_pace, similarities.shape[1])
         return Likeness(found.semitones, (), nothing)
     cells = np.concatenate(paths)
     rows, columns = cells[:, 0], cells[:, 1]
     around = np.maximum(similarities.mean(axis=1)[rows], similarities.mean(axis=0)[columns])
+    less, elsewhere = sorted((_elsewhere(similarities, rows, columns), _elsewhere(similarities.T, columns, rows)))
     evidence = VersionEvidence(
         gain=found.gain,
         matched=pace * len(cells),
         similarity=float(similarities[rows, columns].mean()),
         surroundings=float(around.mean()),
+        elsewhere=elsewhere,
+        elsewhere_less=less,
         paths=len(paths),
         query=rows_at_own_pace,
         reference=similarities.shape[1],
     )
     weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
     return Likeness(found.semitones, tuple(_place(found.seconds(path[[0, -1]])) for path in weighed), evidence)
+
+
+def _elsewhere(similarities: Vectors, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> float:
+    """Mean over pairs of how alike the music around a row is to the likeliest columns but those near the pair's."""
+    chosen = slice(None, None, max(1, len(rows) // _FEWEST_PAIRS))
+    rows, columns = rows[chosen, None], columns[chosen, None]
+    height, width = similarities.shape
+    others, before = np.arange(width), _AROUND // 2
+    padded = np.zeros((height + _AROUND, width + _AROUND), np.float32)
+    padded[before : before + height, before : before + width] = similarities
+    alike = np.zeros((len(rows), width), np.float32)
+    for step in range(_AROUND):
+        alike += padded[rows[:, 0] + step, step : step + width]
+    first = np.maximum(-before, np.maximum(-rows, -others))
+    last = np.minimum(_AROUND - before, np.minimum(height - rows, width - others))
+    alike /= np.maximum(last - first, before)
+    alike[np.abs(others - columns) <= _NEAR] = -1.0
+    place = int((1 - _LIKELIEST) * (width - 1))
+    return float(np.partition(alike, place, axis=1)[:, place].mean())
 
 
 def _place(ends: NDArray[np.float64]) -> Place:

@@ -1,6 +1,7 @@
 """From how alike two recordings are to the probability that they are of one work, and to a threshold.
 
-What counts is how much corresponds, how alike it is, and how much more alike than the rest of both.
+What counts is how much corresponds, how alike it is, how much more alike than the rest of both, and whether there
+alone: chords that go round, as those of many popular songs do, correspond at every round.
 
 The numbers lie beside the model and are set by `scripts/calibrate_versions.py` on works that it was not trained on:
 a logistic regression for the probability, and for the threshold the tail of the best logits that queries reach in a
@@ -30,7 +31,10 @@ class VersionEvidence:
         matched: pairs of vectors on the paths of the best chain; both as if in the query's own tempo.
         similarity: mean over these pairs.
         surroundings: mean over these pairs of how alike each is to the whole of the other side, the greater of both:
-            drones and loops are alike wherever they are laid together.
+            drones are alike wherever they are laid together.
+        elsewhere: mean over these pairs of how alike the music around each is to other places of the other side, to
+            the likeliest twentieth of them; of the query's moments or of the reference's, whichever is greater.
+        elsewhere_less: of the others.
         paths: of the chain.
         query, reference: local vectors of the query and of the recording.
     """
@@ -39,6 +43,8 @@ class VersionEvidence:
     matched: float
     similarity: float
     surroundings: float
+    elsewhere: float
+    elsewhere_less: float
     paths: int
     query: int
     reference: int
@@ -47,9 +53,11 @@ class VersionEvidence:
         """What the logistic regression weighs."""
         share = self.matched / max(min(self.query, self.reference), 1)
         weight = math.sqrt(self.matched)
+        octaves = math.log2(max(self.query, 1))
+        excess = self.matched * max(self.similarity - self.surroundings, 0.0)
         return (
             1.0,
-            math.log2(max(self.query, 1)),
+            octaves,
             math.log2(max(self.reference, 1)),
             math.log2(1.0 + self.matched),
             math.log2(1.0 + self.paths),
@@ -60,6 +68,14 @@ class VersionEvidence:
             weight * self.surroundings,
             math.sqrt(self.gain),
             self.gain / math.sqrt(max(self.query, 1)),
+            math.sqrt(excess),
+            excess / math.sqrt(max(self.query, 1)),
+            self.elsewhere,
+            self.elsewhere_less,
+            weight * self.elsewhere,
+            octaves * self.elsewhere,
+            octaves * self.similarity,
+            octaves * self.surroundings,
         )
 
 

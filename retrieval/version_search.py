@@ -122,7 +122,7 @@ class VersionSearch:
         query = self.query_of(recording.id)
         return [
             (other, self._probability(likeness))
-            for other, likeness in self._ranked(self._alike(query, self.shortlist(query, recording.id)))
+            for other, likeness in self.candidates(query, recording.id)
             if self.accepts(likeness, max_false_accepts)
         ]
 
@@ -131,9 +131,9 @@ class VersionSearch:
         position = int(np.flatnonzero(self._segments.items == number)[0])
         return VersionQuery(self._vectors(number), self._quick_vectors(number), self._segments.vectors(position))
 
-    def candidates(self, query: VersionQuery) -> list[tuple[Recording, Likeness]]:
-        """Recordings that have by themselves anything in common with a query, accepted or not, most alike first."""
-        return self._ranked(self._alike(query, self.shortlist(query, -1)))
+    def candidates(self, query: VersionQuery, other_than: int = -1) -> list[tuple[Recording, Likeness]]:
+        """Recordings but one that have by themselves anything in common with a query, most alike first."""
+        return self._ranked(self._alike(query, self.shortlist(query, other_than)))
 
     def found(self, query: VersionQuery, other_than: int = -1) -> list[tuple[Recording, Likeness]]:
         """Recordings but one that have anything in common with a query, some by way of another, most alike first."""

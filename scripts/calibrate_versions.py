@@ -1,12 +1,13 @@
 """Set the scale of the version score and its threshold, on works that the model was not trained on.
 
-    INCIPIT_DATA=DATA python scripts/calibrate_versions.py --families FOLDER [--model FILE.onnx] [--jobs 2]
+    INCIPIT_DATA=DATA python scripts/calibrate_versions.py --folder FOLDER [--jobs 2]
 
-Families of versions are made of lieder that were not trained on, and anew of POP909 songs that were, since the others
-are in the bed that measures: popular songs share their harmony, and are the hardest to tell apart. Each version and
-each of the recordings of `recordings/train` is asked for, whole and by passages of 10, 20 and 40 s, among 90 others of
-its kind. They are split in two by work; prints what is found and falsely accepted in each half with the numbers fitted
-to the other, then writes the numbers fitted to both beside the model. Wants the program `fluidsynth`.
+Families of versions are made of lieder and of popular songs that were not trained on, popular songs being the hardest
+to tell apart, since they share their harmony. Those are songs of POP909 that `scripts/train_versions.py` leaves out,
+but the first 120: a bed of 60 works and 60 distractors has none of them, a larger one has, and measures too well. With
+the recordings of `recordings/train` they make a library, which is asked for each of them, whole and by passages of 10,
+20 and 40 s. They are split in two by work; prints what is found and falsely accepted in each half with the numbers
+fitted to the other, then writes the numbers fitted to both beside the model. Wants the program `fluidsynth`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import argparse
 import json
 import multiprocessing
 import os
+import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
@@ -25,40 +28,57 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from train_sync import held_out_lieder, planned, sound_fonts
-from train_versions import songs
+from train_sync import held_out_lieder, sound_fonts
+from train_versions import left_out_songs
 
 from alignment.audio import read_audio
 from alignment.errors import ScoreError
 from alignment.features import estimate_tuning
-from retrieval.correspondence import VersionQuery, correspondence_in_any_tempo, likely_keys, likeness_where
+from index.library import FileState, Library, NewRecording
+from index.runs import Vectors
+from retrieval.correspondence import VersionQuery
 from retrieval.embedding.songs import pop_song, score_song
-from retrieval.embedding.version_encoder import VERSION_MODEL_PATH, VersionEncoder
-from retrieval.embedding.version_families import Family, make_family
+from retrieval.embedding.version_encoder import (
+    LOCAL_HOP_SECONDS,
+    QUICK_HOP_SECONDS,
+    SEGMENT_HOP_SECONDS,
+    VERSION_MODEL_PATH,
+    VersionEncoder,
+)
+from retrieval.embedding.version_families import MOSTLY_FAR, NEAR_AND_FAR, Family, make_family
 from retrieval.embedding.version_patches import FRAME_SECONDS, version_spectrogram
 from retrieval.logistic import TAIL
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
+from retrieval.version_search import VersionSearch
 
 LENGTHS = (0, 10, 20, 40)
-_LIEDER, _POP_SONGS = 70, 36
-_VERSIONS, _SECONDS = 3, 150.0
-_OTHERS = 90
+_LIEDER, _LIEDER_VERSIONS, _LIEDER_SECONDS = 60, 3, 110.0
+_POP_SONGS, _POP_VERSIONS, _POP_SECONDS = 130, 2, 200.0
+_IN_THE_BED = 120
+_RANKS = 0.1
+"""Weight of how likely each version is to come before all that is none, beside how likely each pair is."""
+
+_SHRINKING = 1e-5
 _RESAMPLED = 200
-_NOTHING = -20.0
+_NOTHING, _MOST = -20.0, 50.0
+
+Spectrogram = NDArray[np.float32]
 
 
 class Item(NamedTuple):
-    """A version or a recording: its work, or the source of a recording, and what the model sees of it."""
+    """A version or a recording: its kind, its work, or the source of a recording, and what the model sees of it."""
 
+    kind: str
     work: str
-    spectrogram: NDArray[np.float32]
+    spectrogram: Spectrogram
 
 
 class Sample(NamedTuple):
-    """A query and a candidate: numbers and works of both, and what speaks for them."""
+    """A query and a candidate: number of the query, kind and work, work of the candidate, and what speaks for it."""
 
     query: int
     length: int
+    kind: str
     work: str
     other: str
     evidence: VersionEvidence
@@ -67,127 +87,188 @@ class Sample(NamedTuple):
 def main() -> None:
     """Measure, fit, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--families", type=Path, required=True, help="where families of lieder lie, or shall")
+    parser.add_argument("--folder", type=Path, required=True, help="where families lie, or shall")
     parser.add_argument("--model", type=Path, default=VERSION_MODEL_PATH)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, context) as pool:
-        pop = [name for name in songs(Path(os.environ["INCIPIT_DATA"])) if name.is_dir()]
-        plan = list(enumerate([*planned(held_out_lieder(), _LIEDER), *planned(pop, _POP_SONGS)]))
-        list(pool.map(partial(_make, arguments.families, sound_fonts([])), plan))
-        recordings = sorted((Path(os.environ["INCIPIT_DATA"]) / "recordings" / "train").iterdir())
-        items = [*_versions(arguments.families), *pool.map(_recording, recordings)]
-    with ProcessPoolExecutor(arguments.jobs, context, _open, (arguments.model, items)) as pool:
-        samples = [sample for found in pool.map(_ask, range(len(items)), chunksize=4) for sample in found]
+        families = pool.map(partial(_make, arguments.folder, sound_fonts([])), _plan())
+        recorded = sorted((Path(os.environ["INCIPIT_DATA"]) / "recordings" / "train").iterdir())
+        items = [item for family in families for item in family] + list(pool.map(_recording, recorded))
+    recordings = min(Counter(item.kind for item in items).values())
+    with tempfile.TemporaryDirectory() as folder:
+        make_library(Path(folder), arguments.model, items)
+        opened = arguments.model, Path(folder), items
+        with ProcessPoolExecutor(arguments.jobs, context, _open, opened) as pool:
+            samples = [sample for found in pool.map(_ask, range(len(items)), chunksize=4) for sample in found]
     halves = [[sample for sample in samples if _half(sample.work) == half] for half in (0, 1)]
     for fitted, judged in (halves, halves[::-1]):
-        judge(fit(fitted), judged)
-    calibration = fit(samples)
+        judge(fit(fitted, recordings), judged)
+    calibration = fit(samples, recordings)
     target = arguments.model.with_name("versions.calibration.json")
     target.write_text(json.dumps(asdict(calibration), indent=1) + "\n", "utf-8")
     print(calibration)
 
 
-def _is_recorded(work: str) -> bool:
-    """Whether it is the source of recordings, whose works are not known."""
-    return not work.isdigit()
+class Planned(NamedTuple):
+    """A family to be made: its song, its seed, how many versions of how many seconds, and how far they are."""
+
+    kind: str
+    song: Path
+    seed: tuple[int, int]
+    versions: int
+    seconds: float
+    chances: Sequence[float]
+
+
+def _plan() -> list[Planned]:
+    lieder = held_out_lieder()
+    chosen = [lieder[number] for number in np.random.default_rng(99).permutation(len(lieder))[:_LIEDER]]
+    left_out = left_out_songs(Path(os.environ["INCIPIT_DATA"]))[_IN_THE_BED:][:_POP_SONGS]
+    return [
+        *(
+            Planned(
+                "lied", song, (number, 77), _LIEDER_VERSIONS, _LIEDER_SECONDS, (MOSTLY_FAR, NEAR_AND_FAR)[number % 2]
+            )
+            for number, song in enumerate(chosen)
+        ),
+        *(
+            Planned("pop", song, (number, 78), _POP_VERSIONS, _POP_SECONDS, NEAR_AND_FAR)
+            for number, song in enumerate(left_out)
+        ),
+    ]
 
 
 def _half(work: str) -> int:
     return sum(work.encode()) % 2
 
 
-def _make(folder: Path, fonts: Sequence[Path], what: tuple[int, Path]) -> None:
-    number, name = what
-    place = folder / f"{number:05d}.npz"
+def _make(folder: Path, fonts: Sequence[Path], planned: Planned) -> list[Item]:
+    """The versions of a family; none where its song cannot be read."""
+    place = folder / f"{planned.kind}-{planned.seed[0]:05d}.npz"
     folder.mkdir(parents=True, exist_ok=True)
     if not place.exists():
         try:
-            song = pop_song(name) if name.is_dir() else score_song(name)
+            song = pop_song(planned.song) if planned.song.is_dir() else score_song(planned.song)
         except ScoreError:
-            return
-        make_family(song, _VERSIONS, np.random.default_rng([number, 7]), fonts, _SECONDS).save(place)
-
-
-def _versions(folder: Path) -> list[Item]:
-    places = sorted(folder.glob("*.npz"))
-    return [
-        Item(place.stem, version.spectrogram.astype(np.float32))
-        for place in places
-        for version in Family.load(place).versions
-    ]
+            return []
+        rng = np.random.default_rng(planned.seed)
+        make_family(song, planned.versions, rng, fonts, planned.seconds, planned.chances).save(place)
+    versions = Family.load(place).versions[: planned.versions]
+    return [Item(planned.kind, place.stem, version.spectrogram.astype(np.float32)) for version in versions]
 
 
 def _recording(path: Path) -> Item:
     audio = read_audio(path)
     tuning = estimate_tuning(audio.samples, audio.rate)
-    return Item(path.name.split("__")[0], version_spectrogram(audio.samples, audio.rate, tuning))
+    return Item("recording", path.name.split("__")[0], version_spectrogram(audio.samples, audio.rate, tuning))
 
 
-_encoder: VersionEncoder
-_items: list[Item]
-_known: list[VersionQuery]
+def make_library(folder: Path, model: Path, items: Sequence[Item]) -> None:
+    """A library of all items, each titled by its number."""
+    encoder = VersionEncoder(model)
+    models = encoder.local, encoder.quick, encoder.segments
+    hops = LOCAL_HOP_SECONDS, QUICK_HOP_SECONDS, SEGMENT_HOP_SECONDS
+    with Library(folder, write=True) as library:
+        for number, item in enumerate(items):
+            parts = zip(models, encoder.encode(item.spectrogram), hops, strict=True)
+            recording = NewRecording(f"{number:012x}", item.spectrogram.shape[1] * FRAME_SECONDS, str(number))
+            library.add(recording, FileState(f"/{number}", 0, 0), [Vectors(*part) for part in parts])
+        library.refresh_store(encoder.segments)
 
 
-def _open(model: Path, items: list[Item]) -> None:
-    global _encoder, _items, _known
-    _encoder, _items = VersionEncoder(model), items
-    _known = [_query(item.spectrogram) for item in items]
+class _ByGain(VersionCalibration):
+    """Before there are weights: what has most in common comes first."""
+
+    def logit(self, evidence: VersionEvidence) -> float:
+        """The gain."""
+        return evidence.gain
 
 
-def _query(spectrogram: NDArray[np.float32]) -> VersionQuery:
-    return VersionQuery(*_encoder.encode(spectrogram))
+_items: Sequence[Item]
+_search: VersionSearch
+_ids: dict[int, int]
+
+
+def _open(model: Path, folder: Path, items: Sequence[Item]) -> None:
+    global _items, _search, _ids
+    library = Library(folder)
+    _items, _search = items, VersionSearch(library, VersionEncoder(model), _ByGain((), (), 1))
+    _ids = {int(recording.title): recording.id for recording in library.recordings()}
 
 
 def _ask(number: int) -> list[Sample]:
-    """One item, whole and in passages, beside its versions and some others."""
+    """What speaks for those that come into question for one item, whole and by passages.
+
+    Recordings of one source may be of one work, or not: they are no samples.
+    """
     rng = np.random.default_rng(number)
-    work, spectrogram = _items[number]
-    others = rng.permutation([place for place, item in enumerate(_items) if item.work != work])
-    others = sorted(others, key=lambda place: _is_recorded(_items[place].work) != _is_recorded(work))[:_OTHERS]
-    own = [place for place, item in enumerate(_items) if item.work == work and place != number]
+    item = _items[number]
     samples = []
     for length in LENGTHS:
-        frames = round(length / FRAME_SECONDS) or spectrogram.shape[1]
-        start = int(rng.integers(0, max(spectrogram.shape[1] - frames, 0) + 1))
-        query = _query(spectrogram[:, start : start + frames]) if length else _known[number]
-        for place in (*([] if _is_recorded(work) else own), *others):
-            reference = _known[place]
-            keys = likely_keys(query.segments, reference.segments)
-            evidence = likeness_where(correspondence_in_any_tempo(query, reference, keys)).evidence
-            samples.append(Sample(number, length, work, _items[place].work, evidence))
+        frames = round(length / FRAME_SECONDS)
+        start = int(rng.integers(0, max(item.spectrogram.shape[1] - frames, 0) + 1))
+        passage = item.spectrogram[:, start : start + frames]
+        query = VersionQuery(*_search.encoder.encode(passage)) if length else _search.query_of(_ids[number])
+        for recording, likeness in _search.candidates(query, _ids[number]):
+            other = _items[int(recording.title)].work
+            if item.kind != "recording" or other != item.work:
+                samples.append(Sample(number, length, item.kind, item.work, other, likeness.evidence))
     return samples
 
 
-def fit(samples: Sequence[Sample]) -> VersionCalibration:
-    """Logistic regression of being of one work, over those that have anything in common; then the outsiders' tails."""
-    alike = [sample for sample in samples if sample.evidence.matched]
-    columns = np.array([sample.evidence.regressors() for sample in alike])
-    right = np.array([sample.work == sample.other for sample in alike], float)
+def fit(samples: Sequence[Sample], recordings: int) -> VersionCalibration:
+    """Weights of the pairs, then the outsiders' tails.
 
-    def loss(weights: NDArray[np.float64]) -> float:
-        logits = columns @ weights
-        return float(np.mean(np.logaddexp(0.0, logits) - right * logits) + 1e-5 * np.sum(weights**2))
-
-    weights = minimize(loss, np.zeros(columns.shape[1]), method="BFGS").x
+    The false ones of a query are of its own kind, so the size of the library is that of the smallest kind.
+    """
+    columns = np.array([sample.evidence.regressors() for sample in samples])
+    right = np.array([sample.work == sample.other for sample in samples])
+    _, query = np.unique([(sample.query, sample.length) for sample in samples], axis=0, return_inverse=True)
+    means, spreads = columns.mean(axis=0), columns.std(axis=0)
+    constant = spreads < 1e-9
+    means[constant], spreads[constant] = 0.0, 1.0
+    standard = minimize(
+        _loss, np.zeros(len(means)), ((columns - means) / spreads, right, query), "L-BFGS-B", jac=True
+    ).x
+    weights = standard / spreads
+    weights[0] -= means @ weights
     rounded = tuple(round(float(weight), 4) for weight in weights)
-    blank = VersionCalibration(rounded, (), _OTHERS)
+    blank = VersionCalibration(rounded, (), recordings)
     tails = (_tail(blank, [sample for sample in samples if sample.length == length]) for length in LENGTHS)
-    return VersionCalibration(rounded, tuple(sorted(tails)), _OTHERS)
+    return VersionCalibration(rounded, tuple(sorted(tails)), recordings)
+
+
+def _loss(
+    weights: NDArray[np.float64], columns: NDArray[np.float64], right: NDArray[np.bool_], query: NDArray[np.int64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Of a logistic regression, and of each version being picked among it and all that is none; and its gradient."""
+    logits = columns @ weights
+    versions = np.flatnonzero(right)
+    loss = np.mean(np.logaddexp(0.0, logits) - right * logits)
+    slopes = (1.0 / (1.0 + np.exp(-logits)) - right) / len(logits)
+    odds = np.exp(np.clip(logits, -_MOST, _MOST))
+    false = np.bincount(query, odds * ~right)
+    lost = false[query[versions]] / (false[query[versions]] + odds[versions])
+    loss += _RANKS * np.mean(-np.log(np.maximum(1.0 - lost, 1e-12)))
+    slopes[versions] -= _RANKS * lost / len(versions)
+    shares = np.bincount(query[versions], lost / len(versions), len(false)) / np.maximum(false, 1e-12)
+    slopes += _RANKS * np.where(right, 0.0, odds * shares[query])
+    return float(loss + _SHRINKING * weights @ weights), columns.T @ slopes + 2 * _SHRINKING * weights
 
 
 def _tail(calibration: VersionCalibration, samples: Sequence[Sample]) -> tuple[float, float, float]:
     """Octaves of local vectors, start and scale of the tail of the highest false logits.
 
-    Versions and recordings are looked at by themselves, and there are few of either: of both and of 200 samples of each
-    with replacement, the tail is that which asks for more at a rate of 1 % than nineteen in twenty do.
+    Each kind is looked at by itself, and there are few of any: of 200 samples of each with replacement, the tail is
+    that which asks for more at a rate of 1 % than nineteen in twenty do; of all kinds that which asks for most.
     """
     octaves = float(np.log2(np.median([sample.evidence.query for sample in samples])))
     kinds = []
-    for recorded in (False, True):
-        chosen = [sample for sample in samples if _is_recorded(sample.work) == recorded]
-        highest = np.array(list(_highest(calibration, chosen).values()))
+    for kind in sorted({sample.kind for sample in samples}):
+        highest = np.array(list(_highest(calibration, [s for s in samples if s.kind == kind]).values()))
         rng = np.random.default_rng(0)
         tails = sorted((_exponential(rng.choice(highest, len(highest))) for _ in range(_RESAMPLED)), key=_level)
         kinds.append(tails[int(0.95 * _RESAMPLED)])
@@ -210,24 +291,28 @@ def _highest(calibration: VersionCalibration, samples: Sequence[Sample]) -> dict
     """The highest logit of each query among candidates of other works."""
     highest: dict[tuple[int, int], float] = {}
     for sample in samples:
+        key = sample.query, sample.length
+        highest.setdefault(key, _NOTHING)
         if sample.work != sample.other:
-            logit = calibration.logit(sample.evidence) if sample.evidence.matched else _NOTHING
-            key = sample.query, sample.length
-            highest[key] = max(highest.get(key, _NOTHING), logit)
+            highest[key] = max(highest[key], calibration.logit(sample.evidence))
     return highest
 
 
 def judge(calibration: VersionCalibration, samples: Sequence[Sample]) -> None:
-    """Print, by length, the versions found and the queries with a false one, at a rate of 1 %."""
-    print("length  found%  queries with a false one%  queries")
+    """Print, by length and kind, the versions found and the queries with a false one, at a rate of 1 %.
+
+    Only versions that are in the shortlist, and alike at all, count as not found.
+    """
+    print("length  kind        found%  queries with a false one%  queries")
     for length in LENGTHS:
-        chosen = [sample for sample in samples if sample.length == length]
-        own = [sample for sample in chosen if sample.work == sample.other]
-        threshold = calibration.threshold(0.01, _OTHERS, int(np.median([s.evidence.query for s in chosen])))
-        found = [s.evidence.matched > 0 and calibration.logit(s.evidence) >= threshold for s in own]
-        false = [logit >= threshold for logit in _highest(calibration, chosen).values()]
-        queries = len({sample.query for sample in chosen})
-        print(f"{length or 'whole':>6}  {100 * np.mean(found):6.1f}  {100 * sum(false) / queries:6.1f}  {queries:6d}")
+        for kind in sorted({sample.kind for sample in samples}):
+            chosen = [sample for sample in samples if (sample.length, sample.kind) == (length, kind)]
+            query = int(np.median([sample.evidence.query for sample in chosen]))
+            threshold = calibration.threshold(0.01, calibration.recordings, query)
+            found = [calibration.logit(s.evidence) >= threshold for s in chosen if s.work == s.other]
+            false = [logit >= threshold for logit in _highest(calibration, chosen).values()]
+            shown = f"{100 * np.mean(found):6.1f}" if found else "     -"
+            print(f"{length or 'whole':>6}  {kind:10s}  {shown}  {100 * np.mean(false):6.1f}  {len(false):6d}")
 
 
 if __name__ == "__main__":

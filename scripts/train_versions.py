@@ -36,9 +36,17 @@ MEASURED = 300
 
 def songs(data: Path) -> list[Path]:
     """Scores and POP909 folders that may be trained on, in a fixed order."""
+    return [*lieder(None), *sorted(_shuffled(data)[MEASURED:])]
+
+
+def left_out_songs(data: Path) -> list[Path]:
+    """POP909 folders that may not, in the order in which the bed takes them."""
+    return _shuffled(data)[:MEASURED]
+
+
+def _shuffled(data: Path) -> list[Path]:
     folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())
-    shuffled = np.random.default_rng(909).permutation(len(folders))
-    return [*lieder(None), *(folders[number] for number in sorted(shuffled[MEASURED:]))]
+    return [folders[number] for number in np.random.default_rng(909).permutation(len(folders))]
 
 
 def render(folder: Path, counts: Sequence[int], jobs: int, names: Sequence[Path], bars: StageBars) -> list[Path | None]:

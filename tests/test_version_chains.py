@@ -27,7 +27,7 @@ ROWS = 120
 """Local vectors of a recording: a minute and a half."""
 
 seconds = st.floats(0, 300)
-evidence = VersionEvidence(20.0, 40.0, 0.8, 0.1, 1, 100, 100)
+evidence = VersionEvidence(20.0, 40.0, 0.8, 0.1, 0.3, 0.2, 1, 100, 100)
 
 
 @st.composite

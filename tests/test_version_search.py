@@ -1,5 +1,7 @@
 """Other performances of a work are found and told from other works, in any key; what is no music claims nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from demo_music import Performance, perform
@@ -143,10 +145,31 @@ def test_thresholds_grow_with_the_library_and_with_what_is_asked_of_them():
 
 def test_more_alike_and_longer_is_surer():
     calibration = VersionCalibration.load()
-    ordinary = VersionEvidence(4.0, 40, 0.7, 0.1, 2, 100, 120)
-    assert calibration.logit(VersionEvidence(8.0, 40, 0.8, 0.1, 2, 100, 120)) > calibration.logit(ordinary)
-    assert calibration.logit(VersionEvidence(8.0, 60, 0.7, 0.1, 2, 100, 120)) > calibration.logit(ordinary)
-    assert calibration.logit(VersionEvidence(4.0, 40, 0.7, 0.4, 2, 100, 120)) < calibration.logit(ordinary)
+    ordinary = VersionEvidence(8.0, 40, 0.7, 0.1, 0.3, 0.2, 2, 100, 120)
+    alike = replace(ordinary, gain=12.0, similarity=0.8)
+    longer = replace(ordinary, gain=12.0, matched=60)
+    everywhere = replace(ordinary, elsewhere=0.6, elsewhere_less=0.5)
+    drone = replace(ordinary, surroundings=0.4)
+    assert calibration.logit(alike) > calibration.logit(ordinary)
+    assert calibration.logit(longer) > calibration.logit(ordinary)
+    assert calibration.logit(everywhere) < calibration.logit(ordinary)
+    assert calibration.logit(drone) < calibration.logit(ordinary)
+
+
+def test_what_goes_round_is_alike_elsewhere_too_and_less_sure():
+    calibration = VersionCalibration.load()
+    rng = np.random.default_rng(0)
+    once = rng.standard_normal((120, 72)).astype(np.float32)
+    round_and_round = np.tile(once[:10], (12, 1))
+    logits = []
+    for music, low, high in ((once, 0.0, 0.3), (round_and_round, 0.7, 0.9)):
+        noisy = (music + 0.5 * rng.standard_normal(music.shape) for _ in range(2))
+        one, other = (np.float32(one / np.linalg.norm(one, axis=1, keepdims=True)) for one in noisy)
+        evidence = likeness_of(VersionQuery(one, one[:0], one[:0]), other, [0]).evidence
+        assert evidence.matched == 120
+        assert low < evidence.elsewhere_less <= evidence.elsewhere < high
+        logits.append(calibration.logit(evidence))
+    assert logits[0] > logits[1]
 
 
 def test_the_program_tells_versions(collection, music):
