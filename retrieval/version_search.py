@@ -183,8 +183,10 @@ class VersionSearch:
         for number in self._likeliest(alike)[:in_other_tempi]:
             local, quick = self._vectors(number), self._quick_vectors(number)
             if len(query.quick) and len(quick):
-                others = map(likeness_where, correspondences_in_other_tempi(query, local, quick, keys[number]))
-                alike[number] = max(alike[number], *others, key=lambda likeness: likeness.evidence.gain)
+                others = correspondences_in_other_tempi(query, local, quick, keys[number])
+                most = max(others, key=lambda one: one.gain)
+                if most.gain > alike[number].evidence.gain:
+                    alike[number] = likeness_where(most)
         return {number: likeness for number, likeness in alike.items() if likeness.places}
 
     def _with_further(self, alike: Mapping[int, Likeness], other_than: int) -> dict[int, Likeness]:
