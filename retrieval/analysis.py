@@ -13,7 +13,6 @@ from alignment.features import estimate_tuning
 from index.library import NewRecording, NewScore
 from index.runs import Vectors
 from retrieval.embedding.sonority import SCORE_SONORITY, SONORITY, SONORITY_RATE, sonority
-from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, QUICK_HOP_SECONDS, SEGMENT_HOP_SECONDS
 from retrieval.embedding.version_patches import version_spectrogram
 from retrieval.encoders import Encoders
 from retrieval.fingerprint import RECORDING_HOP_SECONDS, fingerprint
@@ -68,18 +67,13 @@ def analyse(path: str, content_hash: str, encoders: Encoders) -> Analysis:
 def _harmony(audio: Audio, encoders: Encoders, *, silent: bool) -> tuple[Vectors, ...]:
     """Sonority, and what versions are found by; of silence none."""
     versions = encoders.versions
-    hops = (
-        (SONORITY, 1.0 / SONORITY_RATE),
-        (versions.local, LOCAL_HOP_SECONDS),
-        (versions.quick, QUICK_HOP_SECONDS),
-        (versions.segments, SEGMENT_HOP_SECONDS),
-    )
     if silent:
-        return tuple(Vectors(model, np.zeros((0, model.format.dimensions), np.float32), hop) for model, hop in hops)
+        kinds = (SONORITY, 1.0 / SONORITY_RATE), *versions.kinds
+        return tuple(Vectors(model, np.zeros((0, model.format.dimensions), np.float32), hop) for model, hop in kinds)
     tuning = estimate_tuning(audio.samples, audio.rate)
-    sounding = sonority(audio.samples, audio.rate, tuning)
-    kept = (sounding, *versions.encode(version_spectrogram(audio.samples, audio.rate, tuning)))
-    return tuple(Vectors(model, values, hop) for (model, hop), values in zip(hops, kept, strict=True))
+    sounding = Vectors(SONORITY, sonority(audio.samples, audio.rate, tuning), 1.0 / SONORITY_RATE)
+    found = versions.encode(version_spectrogram(audio.samples, audio.rate, tuning))
+    return sounding, *versions.stored(found)
 
 
 def _rises(audio: Audio, *, silent: bool) -> Vectors:

@@ -38,7 +38,6 @@ from bench_versions import Asked, print_table, qmax
 from numpy.typing import NDArray
 
 from index.library import FileState, Library, NewRecording
-from index.runs import Model, Vectors
 from retrieval.correspondence import VersionQuery
 from retrieval.embedding.version_encoder import (
     LOCAL_HOP_SECONDS,
@@ -126,26 +125,19 @@ def make_library(folder: Path, tracks: int, bed: Path, others: Sequence[Path], r
         for number in range(tracks):
             track = known[number] if number < len(known) else _made(unrelated, rng, f"{number}")
             recording = NewRecording(f"{number:012x}", len(track.vectors.local) * LOCAL_HOP_SECONDS, track.name)
-            parts = zip(_models(encoder), track.vectors, _HOPS, strict=True)
-            kept = [Vectors(model, vectors, hop) for model, vectors, hop in parts]
-            library.add(recording, FileState(f"/{number}", 0, 0), kept)
+            library.add(recording, FileState(f"/{number}", 0, 0), encoder.stored(track.vectors))
         library.refresh_store(encoder.segments)
     unfinished.rename(folder)
 
 
 def _tracks(folder: Path, encoder: VersionEncoder) -> Iterator[Track]:
     with Library(folder) as library:
-        kept = [library.runs(model) for model in _models(encoder)]
+        kept = [library.runs(model) for model, _ in encoder.kinds]
         names = {recording.id: Path(recording.files[0].path).name for recording in library.recordings()}
         places = [{int(number): position for position, number in enumerate(runs.items)} for runs in kept]
         for number in places[0]:
             vectors = (runs.vectors(place[number]) for runs, place in zip(kept, places, strict=True))
             yield Track(names[number], VersionVectors(*vectors))
-
-
-def _models(encoder: VersionEncoder) -> tuple[Model, Model, Model]:
-    """Of the parts of `VersionVectors`."""
-    return encoder.local, encoder.quick, encoder.segments
 
 
 def _made(unrelated: Sequence[Track], rng: np.random.Generator, name: str) -> Track:

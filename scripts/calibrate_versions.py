@@ -35,16 +35,9 @@ from alignment.audio import read_audio
 from alignment.errors import ScoreError
 from alignment.features import estimate_tuning
 from index.library import FileState, Library, NewRecording
-from index.runs import Vectors
 from retrieval.correspondence import VersionQuery
 from retrieval.embedding.songs import pop_song, score_song
-from retrieval.embedding.version_encoder import (
-    LOCAL_HOP_SECONDS,
-    QUICK_HOP_SECONDS,
-    SEGMENT_HOP_SECONDS,
-    VERSION_MODEL_PATH,
-    VersionEncoder,
-)
+from retrieval.embedding.version_encoder import VERSION_MODEL_PATH, VersionEncoder
 from retrieval.embedding.version_families import MOSTLY_FAR, NEAR_AND_FAR, Family, make_family
 from retrieval.embedding.version_patches import FRAME_SECONDS, version_spectrogram
 from retrieval.logistic import TAIL
@@ -169,13 +162,10 @@ def _recording(path: Path) -> Item:
 def make_library(folder: Path, model: Path, items: Sequence[Item]) -> None:
     """A library of all items, each titled by its number."""
     encoder = VersionEncoder(model)
-    models = encoder.local, encoder.quick, encoder.segments
-    hops = LOCAL_HOP_SECONDS, QUICK_HOP_SECONDS, SEGMENT_HOP_SECONDS
     with Library(folder, write=True) as library:
         for number, item in enumerate(items):
-            parts = zip(models, encoder.encode(item.spectrogram), hops, strict=True)
             recording = NewRecording(f"{number:012x}", item.spectrogram.shape[1] * FRAME_SECONDS, str(number))
-            library.add(recording, FileState(f"/{number}", 0, 0), [Vectors(*part) for part in parts])
+            library.add(recording, FileState(f"/{number}", 0, 0), encoder.stored(encoder.encode(item.spectrogram)))
         library.refresh_store(encoder.segments)
 
 

@@ -8,6 +8,7 @@ optima that do not overlap, at most 40 a recording.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -82,7 +83,8 @@ def _features(audio: Audio) -> NDArray[np.float32]:
 
 
 @njit(cache=True)
-def _subsequences(costs):  # type: ignore[no-untyped-def]
+def _subsequences(costs: Any) -> tuple[Any, Any]:
+    """Cost and start of the best subsequence that ends at each frame, of costs `(query, recording)`."""
     n, m = costs.shape
     totals = np.full((n, m), np.inf, np.float32)
     starts = np.zeros((n, m), np.int32)

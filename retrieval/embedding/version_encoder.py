@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from index.runs import Model
+from index.runs import Model, Vectors
 from index.shards import VectorFormat
 from retrieval.embedding.onnx_model import load_onnx
 from retrieval.embedding.version_patches import FRAME_SECONDS, QUICKER, SEMITONES, quicker, version_parameters
@@ -74,6 +74,19 @@ class VersionEncoder:
         self.local = Model("version-local", digest, VectorFormat(local, "int8", _SCALE), parameters=parameters)
         self.quick = Model("version-quick", digest, VectorFormat(local, "int8", _SCALE), parameters=parameters)
         self.segments = Model("version-segments", digest, VectorFormat(segment, "int8", _SCALE), parameters=parameters)
+
+    @property
+    def kinds(self) -> tuple[tuple[Model, float], ...]:
+        """The model of each part of `VersionVectors`, and the seconds from vector to vector."""
+        return (
+            (self.local, LOCAL_HOP_SECONDS),
+            (self.quick, QUICK_HOP_SECONDS),
+            (self.segments, SEGMENT_HOP_SECONDS),
+        )
+
+    def stored(self, vectors: VersionVectors) -> list[Vectors]:
+        """The vectors of a recording, as a library takes them in."""
+        return [Vectors(model, part, hop) for (model, hop), part in zip(self.kinds, vectors, strict=True)]
 
     def encode(self, spectrogram: NDArray[np.float32]) -> VersionVectors:
         """The vectors of a recording whose spectrogram `version_patches` gave, shape `(84, frames)`."""
