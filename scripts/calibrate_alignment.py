@@ -32,7 +32,10 @@ from alignment.rests import path_of_music, sections_over_rests
 from alignment.sections import matching_sections, sharpened
 from alignment.synchronise import transposition_between
 from alignment.warping import mean_path_of
-from retrieval.embedding.renders import additive_sound, degraded, fluidsynth_sound, played, score_notes
+from retrieval.embedding.additive import additive_sound
+from retrieval.embedding.fluidsynth import fluidsynth_sound
+from retrieval.embedding.microphone import degraded
+from retrieval.embedding.notes import played, score_notes
 
 TOO_FAR = 0.1
 HELD = 0.9

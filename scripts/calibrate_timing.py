@@ -44,7 +44,8 @@ from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from alignment.errors import ScoreError
 from retrieval.collection import Collection
 from retrieval.embedding.degradation import babble, coloured_noise, degraded, in_a_room, room_response
-from retrieval.embedding.renders import fluidsynth_sound, played, score_notes
+from retrieval.embedding.fluidsynth import fluidsynth_sound
+from retrieval.embedding.notes import played, score_notes
 from retrieval.identification import Identifier
 from retrieval.lines import Line
 from retrieval.rises import PHASES, rises_in_phases

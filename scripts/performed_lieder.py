@@ -20,15 +20,10 @@ from train_sync import planned, sound_fonts
 
 from alignment.audio import ANALYSIS_RATE
 from alignment.errors import ScoreError
-from retrieval.embedding.renders import (
-    additive_sound,
-    degraded,
-    fluidsynth_sound,
-    play_together,
-    played,
-    score_notes,
-    wandering_steps,
-)
+from retrieval.embedding.additive import additive_sound
+from retrieval.embedding.fluidsynth import fluidsynth_sound, play_together
+from retrieval.embedding.microphone import degraded
+from retrieval.embedding.notes import played, score_notes, wandering_steps
 
 PERFORMANCES = 2
 _LONGEST_SECONDS = 150.0

@@ -25,8 +25,10 @@ from train_sync import lieder, planned, sound_fonts
 from alignment.audio import ANALYSIS_RATE
 from alignment.errors import ScoreError
 from retrieval.cli.console import StageBars
+from retrieval.embedding.additive import additive_sound
 from retrieval.embedding.encoder import MODEL_PATH
-from retrieval.embedding.renders import additive_sound, fluidsynth_sound, played, score_notes, timed_excerpt
+from retrieval.embedding.fluidsynth import fluidsynth_sound
+from retrieval.embedding.notes import played, score_notes, timed_excerpt
 
 HELD_OUT = ("gcompris-gtk", "opensurge", "tbftss", "valyriatear")
 """Sources of `recordings/train` (the part of a file name before `__`) that calibrate instead of training."""

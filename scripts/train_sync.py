@@ -26,7 +26,8 @@ from rich.progress import Progress
 
 from alignment.errors import ScoreError
 from alignment.features import encoder
-from retrieval.embedding.renders import RenderError, Scene, make_scene
+from retrieval.embedding.fluidsynth import RenderError
+from retrieval.embedding.scenes import Scene, make_scene
 
 FONT_FOLDER = Path("/usr/share/sounds/sf2")
 FONT_NAMES = ("TimGM6mb.sf2", "OPL-3_FM_128M.sf2")

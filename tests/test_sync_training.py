@@ -20,7 +20,7 @@ from alignment.features.encoder import BANKS, compress, encode
 from alignment.features.filterbank import semitone_magnitudes
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import sync_features
-from retrieval.embedding.renders import LOG_SCALE, Scene
+from retrieval.embedding.scenes import LOG_SCALE, Scene
 from retrieval.embedding.sync_training import (
     Example,
     SyncNetwork,

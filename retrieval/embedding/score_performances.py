@@ -1,7 +1,7 @@
 """Scores and how they sound when somebody plays them, to train the embedding of scores on.
 
 A score is rendered twice: plainly, as the library renders it (`alignment.score_sound`), and as a performance by other
-instruments, at a tempo that wanders, in a room, through a microphone (`retrieval.embedding.renders`). Of both the
+instruments, at a tempo that wanders, in a room, through a microphone. Of both the
 sonority is kept, and of each frame of the performance the place in the score.
 """
 
@@ -24,15 +24,11 @@ from alignment.features import estimate_tuning
 from alignment.score import Score, read_score
 from alignment.score_sound import score_sound
 from retrieval.embedding import degradation
+from retrieval.embedding.additive import additive_sound
 from retrieval.embedding.degradation import coloured_noise
-from retrieval.embedding.renders import (
-    additive_sound,
-    degraded,
-    fluidsynth_sound,
-    played,
-    score_notes,
-    wandering_steps,
-)
+from retrieval.embedding.fluidsynth import fluidsynth_sound
+from retrieval.embedding.microphone import degraded
+from retrieval.embedding.notes import played, score_notes, wandering_steps
 from retrieval.embedding.sonority import SONORITY_RATE, sonority
 
 __all__ = ["ScorePerformance", "perform_score", "perform_scores"]

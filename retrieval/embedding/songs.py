@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.errors import ScoreError
-from retrieval.embedding.renders import score_notes
+from retrieval.embedding.notes import score_notes
 
 __all__ = ["Chord", "Song", "pop_song", "score_song"]
 

@@ -1,6 +1,6 @@
 """Training of the synchroniser's encoder, which `alignment.features.encoder` runs without torch.
 
-Each step draws passages of scenes (`retrieval.embedding.renders`), two renderings of each. Two kinds of losses
+Each step draws passages of scenes (`retrieval.embedding.scenes`), two renderings of each. Two kinds of losses
 are added:
 
 - matching: each frame of one rendering must find its moment among all frames of the other. This is the
@@ -33,7 +33,7 @@ from torch.nn import functional
 
 from alignment.features.encoder import BANKS, DILATIONS
 from alignment.features.frames import FEATURE_RATE
-from retrieval.embedding.renders import LOG_SCALE, RENDERINGS, Scene
+from retrieval.embedding.scenes import LOG_SCALE, RENDERINGS, Scene
 from retrieval.errors import ModelError
 
 __all__ = [

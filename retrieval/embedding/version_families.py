@@ -20,7 +20,8 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from alignment.audio import ANALYSIS_RATE
-from retrieval.embedding.renders import degraded, play_together
+from retrieval.embedding.fluidsynth import play_together
+from retrieval.embedding.microphone import degraded
 from retrieval.embedding.songs import Chord, Song
 from retrieval.embedding.version_patches import FRAME_HOP, version_spectrogram
 

@@ -12,8 +12,10 @@ from alignment.audio import ANALYSIS_RATE
 from alignment.errors import ScoreError
 from alignment.features.encoder import BANKS
 from alignment.features.frames import FEATURE_RATE
-from retrieval.embedding import renders
-from retrieval.embedding.renders import OFFSET, ONSET, PITCH, RenderError, Scene
+from retrieval.embedding import additive, fluidsynth, microphone, scenes
+from retrieval.embedding.fluidsynth import RenderError
+from retrieval.embedding.notes import OFFSET, ONSET, PITCH, played, score_notes, timed_excerpt
+from retrieval.embedding.scenes import Scene
 
 mido = pytest.importorskip("mido", reason="training wants mido: scripts/test --all")
 pytest.importorskip("partitura", reason="scores want partitura: scripts/test --all")
@@ -46,7 +48,7 @@ def score(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_score_becomes_its_notes_in_quarters(score):
-    notes = renders.score_notes(score)
+    notes = score_notes(score)
     assert np.array_equal(notes, [[k, 1, 73, 0] for k in range(40)])
 
 
@@ -54,14 +56,14 @@ def test_what_is_no_score_is_named(tmp_path, score):
     broken = tmp_path / "broken.musicxml"
     broken.write_text("<score-partwise><part>")
     with pytest.raises(ScoreError, match="broken.musicxml: cannot be read"):
-        renders.score_notes(broken)
+        score_notes(broken)
     with pytest.raises(ScoreError, match="quarters.musicxml: has only . notes in the passage"):
-        renders.make_scene(score, 0, [], seconds=2.0)
+        scenes.make_scene(score, 0, [], seconds=2.0)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_passage_holds_the_notes_of_its_seconds_in_order(lines, seed):
-    notes = renders.timed_excerpt(lines, np.random.default_rng(seed), 8.0)
+    notes = timed_excerpt(lines, np.random.default_rng(seed), 8.0)
     assert notes[:, ONSET].min() >= 0.5
     assert notes[:, ONSET].max() < 8.5
     assert (np.diff(notes[:, ONSET]) >= 0).all()
@@ -73,8 +75,8 @@ def test_a_passage_holds_the_notes_of_its_seconds_in_order(lines, seed):
 
 @pytest.mark.parametrize("seed", range(6))
 def test_players_keep_to_the_timeline(lines, seed):
-    written = renders.timed_excerpt(lines, np.random.default_rng(0), 20.0)
-    notes = renders.played(written, np.random.default_rng(seed))
+    written = timed_excerpt(lines, np.random.default_rng(0), 20.0)
+    notes = played(written, np.random.default_rng(seed))
     assert len(notes) > 0.85 * len(written)
     for onset, offset, pitch, part, velocity in notes:
         near = np.abs(written[:, ONSET] - onset) < 0.06
@@ -85,7 +87,7 @@ def test_players_keep_to_the_timeline(lines, seed):
 
 def test_a_midi_file_holds_what_is_played(tmp_path):
     notes = np.array([[0.5, 1.0, 60, 0, 90], [1.0, 1.01, 60, 0, 50], [0.75, 2.0, 64, 0, 70]])
-    renders._write_midi(tmp_path / "x.mid", [renders._Player(41, notes, [(0.6, 127), (1.5, 0)])] * 11)
+    fluidsynth._write_midi(tmp_path / "x.mid", [fluidsynth._Player(41, notes, [(0.6, 127), (1.5, 0)])] * 11)
     time, struck, ended, pedal = 0.0, [], [], []
     file = mido.MidiFile(tmp_path / "x.mid")
     assert {message.channel for track in file.tracks for message in track if not message.is_meta} == {
@@ -109,14 +111,14 @@ def test_a_midi_file_holds_what_is_played(tmp_path):
 
 def test_each_font_plays_its_share():
     fonts = [Path(name) for name in "abc"]
-    drawn = [renders._font(fonts, chance).name for chance in np.linspace(0, 1, 1000, endpoint=False)]
+    drawn = [fluidsynth._font(fonts, chance).name for chance in np.linspace(0, 1, 1000, endpoint=False)]
     assert [drawn.count(name) for name in "abc"] == [650, 175, 175]
-    assert renders._font(fonts[:1], 0.0).name == "a"
+    assert fluidsynth._font(fonts[:1], 0.0).name == "a"
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_additive_tones_begin_with_their_note_at_its_pitch(seed):
-    sound, names = renders.additive_sound(np.array([[0.5, 1.5, 69, 0, 100.0]]), np.random.default_rng(seed))
+    sound, names = additive.additive_sound(np.array([[0.5, 1.5, 69, 0, 100.0]]), np.random.default_rng(seed))
     attack = float(names[0].split()[1])
     assert 0.001 < attack < 0.15
     assert not sound[: int(0.5 * ANALYSIS_RATE)].any()
@@ -129,7 +131,7 @@ def test_additive_tones_begin_with_their_note_at_its_pitch(seed):
 @pytest.mark.parametrize("seed", range(6))
 def test_degraded_sound_keeps_its_place(seed):
     sound = np.random.default_rng(9).standard_normal(ANALYSIS_RATE).astype(np.float32)
-    heard = renders.degraded(sound, np.random.default_rng(seed))
+    heard = microphone.degraded(sound, np.random.default_rng(seed))
     assert heard.shape == sound.shape
     assert heard.dtype == np.float32
     assert np.isfinite(heard).all()
@@ -142,18 +144,18 @@ def test_rooms_fall_by_60_decibels_and_noise_stays_below_the_sound(seed):
     click = np.zeros(2 * ANALYSIS_RATE, np.float32)
     click[0] = 1
     length = int(np.random.default_rng(seed).uniform(0.2, 1.6) * ANALYSIS_RATE)
-    tail = renders._in_a_room(click, np.random.default_rng(seed))[1:length].astype(float)
+    tail = microphone._in_a_room(click, np.random.default_rng(seed))[1:length].astype(float)
     first, *_, last = (np.square(part).mean() for part in np.array_split(tail, 10))
     assert 10 * math.log10(last / first) == pytest.approx(-54, abs=2)
     tone = np.sin(np.arange(ANALYSIS_RATE)).astype(np.float32)
-    noise = renders._with_noise(tone, np.random.default_rng(seed)) - tone
+    noise = microphone._with_noise(tone, np.random.default_rng(seed)) - tone
     assert -45 < 10 * math.log10(np.square(noise).mean() / np.square(tone).mean()) < -12
 
 
 def test_a_scene_follows_from_its_seed_and_survives_the_disk(score, tmp_path, monkeypatch):
-    monkeypatch.setattr(renders, "fluidsynth_sound", lambda notes, rng, fonts: renders.additive_sound(notes, rng))
-    monkeypatch.setattr(renders, "_FEWEST_NOTES", 3)
-    scene, again, other = (renders.make_scene(score, seed, [], seconds=4.0) for seed in (0, 0, 1))
+    monkeypatch.setattr(scenes, "fluidsynth_sound", lambda notes, rng, fonts: additive.additive_sound(notes, rng))
+    monkeypatch.setattr(scenes, "_FEWEST_NOTES", 3)
+    scene, again, other = (scenes.make_scene(score, seed, [], seconds=4.0) for seed in (0, 0, 1))
     scene.save(tmp_path / "scene.npz")
     back = Scene.load(tmp_path / "scene.npz")
     for same in (again, back):
@@ -173,9 +175,9 @@ def test_a_scene_follows_from_its_seed_and_survives_the_disk(score, tmp_path, mo
 
 def test_missing_fluidsynth_is_named(lines, monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    notes = renders.played(renders.timed_excerpt(lines, np.random.default_rng(0), 8.0), np.random.default_rng(0))
+    notes = played(timed_excerpt(lines, np.random.default_rng(0), 8.0), np.random.default_rng(0))
     with pytest.raises(RenderError, match="'fluidsynth' is not on the PATH"):
-        renders.fluidsynth_sound(notes, np.random.default_rng(0), [Path("x.sf2")])
+        fluidsynth.fluidsynth_sound(notes, np.random.default_rng(0), [Path("x.sf2")])
 
 
 def test_fluidsynth_plays_the_notes_when_they_are_written():
@@ -183,7 +185,7 @@ def test_fluidsynth_plays_the_notes_when_they_are_written():
     if shutil.which("fluidsynth") is None or not all(font.exists() for font in fonts):
         pytest.skip("wants the program fluidsynth and the sound fonts for training")
     notes = np.array([[1.0, 1.5, 69, 0, 110.0], [2.5, 3.0, 69, 0, 110.0]])
-    first, second = (renders.fluidsynth_sound(notes, np.random.default_rng(2), fonts) for _ in range(2))
+    first, second = (fluidsynth.fluidsynth_sound(notes, np.random.default_rng(2), fonts) for _ in range(2))
     assert np.array_equal(first[0], second[0])
     assert first[1] == second[1]
     level = np.abs(first[0])
