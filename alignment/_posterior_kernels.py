@@ -75,7 +75,9 @@ def _sum_posterior(forward: Any, backward: Any, total: float, across: int, out: 
 
 
 @njit(cache=True, nogil=True)
-def spread_costs(products: Any, start: int, left: int, low: Any, high: Any, first: Any, offsets: Any, costs: Any) -> None:
+def spread_costs(
+    products: Any, start: int, left: int, low: Any, high: Any, first: Any, offsets: Any, costs: Any
+) -> None:
     """Turn products of some frames of x with a stretch of y into the costs of the corridor's cells.
 
     Args:

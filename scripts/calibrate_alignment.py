@@ -1,12 +1,13 @@
 """Set what an alignment's confidences mean, on renderings whose truth is known.
 
-    INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80]
+    INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80] [--instrument-pairs 188]
 
 Renders pairs of performances of the lieder that the encoder was not trained on, with tempi of their own, and
 fits the constants of `alignment.acceptance` (the same music or not: pairs against pairs of other songs and
-noise, whole and short, with and without cuts) and of `alignment.confidence` (a point's error against the posterior's
-deviation and the similarity around it). Prints them, with what they achieve on the half of the pairs that
-they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound fonts of `scripts/train_sync.py`.
+noise, whole and short, with and without cuts). Those of `alignment.confidence` (a point's error against the
+posteriors and the similarity around it) it fits on the pairs of `instrument_pairs.py`. Prints them, with what they
+achieve on the half of the pairs that they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound
+fonts of `scripts/train_sync.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile as sf
+from instrument_pairs import render as render_instruments
+from instrument_pairs import wandering_times
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from train_sync import sound_fonts, trained_on
@@ -35,6 +38,7 @@ from alignment.warping import mean_path_of
 from retrieval.embedding.renders import additive_sound, degraded, fluidsynth_sound, played, score_notes
 
 TOO_FAR = 0.1
+ELSEWHERE = 0.5
 HELD = 0.9
 SMOOTHED = 0.05
 
@@ -64,7 +68,7 @@ def render(folder: Path, scores: list[Path], count: int, fonts: list[Path]) -> l
 def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list[Path]) -> None:
     notes = score_notes(score)
     quarters = np.arange(0, notes[:, 0].max() + 9, 0.5)
-    seconds = np.interp(notes[:, 0], quarters, _times(rng, quarters))
+    seconds = np.interp(notes[:, 0], quarters, wandering_times(rng, quarters))
     length = rng.uniform(60, 150)
     start = rng.uniform(0, max(0, seconds.max() - length))
     notes = notes[(seconds >= start) & (seconds < start + length)]
@@ -77,7 +81,7 @@ def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list
     truth = []
     place.mkdir(parents=True, exist_ok=True)
     for side, moved in (("a", 0), ("b", transposition)):
-        times, lead = _times(rng, quarters), rng.uniform(0.3, 2)
+        times, lead = wandering_times(rng, quarters), rng.uniform(0.3, 2)
         on = np.interp(notes[:, 0], quarters, times) + lead
         off = np.interp(notes[:, 0] + notes[:, 1], quarters, times) + lead
         performance = played(np.column_stack([on, off, notes[:, 2] + moved, notes[:, 3]]), rng)
@@ -87,15 +91,6 @@ def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list
         sf.write(place / f"{side}.wav", 0.7 * sound / np.abs(sound).max(), ANALYSIS_RATE)
         truth.append(np.interp(onsets, quarters, times) + lead)
     np.savetxt(place / "truth.csv", np.column_stack(truth), "%.6f", ",", header="time_a,time_b", comments="")
-
-
-def _times(rng: np.random.Generator, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds of quarters at a tempo that wanders."""
-    tempo = rng.uniform(60, 130)
-    walk = np.cumsum(rng.normal(0, 0.05, len(quarters)))
-    walk -= np.linspace(walk[0], walk[-1], len(quarters))
-    steps = 0.5 * 60 / tempo * np.exp(np.clip(walk, -0.5, 0.5))
-    return np.concatenate([[0], np.cumsum(steps)])[: len(quarters)]
 
 
 def paired(left: Analysed, other: Audio) -> Pair | None:
@@ -122,15 +117,13 @@ def excerpt(audio: Audio, seconds: float, rng: np.random.Generator) -> Audio:
     return Audio(audio.samples[start : start + length])
 
 
-def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Points]:
-    """Evidence of right and wrong pairs, and the points of the right ones."""
+def gather(folders: list[Path]) -> list[tuple[Evidence, bool, int]]:
+    """Evidence of right and wrong pairs."""
     rng = np.random.default_rng(0)
     evidence: list[tuple[Evidence, bool, int]] = []
-    points = []
     lefts = [analyse(read_audio(folder / "a.wav")) for folder in folders]
     for number, folder in enumerate(folders):
         other = read_audio(folder / "b.wav")
-        truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)[:, :2]
         seconds = float(np.exp(rng.uniform(np.log(5), np.log(40))))
         for sound in (other, without_middle(other), excerpt(other, seconds, rng)):
             for partner, right in (
@@ -138,12 +131,9 @@ def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Point
                 ((number + 1 + int(rng.integers(min(9, len(folders) - 1)))) % len(folders), False),
             ):
                 pair = paired(lefts[partner], sound)
-                sections, found = matching_sections(pair) if pair else ([], None)
-                if pair is None or found is None:
-                    continue
-                evidence.append((found, right, number))
-                if right and sound is other:
-                    points.append(_points(pair, sections, truth, number))
+                found = matching_sections(pair)[1] if pair else None
+                if found is not None:
+                    evidence.append((found, right, number))
             noise = Audio((0.05 * rng.standard_normal(len(sound.samples))).astype(np.float32))
             pair = paired(lefts[number], noise)
             found = matching_sections(pair)[1] if pair else None
@@ -151,7 +141,20 @@ def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Point
                 evidence.append((found, False, number))
         print(f"{number + 1} of {len(folders)}", end="\r", flush=True)
     print()
-    return evidence, Points(*(np.concatenate(part) for part in zip(*points, strict=True)))
+    return evidence
+
+
+def gather_points(folders: list[Path]) -> Points:
+    """The points of all pairs."""
+    points = []
+    for number, folder in enumerate(folders):
+        truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)
+        pair = paired(analyse(read_audio(folder / "a.wav")), read_audio(folder / "b.wav"))
+        if pair is not None:
+            points.append(_points(pair, matching_sections(pair)[0], truth, number))
+        print(f"{number + 1} of {len(folders)}", end="\r", flush=True)
+    print()
+    return Points(*(np.concatenate(part) for part in zip(*points, strict=True)))
 
 
 def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int) -> Points:
@@ -163,9 +166,12 @@ def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int)
         ref, other = truth[:, 0] - pair.left.start, truth[:, 1] - pair.right.start
         inside = (ref >= path.ref[0]) & (ref <= path.ref[-1])
         at = ref[inside]
+        error = np.interp(at, path.ref, path.other) - other[inside]
+        if not len(at) or np.median(np.abs(error)) > ELSEWHERE:
+            continue  # along another playing of the same music, which no point can tell
         along = path_evidence(path)
         evidence.append(np.column_stack([np.interp(at, path.ref, row) for row in along]))
-        errors.append(np.interp(at, path.ref, path.other) - other[inside])
+        errors.append(error)
     joined = np.concatenate(errors)
     if len(joined):
         joined = joined - np.median(joined)  # an attack's lag is no error of the path
@@ -213,12 +219,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=80)
+    parser.add_argument("--instrument-pairs", type=int, default=188)
     parser.add_argument("--font", type=Path, action="append", default=[])
     arguments = parser.parse_args()
     lieder = sorted((Path(os.environ["INCIPIT_DATA"]) / "lieder").rglob("*.mxl"), key=lambda path: path.as_posix())
     measured = [path for path in lieder if path not in set(trained_on(lieder))]
-    folders = render(arguments.cache, measured, arguments.pairs, sound_fonts(arguments.font))
-    evidence, points = gather(folders)
+    fonts = sound_fonts(arguments.font)
+    evidence = gather(render(arguments.cache / "songs", measured, arguments.pairs, fonts))
+    points = gather_points(render_instruments(arguments.cache / "instruments", arguments.instrument_pairs, fonts))
 
     inputs = np.array([found for found, _, _ in evidence])
     right = np.array([right for _, right, _ in evidence])
