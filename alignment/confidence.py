@@ -1,8 +1,9 @@
 """How sure each point of a path is.
 
-It is told by how far the paths nearly as good stray (`alignment.posterior`), there and, bluntly, within half a second,
-by how far their mean moves as the posterior becomes blunter, by how alike the two sides are around it, and by whether
-something begins there on both. The weights are fitted by `scripts/calibrate_alignment.py`.
+It is told by how far the paths nearly as good stray (`alignment.posterior`), there and within half a second, by how
+alike the two sides are around it, by whether something begins there on both, and by how far the tempo there is from
+that of the seconds around: performers slow down and hurry, but a path that has lost its way leaps. The weights are
+fitted by `scripts/calibrate_alignment.py`.
 """
 
 from __future__ import annotations
@@ -18,33 +19,36 @@ __all__ = ["INPUTS", "path_evidence", "point_confidence", "point_interval"]
 
 INPUTS = (
     "deviation",
+    "blunt deviation",
     "largest blunt deviation",
-    "shift",
-    "blunt shift",
     "similarity around",
+    "unsteadiness .25 s",
+    "unsteadiness .5 s",
     "onset on both sides",
 )
 """Rows of `path_evidence`."""
 
-_WITHIN_100_MS = (-14.06, -0.61, -2.3, -0.78, -0.54, 0.98, 3.42)
+_WITHIN_100_MS = (-14.11, -0.47, -1.04, -2.47, 4.15, -0.38, -1.46, 3.58)
 """Logistic of the inputs, intercept first."""
 
-_NINE_TENTHS = (3.397, 0.586, 0.647, 0.185, 0.067, -0.585, -0.793)
+_NINE_TENTHS = (4.045, 0.571, 0.493, 0.465, -0.975, 0.177, 0.221, -1.507)
 """Logarithm of the error in seconds that nine points in ten stay below, of the inputs, intercept first."""
 
 _POINTS_A_SECOND = 100
 _AROUND_SECONDS = 4.0
 _NEAR_SECONDS = 0.5
+_STEP_SECONDS = 0.02
 
 
 def path_evidence(path: MeanPath) -> NDArray[np.float64]:
-    """What the confidence of each point of a path follows from, shape `(6, points)`, rows as in `INPUTS`."""
+    """What the confidence of each point of a path follows from, shape `(7, points)`, rows as in `INPUTS`."""
     near = maximum_filter1d(path.blunt_deviation, round(_NEAR_SECONDS * _POINTS_A_SECOND), mode="nearest")
-    distances = path.deviation, near, path.shift, path.blunt_shift
     return np.stack(
         [
-            *(np.log(distance + 1e-3) for distance in distances),
+            *(np.log(deviation + 1e-3) for deviation in (path.deviation, path.blunt_deviation, near)),
             uniform_filter1d(path.similarity, round(_AROUND_SECONDS * _POINTS_A_SECOND), mode="nearest"),
+            _unsteadiness(path, 0.25, 3.0),
+            _unsteadiness(path, 0.5, 4.0),
             path.onset,
         ]
     )
@@ -58,6 +62,18 @@ def point_confidence(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
 def point_interval(evidence: NDArray[np.float64]) -> NDArray[np.float64]:
     """Half width in seconds of the interval that holds the true time nine times in ten, shape `(points,)`."""
     return np.exp(_weighed(_NINE_TENTHS, evidence))
+
+
+def _unsteadiness(path: MeanPath, near: float, far: float) -> NDArray[np.float64]:
+    """Logarithm of the tempo ratio within `near` seconds over that within `far`, without its sign."""
+    grid = np.arange(path.ref[0], path.ref[-1] + _STEP_SECONDS, _STEP_SECONDS)
+
+    def ratio(reach: float) -> NDArray[np.float64]:
+        after, before = (np.interp(grid + side * reach, path.ref, path.other) for side in (1.0, -1.0))
+        return (after - before) / (2.0 * reach)
+
+    leap = np.abs(np.log(np.clip(ratio(near) / np.clip(ratio(far), 0.1, 10.0), 0.05, 20.0)))
+    return np.interp(path.ref, grid, leap)
 
 
 def _weighed(weights: tuple[float, ...], evidence: NDArray[np.float64]) -> NDArray[np.float64]:

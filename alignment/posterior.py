@@ -8,9 +8,7 @@ dynamic time warping.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from alignment._posterior_kernels import diagonal_moments, spread_costs
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor, antidiagonals
 
-__all__ = ["PathPosterior", "path_posteriors"]
+__all__ = ["PathPosterior", "path_posterior"]
 
 _PARITY = np.array([0.25, 0.5, 0.25])
 """A diagonal step skips an antidiagonal: neighbours are averaged so that each has its share of every path."""
@@ -41,39 +39,25 @@ class PathPosterior:
     deviation: NDArray[np.float64]
 
 
-class _Costs(NamedTuple):
-    """Costs of a corridor's cells by antidiagonals, the first row of each, and where each begins."""
-
-    costs: NDArray[np.float32]
-    first: NDArray[np.int64]
-    offsets: NDArray[np.int64]
-
-
-def path_posteriors(
+def path_posterior(
     x: NDArray[np.float32],
     y: NDArray[np.float32],
     corridor: Corridor,
-    sharpnesses: Sequence[float],
+    *,
+    sharpness: float,
     weights: tuple[float, float, float] = SYMMETRIC_WEIGHTS,
-) -> list[PathPosterior]:
-    """Means of all warping paths inside a corridor; exchanging x and y exchanges the results.
+) -> PathPosterior:
+    """Mean of all warping paths inside a corridor; exchanging x and y exchanges the result.
 
     Args:
         x, y: unit columns, shapes `(d, n)` and `(d, m)`.
         corridor: the cells that count; best narrow, around the path of least cost.
-        sharpnesses: the larger, the nearer to the path of least cost; a mean for each.
+        sharpness: the larger, the nearer to the path of least cost.
         weights: of the steps (1, 1), (1, 0), (0, 1).
     """
-    costs = _costs(x, y, corridor)
-    return [
-        _posterior(costs, sharpness * np.asarray(weights, np.float64), x.shape[1], y.shape[1])
-        for sharpness in sharpnesses
-    ]
-
-
-def _posterior(costs: _Costs, weights: NDArray[np.float64], n: int, m: int) -> PathPosterior:
+    n, m = x.shape[1], y.shape[1]
     moments = np.empty((n + m - 1, 3))
-    diagonal_moments(*costs, weights, moments)
+    diagonal_moments(*_costs(x, y, corridor), sharpness * np.asarray(weights, np.float64), moments)
     weight, first, second = (np.convolve(column, _PARITY)[1:-1] for column in moments.T)
     mean = first / weight
     mean[0], mean[-1] = 0.0, n - m
@@ -86,8 +70,10 @@ def _posterior(costs: _Costs, weights: NDArray[np.float64], n: int, m: int) -> P
     )
 
 
-def _costs(x: NDArray[np.float32], y: NDArray[np.float32], corridor: Corridor) -> _Costs:
-    """Cosine distances of a corridor's cells.
+def _costs(
+    x: NDArray[np.float32], y: NDArray[np.float32], corridor: Corridor
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+    """Cosine distances of a corridor's cells by antidiagonals, the first row of each, and where each begins.
 
     Products of some frames with all that they may meet take a quarter of the time of single ones.
     """
@@ -100,4 +86,4 @@ def _costs(x: NDArray[np.float32], y: NDArray[np.float32], corridor: Corridor) -
         left, right = corridor.low[start], corridor.high[stop - 1]
         products = x[:, start:stop].T @ y[:, left:right]
         spread_costs(products, start, left, corridor.low, corridor.high, first, offsets, costs)
-    return _Costs(costs, first, offsets)
+    return costs, first, offsets

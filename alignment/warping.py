@@ -15,7 +15,7 @@ from alignment.features.frames import FEATURE_RATE, frames_to_seconds
 from alignment.features.sync import fine_onset_strength
 from alignment.pair import Pair, anchor_frames, band_around, part_of_band
 from alignment.path import WarpingPath
-from alignment.posterior import path_posteriors
+from alignment.posterior import path_posterior
 from alignment.sections import Section
 
 __all__ = ["MeanPath", "mean_path_near", "mean_path_of"]
@@ -23,10 +23,9 @@ __all__ = ["MeanPath", "mean_path_near", "mean_path_of"]
 _CORRIDOR_SECONDS = 1.2
 _POSTERIOR_FRAMES = 15
 _SHARPNESS = 8.0
-_LESS_SHARPNESS = 3.0
 _BLUNT_FRAMES = 25
-_BLUNT_SHARPNESS = 1.5
 _FEWEST_FRAMES = 4
+_BLUNT_SHARPNESS = 3.0
 _ONSET_FRAMES = 11
 _BLOCK_SECONDS, _OVERLAP_SECONDS = 240.0, 16.0
 
@@ -38,9 +37,7 @@ class MeanPath:
     Attributes:
         ref, other: seconds from where the sound of either side begins, never falling, shape `(points,)`.
         deviation: of the posterior, in seconds.
-        blunt_deviation: of a blunt one, in a wider corridor.
-        shift: seconds to the mean of a posterior less sharp.
-        blunt_shift: seconds to the mean of the blunt one.
+        blunt_deviation: of one less sharp, in a wider corridor.
         similarity: cosine similarity of the fine features at the point.
         onset: how strongly something begins within a tenth of a second, on the side on which less does.
     """
@@ -49,8 +46,6 @@ class MeanPath:
     other: NDArray[np.float64]
     deviation: NDArray[np.float64]
     blunt_deviation: NDArray[np.float64]
-    shift: NDArray[np.float64]
-    blunt_shift: NDArray[np.float64]
     similarity: NDArray[np.float64]
     onset: NDArray[np.float64]
 
@@ -140,26 +135,20 @@ def _mean_path(
     end: tuple[int, int],
     allowed: Corridor | None,
 ) -> MeanPath:
-    """The posterior mean around a path, and how far blunter posteriors stray, and their means from it."""
+    """The posterior mean around a path, and how far a blunt posterior strays in a wider corridor."""
     near = _within(corridor_around(path, 1, _POSTERIOR_FRAMES, x.shape[1], y.shape[1]), allowed, start, end)
-    mean, less_sharp = path_posteriors(x, y, near, [_SHARPNESS, _LESS_SHARPNESS])
+    mean = path_posterior(x, y, near, sharpness=_SHARPNESS)
     # Every second frame will do for the blunt one.
     sparse_x, sparse_y = x[:, ::2], y[:, ::2]
     wide = corridor_around(path // 2, 1, _BLUNT_FRAMES, sparse_x.shape[1], sparse_y.shape[1])
-    (blunt,) = path_posteriors(sparse_x, sparse_y, wide, [_BLUNT_SHARPNESS])
-    along, across = mean.x + mean.y, mean.x - mean.y
-    sparse_along = 2.0 * (blunt.x + blunt.y)
-    shift = across - np.interp(along, less_sharp.x + less_sharp.y, less_sharp.x - less_sharp.y)
-    blunt_shift = across - 2.0 * np.interp(along, sparse_along, blunt.x - blunt.y)
+    blunt = path_posterior(sparse_x, sparse_y, wide, sharpness=_BLUNT_SHARPNESS)
     i, j = np.rint(mean.x).astype(np.int64), np.rint(mean.y).astype(np.int64)
     begins = [maximum_filter1d(fine_onset_strength(side), _ONSET_FRAMES) for side in (x, y)]
     return MeanPath(
         frames_to_seconds(mean.x + start[0]),
         frames_to_seconds(mean.y + start[1]),
         frames_to_seconds(mean.deviation),
-        frames_to_seconds(2.0 * np.interp(along, sparse_along, blunt.deviation)),
-        frames_to_seconds(np.abs(shift)),
-        frames_to_seconds(np.abs(blunt_shift)),
+        frames_to_seconds(2.0 * np.interp(mean.x + mean.y, 2.0 * (blunt.x + blunt.y), blunt.deviation)),
         np.einsum("dp,dp->p", x[:, i], y[:, j]).astype(np.float64),
         np.minimum(begins[0][i], begins[1][j]).astype(np.float64),
     )

@@ -1,13 +1,14 @@
 """Set what an alignment's confidences mean, on renderings whose truth is known.
 
-    INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80] [--instrument-pairs 188]
+    INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80] [--instrument-pairs 130]
 
 Renders pairs of performances of the lieder that the encoder was not trained on, with tempi of their own, and
 fits the constants of `alignment.acceptance` (the same music or not: pairs against pairs of other songs and
-noise, whole and short, with and without cuts). Those of `alignment.confidence` (a point's error against the
-posteriors and the similarity around it) it fits on the pairs of `instrument_pairs.py`. Prints them, with what they
-achieve on the half of the pairs that they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound
-fonts of `scripts/train_sync.py`.
+noise, whole and short, with and without cuts) and of `alignment.confidence` (a point's error against the posterior's
+deviation and the similarity around it): that it is within a tenth of a second on these pairs, the interval on those
+of `instrument_pairs.py`, whose players are more like players. Prints them, with what they achieve on the half of the
+pairs, or works, that they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound fonts of
+`scripts/train_sync.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from typing import NamedTuple
 import numpy as np
 import soundfile as sf
 from instrument_pairs import render as render_instruments
-from instrument_pairs import wandering_times
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from train_sync import sound_fonts, trained_on
@@ -44,15 +44,18 @@ SMOOTHED = 0.05
 
 
 class Points(NamedTuple):
-    """Notes of an aligned pair: what is known of the path there, its error in seconds, and the pair's number."""
+    """Notes of aligned pairs: what is known of the path there, its error in seconds, and the work's number."""
 
     evidence: NDArray[np.float64]
     errors: NDArray[np.float64]
-    pair: NDArray[np.int64]
+    work: NDArray[np.int64]
 
 
-def render(folder: Path, scores: list[Path], count: int, fonts: list[Path]) -> list[Path]:
-    """Folders with `a.wav`, `b.wav` and `truth.csv` (seconds of each onset in both), rendered where they lack."""
+def render(folder: Path, scores: list[Path], count: int, fonts: list[Path]) -> list[tuple[Path, str]]:
+    """Folders with `a.wav`, `b.wav` and `truth.csv` (seconds of each onset in both), and the name of each one's work.
+
+    Those that lack are rendered.
+    """
     rng = np.random.default_rng(7)
     chosen = [scores[number] for number in rng.permutation(len(scores))[:count]]
     for number, score in enumerate(chosen):
@@ -62,13 +65,14 @@ def render(folder: Path, scores: list[Path], count: int, fonts: list[Path]) -> l
                 _render_pair(place, score, np.random.default_rng(10000 + number), fonts)
             except ScoreError as error:
                 print(f"left out: {error}")
-    return sorted(path.parent for path in folder.glob("*/truth.csv"))
+    kept = sorted(path.parent for path in folder.glob("*/truth.csv"))
+    return [(place, chosen[int(place.name)].name) for place in kept if int(place.name) < count]
 
 
 def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list[Path]) -> None:
     notes = score_notes(score)
     quarters = np.arange(0, notes[:, 0].max() + 9, 0.5)
-    seconds = np.interp(notes[:, 0], quarters, wandering_times(rng, quarters))
+    seconds = np.interp(notes[:, 0], quarters, _times(rng, quarters))
     length = rng.uniform(60, 150)
     start = rng.uniform(0, max(0, seconds.max() - length))
     notes = notes[(seconds >= start) & (seconds < start + length)]
@@ -81,7 +85,7 @@ def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list
     truth = []
     place.mkdir(parents=True, exist_ok=True)
     for side, moved in (("a", 0), ("b", transposition)):
-        times, lead = wandering_times(rng, quarters), rng.uniform(0.3, 2)
+        times, lead = _times(rng, quarters), rng.uniform(0.3, 2)
         on = np.interp(notes[:, 0], quarters, times) + lead
         off = np.interp(notes[:, 0] + notes[:, 1], quarters, times) + lead
         performance = played(np.column_stack([on, off, notes[:, 2] + moved, notes[:, 3]]), rng)
@@ -91,6 +95,15 @@ def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list
         sf.write(place / f"{side}.wav", 0.7 * sound / np.abs(sound).max(), ANALYSIS_RATE)
         truth.append(np.interp(onsets, quarters, times) + lead)
     np.savetxt(place / "truth.csv", np.column_stack(truth), "%.6f", ",", header="time_a,time_b", comments="")
+
+
+def _times(rng: np.random.Generator, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Seconds of quarters at a tempo that wanders."""
+    tempo = rng.uniform(60, 130)
+    walk = np.cumsum(rng.normal(0, 0.05, len(quarters)))
+    walk -= np.linspace(walk[0], walk[-1], len(quarters))
+    steps = 0.5 * 60 / tempo * np.exp(np.clip(walk, -0.5, 0.5))
+    return np.concatenate([[0], np.cumsum(steps)])[: len(quarters)]
 
 
 def paired(left: Analysed, other: Audio) -> Pair | None:
@@ -144,20 +157,25 @@ def gather(folders: list[Path]) -> list[tuple[Evidence, bool, int]]:
     return evidence
 
 
-def gather_points(folders: list[Path]) -> Points:
-    """The points of all pairs."""
+def gather_points(pairs: list[tuple[Path, str]], elsewhere: float = np.inf) -> Points:
+    """The points of all pairs: their folders, and the names of their works.
+
+    Sections of which half is `elsewhere` seconds off are left out: they lie along another playing of the same music,
+    which no point can tell.
+    """
     points = []
-    for number, folder in enumerate(folders):
+    works = sorted({work for _, work in pairs})
+    for number, (folder, work) in enumerate(pairs):
         truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)
         pair = paired(analyse(read_audio(folder / "a.wav")), read_audio(folder / "b.wav"))
         if pair is not None:
-            points.append(_points(pair, matching_sections(pair)[0], truth, number))
-        print(f"{number + 1} of {len(folders)}", end="\r", flush=True)
+            points.append(_points(pair, matching_sections(pair)[0], truth, works.index(work), elsewhere))
+        print(f"{number + 1} of {len(pairs)}", end="\r", flush=True)
     print()
     return Points(*(np.concatenate(part) for part in zip(*points, strict=True)))
 
 
-def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int) -> Points:
+def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int, elsewhere: float) -> Points:
     evidence, errors = [np.zeros((0, len(INPUTS)))], [np.zeros(0)]
     for section in sections_over_rests(pair, sharpened(pair, sections)):
         path = path_of_music(pair, mean_path_of(pair, section))
@@ -167,8 +185,8 @@ def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int)
         inside = (ref >= path.ref[0]) & (ref <= path.ref[-1])
         at = ref[inside]
         error = np.interp(at, path.ref, path.other) - other[inside]
-        if not len(at) or np.median(np.abs(error)) > ELSEWHERE:
-            continue  # along another playing of the same music, which no point can tell
+        if not len(at) or np.median(np.abs(error)) > elsewhere:
+            continue
         along = path_evidence(path)
         evidence.append(np.column_stack([np.interp(at, path.ref, row) for row in along]))
         errors.append(error)
@@ -219,14 +237,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=80)
-    parser.add_argument("--instrument-pairs", type=int, default=188)
+    parser.add_argument("--instrument-pairs", type=int, default=130)
     parser.add_argument("--font", type=Path, action="append", default=[])
     arguments = parser.parse_args()
     lieder = sorted((Path(os.environ["INCIPIT_DATA"]) / "lieder").rglob("*.mxl"), key=lambda path: path.as_posix())
     measured = [path for path in lieder if path not in set(trained_on(lieder))]
     fonts = sound_fonts(arguments.font)
-    evidence = gather(render(arguments.cache / "songs", measured, arguments.pairs, fonts))
-    points = gather_points(render_instruments(arguments.cache / "instruments", arguments.instrument_pairs, fonts))
+    songs = render(arguments.cache / "songs", measured, arguments.pairs, fonts)
+    instruments = render_instruments(arguments.cache / "instruments", arguments.instrument_pairs, fonts)
+    evidence = gather([folder for folder, _ in songs])
 
     inputs = np.array([found for found, _, _ in evidence])
     right = np.array([right for _, right, _ in evidence])
@@ -238,17 +257,23 @@ def main() -> None:
     print(f"{(score[odd & right] > 0).mean():.3f}, wrong accepted {(score[odd & ~right] > 0).mean():.3f}")
     print(f"  intercept, {', '.join(Evidence._fields)}:", np.round(logistic(inputs, right, balanced=True), 2).tolist())
 
+    points = gather_points(songs)
     known, near = points.evidence, points.errors < TOO_FAR
-    odd = points.pair % 2 == 1
+    odd = points.work % 2 == 1
     half = logistic(known[~odd], near[~odd], balanced=False)
     score = np.column_stack([np.ones(len(known)), known]) @ half
     print(f"points: {len(near)}, {100 * (~near).mean():.1f} % beyond {1000 * TOO_FAR:.0f} ms")
-    print(f"  fitted on even pairs, on odd ones: AUROC {auroc(score[odd], near[odd]):.3f}")
+    print(f"  fitted on even works, on odd ones: AUROC {auroc(score[odd], near[odd]):.3f}")
     print(f"  intercept, {', '.join(INPUTS)}:", np.round(logistic(known, near, balanced=False), 2).tolist())
+
+    points = gather_points(instruments, ELSEWHERE)
+    scale = points.evidence.std(axis=0)  # so that what is kept small are weights of like inputs
+    known, odd = points.evidence / scale, points.work % 2 == 1
     width = quantile(known[~odd], points.errors[~odd])
     held = points.errors < np.exp(np.column_stack([np.ones(len(known)), known]) @ width)
-    print(f"  {100 * HELD:.0f} % interval fitted on even pairs holds {100 * held[odd].mean():.1f} % on odd ones")
-    print("  interval:", np.round(quantile(known, points.errors), 3).tolist())
+    print(f"  {100 * HELD:.0f} % interval fitted on even works holds {100 * held[odd].mean():.1f} % on odd ones")
+    weights = quantile(known, points.errors) / np.concatenate([[1.0], scale])
+    print("  interval:", np.round(weights, 3).tolist())
 
 
 if __name__ == "__main__":

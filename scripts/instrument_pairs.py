@@ -1,8 +1,9 @@
 """Pairs of performances in which one instrument plays all notes of either side, and chords spread as under hands.
 
 What `calibrate_alignment.py` judges confidence by: lieder that the encoder was not trained on and songs of POP909,
-half the ones, half the others. The notes of a chord begin some milliseconds apart and the highest comes first, so
-that the seconds of a place in the music are those of one of its notes, the same on both sides, any of the chord.
+half the ones, half the others. The notes of a chord begin some milliseconds apart, and the highest comes first; the
+seconds of the chord are the middle of these onsets. Tempo is as players have it: it wanders, no beat is as long as
+the next, and now and then one lingers.
 """
 
 from __future__ import annotations
@@ -36,9 +37,11 @@ INSTRUMENTS = (
 """General MIDI programs, of which a side has one; in every third pair both sides are pianos."""
 
 ONSET, DURATION, PITCH, PART = range(4)
-_SEED = 500_000
+_SEED = 600_000
 _CHORD = 0.06
-_MOST_UNLIKE = 1.5
+_LEFT_OUT = 500
+"""Of a thousand chords, those that are not judged: neighbours tell much the same."""
+
 _FEWEST_NOTES = 60
 _PIANOS = 8
 
@@ -55,8 +58,11 @@ def works(data: Path) -> list[Path]:
     return [work for both in zip_longest(*shuffled) for work in both if work]
 
 
-def render(folder: Path, count: int, fonts: Sequence[Path]) -> list[Path]:
-    """Folders with `a.wav`, `b.wav` and `truth.csv` (seconds of each onset in both), rendered where they lack."""
+def render(folder: Path, count: int, fonts: Sequence[Path]) -> list[tuple[Path, str]]:
+    """Folders with `a.wav`, `b.wav` and `truth.csv` (seconds of half the chords in both), and the names of the works.
+
+    Those that lack are rendered.
+    """
     names = works(Path(os.environ["INCIPIT_DATA"]))[:count]
     for number, work in enumerate(names):
         place = folder / f"{number:03d}"
@@ -65,22 +71,17 @@ def render(folder: Path, count: int, fonts: Sequence[Path]) -> list[Path]:
                 _render_pair(place, number, work, fonts)
             except ScoreError as error:
                 print(f"left out: {error}")
-    return [path.parent for path in sorted(folder.glob("*/truth.csv")) if _in_reach(path)]
+    kept = [path.parent for path in sorted(folder.glob("*/truth.csv"))]
+    return [(place, names[int(place.name)].name) for place in kept if int(place.name) < count]
 
 
-def _in_reach(truth: Path) -> bool:
-    """Whether neither side takes more than half as long again as the other: so unlike are no two performances."""
-    seconds = np.loadtxt(truth, delimiter=",", skiprows=1)
-    lengths = seconds[-1] - seconds[0]
-    return bool(lengths.max() < _MOST_UNLIKE * lengths.min())
-
-
-def wandering_times(rng: Generator, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Seconds of quarters at a tempo that wanders."""
-    tempo = rng.uniform(60, 130)
-    walk = np.cumsum(rng.normal(0, 0.05, len(quarters)))
+def _performed_times(rng: Generator, quarters: NDArray[np.float64], tempo: float) -> NDArray[np.float64]:
+    """Seconds of quarters as played: tempo wanders, each half quarter has its own, and now and then one lingers."""
+    walk = np.cumsum(rng.normal(0, 0.04, len(quarters)))
     walk -= np.linspace(walk[0], walk[-1], len(quarters))
-    steps = 0.5 * 60 / tempo * np.exp(np.clip(walk, -0.5, 0.5))
+    own = rng.normal(0, rng.uniform(0.03, 0.12), len(quarters))
+    lingers = rng.uniform(0.2, 0.9, len(quarters)) * (rng.random(len(quarters)) < 0.04)
+    steps = 0.5 * 60 / tempo * np.exp(np.clip(walk, -0.4, 0.4) + own + lingers)
     return np.concatenate([[0], np.cumsum(steps)])[: len(quarters)]
 
 
@@ -88,13 +89,13 @@ def _render_pair(place: Path, number: int, work: Path, fonts: Sequence[Path]) ->
     rng = np.random.default_rng(_SEED + number)
     notes = _song_notes(work) if work.suffix == ".mid" else score_notes(work)
     notes[:, ONSET] -= notes[0, ONSET]
-    quarters = np.arange(0, notes[:, ONSET].max() + 40, 0.5)
-    notes = _passage(notes, quarters, rng)
+    tempo = rng.uniform(60, 130)
+    notes = _passage(notes, tempo, rng)
     if len(notes) < _FEWEST_NOTES:
         return
     chord = np.cumsum(np.diff(notes[:, ONSET], prepend=0) > _CHORD)
-    starts, sizes = np.unique(chord, return_index=True, return_counts=True)[1:]
-    told = starts + rng.integers(0, 1000, len(starts)) % sizes
+    chords = chord[-1] + 1
+    judged = rng.integers(0, 1000, chords) >= _LEFT_OUT
     families = rng.permutation(len(INSTRUMENTS)) if number % 3 else np.array([0, 0])
     if number % 3 and rng.random() < 0.2:
         families[1] = families[0]
@@ -103,8 +104,11 @@ def _render_pair(place: Path, number: int, work: Path, fonts: Sequence[Path]) ->
     place.mkdir(parents=True, exist_ok=True)
     truth = []
     for side, program in zip("ab", programs, strict=True):
-        spread = _spread(notes, chord, quarters, rng)
-        truth.append(spread[told, ONSET])
+        quarters = np.arange(0, (notes[:, ONSET] + notes[:, DURATION]).max() + 1, 0.5)
+        times = _performed_times(rng, quarters, tempo * np.exp(rng.normal(0, 0.12))) + rng.uniform(0.3, 1.5)
+        spread = _spread(notes, chord, np.interp(notes[:, :2].cumsum(axis=1), quarters, times), rng)
+        middles = np.array([np.median(spread[chord == one, ONSET]) for one in range(chords)])
+        truth.append(middles[judged])
         performance = played(spread, rng)
         if program < _PIANOS and rng.random() < 0.6:
             performance = _pedalled(performance, rng)
@@ -130,9 +134,9 @@ def _song_notes(path: Path) -> NDArray[np.float64]:
     return np.array(sorted(notes), float)
 
 
-def _passage(notes: NDArray[np.float64], quarters: NDArray[np.float64], rng: Generator) -> NDArray[np.float64]:
+def _passage(notes: NDArray[np.float64], tempo: float, rng: Generator) -> NDArray[np.float64]:
     """A minute or so of the notes, which begins at 0."""
-    seconds = np.interp(notes[:, ONSET], quarters, wandering_times(rng, quarters))
+    seconds = notes[:, ONSET] * 60 / tempo
     length = rng.uniform(50, 90)
     start = rng.uniform(0, max(0, seconds.max() - length))
     kept = notes[(seconds >= start) & (seconds < start + length)]
@@ -142,12 +146,10 @@ def _passage(notes: NDArray[np.float64], quarters: NDArray[np.float64], rng: Gen
 
 
 def _spread(
-    notes: NDArray[np.float64], chord: NDArray[np.int64], quarters: NDArray[np.float64], rng: Generator
+    notes: NDArray[np.float64], chord: NDArray[np.int64], seconds: NDArray[np.float64], rng: Generator
 ) -> NDArray[np.float64]:
-    """The notes in seconds: onset, offset, pitch and part; those of a chord apart, its highest first."""
-    times, lead = wandering_times(rng, quarters), rng.uniform(0.3, 1.5)
-    on = np.interp(notes[:, ONSET], quarters, times) + lead
-    off = np.interp(notes[:, ONSET] + notes[:, DURATION], quarters, times) + lead
+    """The notes with their seconds (onset, offset) in place of quarters; those of a chord apart, its highest first."""
+    on, off = seconds.T
     first = np.zeros(len(notes), bool)
     for number in np.unique(chord):
         members = np.flatnonzero(chord == number)

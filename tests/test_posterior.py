@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor, corridor_around, dtw
-from alignment.posterior import path_posteriors
+from alignment.posterior import path_posterior
 
 
 def random_features(seed, frames, dims=4):
@@ -40,7 +40,7 @@ def all_paths(n, m):
 @given(st.integers(2, 5), st.integers(2, 5), st.integers(0, 1000), st.sampled_from([1.0, 6.0]))
 def test_mean_path_equals_the_mean_over_all_paths(n, m, seed, sharpness):
     x, y = random_features(seed, n), random_features(seed + 1, m)
-    (found,) = path_posteriors(x, y, everything(n, m), [sharpness])
+    found = path_posterior(x, y, everything(n, m), sharpness=sharpness)
     costs = 1.0 - x.T.astype(float) @ y.astype(float)
     weight_of = dict(zip(((1, 1), (1, 0), (0, 1)), SYMMETRIC_WEIGHTS, strict=True))
     moments = np.zeros((2, n + m - 1))
@@ -58,8 +58,8 @@ def test_mean_path_equals_the_mean_over_all_paths(n, m, seed, sharpness):
 @pytest.mark.parametrize("seed", range(3))
 def test_exchanging_the_sides_exchanges_the_mean(seed):
     x, y = random_features(seed, 60), random_features(seed + 5, 70)
-    (there,) = path_posteriors(x, y, everything(60, 70), [8.0])
-    (back,) = path_posteriors(y, x, everything(70, 60), [8.0])
+    there = path_posterior(x, y, everything(60, 70), sharpness=8.0)
+    back = path_posterior(y, x, everything(70, 60), sharpness=8.0)
     assert there.x == pytest.approx(back.y, abs=1e-6)
     assert there.deviation == pytest.approx(back.deviation, abs=1e-6)
 
@@ -68,7 +68,7 @@ def test_a_sharp_mean_is_the_path_of_least_cost_and_a_blunt_one_is_less_sure():
     x, y = random_features(1, 80, dims=12), random_features(2, 90, dims=12)
     path = dtw(x, y, weights=SYMMETRIC_WEIGHTS).path
     near = corridor_around(path, 1, 15, 80, 90)
-    sharp, blunt = path_posteriors(x, y, near, [500.0, 2.0])
+    sharp, blunt = (path_posterior(x, y, near, sharpness=value) for value in (500.0, 2.0))
     on_path = np.interp(path.sum(axis=1), sharp.x + sharp.y, sharp.x - sharp.y)
     assert np.median(np.abs(on_path - (path[:, 0] - path[:, 1]))) < 0.5
     assert blunt.deviation.mean() > 2 * sharp.deviation.mean()
@@ -79,6 +79,8 @@ def test_the_mean_lies_between_frames_where_the_truth_does():
     smooth = np.cumsum(rng.standard_normal((12, 2000)), axis=1)
     smooth = (smooth / np.linalg.norm(smooth, axis=0)).astype(np.float32)
     x, y = smooth[:, :-10:10], smooth[:, 5::10]  # halfway between the frames
-    (found,) = path_posteriors(x, y, everything(x.shape[1], y.shape[1]), [2000.0])
+    found = path_posterior(
+        np.ascontiguousarray(x), np.ascontiguousarray(y), everything(x.shape[1], y.shape[1]), sharpness=2000.0
+    )
     lag = (found.x - found.y)[20:-20]
     assert lag.mean() == pytest.approx(0.5, abs=0.1)
