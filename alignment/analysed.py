@@ -92,9 +92,12 @@ def _part_of(audio: Audio, start: float, end: float) -> NDArray[np.float32]:
 
 def _level(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Decibels of the blocks from frame to frame."""
-    blocks = np.zeros(frame_count(len(samples)) * HOP, np.float32)
-    blocks[: len(samples)] = samples
-    power = uniform_filter1d(np.square(blocks.reshape(-1, HOP)).mean(axis=1, dtype=np.float64), _LEVEL_FRAMES)
+    whole = len(samples) // HOP
+    blocks = samples[: whole * HOP].reshape(whole, HOP)
+    power = np.zeros(frame_count(len(samples)))
+    power[:whole] = np.einsum("ij,ij->i", blocks, blocks)
+    power[whole:] = np.square(samples[whole * HOP :]).sum()
+    power = uniform_filter1d(power / HOP, _LEVEL_FRAMES)
     return (10.0 * np.log10(np.maximum(power, _LEAST_POWER))).astype(np.float32)
 
 
@@ -103,7 +106,8 @@ def _sounding(audio: Audio) -> tuple[float, float]:
     blocks = len(audio.samples) // HOP
     if not blocks:
         return 0.0, 0.0
-    level = np.abs(audio.samples[: blocks * HOP]).reshape(blocks, HOP).max(axis=1)
+    samples = audio.samples[: blocks * HOP].reshape(blocks, HOP)
+    level = np.maximum(samples.max(axis=1), -samples.min(axis=1))
     threshold = max(float(level.max()) * 10.0 ** (_SILENCE_DECIBELS / 20.0), _SILENCE_PEAK)
     loud = np.flatnonzero(level > threshold)
     if not len(loud):

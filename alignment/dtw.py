@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from alignment._dtw_kernels import accumulate_from_start, accumulate_to_end, trace_back, trace_forward
 from alignment.errors import FeatureError
 
-__all__ = ["SYMMETRIC_WEIGHTS", "Corridor", "Steps", "WarpingPathFrames", "corridor_around", "dtw"]
+__all__ = ["SYMMETRIC_WEIGHTS", "Corridor", "Steps", "WarpingPathFrames", "antidiagonals", "corridor_around", "dtw"]
 
 SYMMETRIC_WEIGHTS = (2.0, 1.5, 1.5)
 """Weights of the steps (both, x alone, y alone) that favour neither staircases nor the diagonal much."""
@@ -107,7 +107,7 @@ class _Sweep:
         subsequence: bool,
     ):
         self.n, self.m = x.shape[1], y.shape[1]
-        self.first, self.end = _antidiagonals(corridor, self.n, self.m)
+        self.first, self.end = antidiagonals(corridor, self.n, self.m)
         self.offsets = np.concatenate([[0], np.cumsum((self.end - self.first + 3) // 4)])
         self.pointers = np.empty(self.offsets[-1], np.uint8)
         self.steps = np.array(steps.value, np.int64)
@@ -178,7 +178,7 @@ class _Sweep:
         return path[: trace_forward(self.pointers, self.offsets, self.first, self.steps, i, j, path)].copy()
 
 
-def _antidiagonals(corridor: Corridor, n: int, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def antidiagonals(corridor: Corridor, n: int, m: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows `first <= i < end` of the corridor on each antidiagonal, shape `(n + m - 1,)` each."""
     rows = np.arange(n)
     along = np.arange(n + m - 1)

@@ -80,12 +80,13 @@ class WarpingPath:
 
         The first and the last point stay.
         """
-        keep, last = [0], 0
-        for point in range(1, len(self) - 1):
-            if min(self.ref[point] - self.ref[last], self.other[point] - self.other[last]) >= least:
+        keep, end = [0], len(self) - 1
+        at, still = float(self.ref[0]), float(self.other[0])
+        between = zip(self.ref[1:-1].tolist(), self.other[1:-1].tolist(), strict=True)
+        for point, (ref, other) in enumerate(between, 1):
+            if ref - at >= least and other - still >= least:
                 keep.append(point)
-                last = point
-        end = len(self) - 1
+                at, still = ref, other
         while len(keep) > 1 and min(self.ref[end] - self.ref[keep[-1]], self.other[end] - self.other[keep[-1]]) < least:
             keep.pop()
         if end > 0:

@@ -1,12 +1,14 @@
 """Set what an alignment's confidences mean, on renderings whose truth is known.
 
-    INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80]
+    INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80] [--instrument-pairs 130]
 
 Renders pairs of performances of the lieder that the encoder was not trained on, with tempi of their own, and
 fits the constants of `alignment.acceptance` (the same music or not: pairs against pairs of other songs and
 noise, whole and short, with and without cuts) and of `alignment.confidence` (a point's error against the posterior's
-deviation and the similarity around it). Prints them, with what they achieve on the half of the pairs that
-they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound fonts of `scripts/train_sync.py`.
+deviation and the similarity around it): that it is within a tenth of a second on these pairs, the interval on those
+of `instrument_pairs.py`, whose players are more like players. Prints them, with what they achieve on the half of the
+pairs, or works, that they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound fonts of
+`scripts/train_sync.py`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 import soundfile as sf
+from instrument_pairs import render as render_instruments
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 from train_sync import sound_fonts, trained_on
@@ -38,20 +41,24 @@ from retrieval.embedding.microphone import degraded
 from retrieval.embedding.notes import played, score_notes
 
 TOO_FAR = 0.1
+ELSEWHERE = 0.5
 HELD = 0.9
 SMOOTHED = 0.05
 
 
 class Points(NamedTuple):
-    """Notes of an aligned pair: what is known of the path there, its error in seconds, and the pair's number."""
+    """Notes of aligned pairs: what is known of the path there, its error in seconds, and the work's number."""
 
     evidence: NDArray[np.float64]
     errors: NDArray[np.float64]
-    pair: NDArray[np.int64]
+    work: NDArray[np.int64]
 
 
-def render(folder: Path, scores: list[Path], count: int, fonts: list[Path]) -> list[Path]:
-    """Folders with `a.wav`, `b.wav` and `truth.csv` (seconds of each onset in both), rendered where they lack."""
+def render(folder: Path, scores: list[Path], count: int, fonts: list[Path]) -> list[tuple[Path, str]]:
+    """Folders with `a.wav`, `b.wav` and `truth.csv` (seconds of each onset in both), and the name of each one's work.
+
+    Those that lack are rendered.
+    """
     rng = np.random.default_rng(7)
     chosen = [scores[number] for number in rng.permutation(len(scores))[:count]]
     for number, score in enumerate(chosen):
@@ -61,7 +68,8 @@ def render(folder: Path, scores: list[Path], count: int, fonts: list[Path]) -> l
                 _render_pair(place, score, np.random.default_rng(10000 + number), fonts)
             except ScoreError as error:
                 print(f"left out: {error}")
-    return sorted(path.parent for path in folder.glob("*/truth.csv"))
+    kept = sorted(path.parent for path in folder.glob("*/truth.csv"))
+    return [(place, chosen[int(place.name)].name) for place in kept if int(place.name) < count]
 
 
 def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list[Path]) -> None:
@@ -125,15 +133,13 @@ def excerpt(audio: Audio, seconds: float, rng: np.random.Generator) -> Audio:
     return Audio(audio.samples[start : start + length])
 
 
-def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Points]:
-    """Evidence of right and wrong pairs, and the points of the right ones."""
+def gather(folders: list[Path]) -> list[tuple[Evidence, bool, int]]:
+    """Evidence of right and wrong pairs."""
     rng = np.random.default_rng(0)
     evidence: list[tuple[Evidence, bool, int]] = []
-    points = []
     lefts = [analyse(read_audio(folder / "a.wav")) for folder in folders]
     for number, folder in enumerate(folders):
         other = read_audio(folder / "b.wav")
-        truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)[:, :2]
         seconds = float(np.exp(rng.uniform(np.log(5), np.log(40))))
         for sound in (other, without_middle(other), excerpt(other, seconds, rng)):
             for partner, right in (
@@ -141,12 +147,9 @@ def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Point
                 ((number + 1 + int(rng.integers(min(9, len(folders) - 1)))) % len(folders), False),
             ):
                 pair = paired(lefts[partner], sound)
-                sections, found = matching_sections(pair) if pair else ([], None)
-                if pair is None or found is None:
-                    continue
-                evidence.append((found, right, number))
-                if right and sound is other:
-                    points.append(_points(pair, sections, truth, number))
+                found = matching_sections(pair)[1] if pair else None
+                if found is not None:
+                    evidence.append((found, right, number))
             noise = Audio((0.05 * rng.standard_normal(len(sound.samples))).astype(np.float32))
             pair = paired(lefts[number], noise)
             found = matching_sections(pair)[1] if pair else None
@@ -154,10 +157,28 @@ def gather(folders: list[Path]) -> tuple[list[tuple[Evidence, bool, int]], Point
                 evidence.append((found, False, number))
         print(f"{number + 1} of {len(folders)}", end="\r", flush=True)
     print()
-    return evidence, Points(*(np.concatenate(part) for part in zip(*points, strict=True)))
+    return evidence
 
 
-def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int) -> Points:
+def gather_points(pairs: list[tuple[Path, str]], elsewhere: float = np.inf) -> Points:
+    """The points of all pairs: their folders, and the names of their works.
+
+    Sections of which half is `elsewhere` seconds off are left out: they lie along another playing of the same music,
+    which no point can tell.
+    """
+    points = []
+    works = sorted({work for _, work in pairs})
+    for number, (folder, work) in enumerate(pairs):
+        truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)
+        pair = paired(analyse(read_audio(folder / "a.wav")), read_audio(folder / "b.wav"))
+        if pair is not None:
+            points.append(_points(pair, matching_sections(pair)[0], truth, works.index(work), elsewhere))
+        print(f"{number + 1} of {len(pairs)}", end="\r", flush=True)
+    print()
+    return Points(*(np.concatenate(part) for part in zip(*points, strict=True)))
+
+
+def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int, elsewhere: float) -> Points:
     evidence, errors = [np.zeros((0, len(INPUTS)))], [np.zeros(0)]
     for section in sections_over_rests(pair, sharpened(pair, sections)):
         path = path_of_music(pair, mean_path_of(pair, section))
@@ -166,9 +187,12 @@ def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int)
         ref, other = truth[:, 0] - pair.left.start, truth[:, 1] - pair.right.start
         inside = (ref >= path.ref[0]) & (ref <= path.ref[-1])
         at = ref[inside]
+        error = np.interp(at, path.ref, path.other) - other[inside]
+        if not len(at) or np.median(np.abs(error)) > elsewhere:
+            continue
         along = path_evidence(path)
         evidence.append(np.column_stack([np.interp(at, path.ref, row) for row in along]))
-        errors.append(np.interp(at, path.ref, path.other) - other[inside])
+        errors.append(error)
     joined = np.concatenate(errors)
     if len(joined):
         joined = joined - np.median(joined)  # an attack's lag is no error of the path
@@ -216,12 +240,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--pairs", type=int, default=80)
+    parser.add_argument("--instrument-pairs", type=int, default=130)
     parser.add_argument("--font", type=Path, action="append", default=[])
     arguments = parser.parse_args()
     lieder = sorted((Path(os.environ["INCIPIT_DATA"]) / "lieder").rglob("*.mxl"), key=lambda path: path.as_posix())
     measured = [path for path in lieder if path not in set(trained_on(lieder))]
-    folders = render(arguments.cache, measured, arguments.pairs, sound_fonts(arguments.font))
-    evidence, points = gather(folders)
+    fonts = sound_fonts(arguments.font)
+    songs = render(arguments.cache / "songs", measured, arguments.pairs, fonts)
+    instruments = render_instruments(arguments.cache / "instruments", arguments.instrument_pairs, fonts)
+    evidence = gather([folder for folder, _ in songs])
 
     inputs = np.array([found for found, _, _ in evidence])
     right = np.array([right for _, right, _ in evidence])
@@ -233,17 +260,23 @@ def main() -> None:
     print(f"{(score[odd & right] > 0).mean():.3f}, wrong accepted {(score[odd & ~right] > 0).mean():.3f}")
     print(f"  intercept, {', '.join(Evidence._fields)}:", np.round(logistic(inputs, right, balanced=True), 2).tolist())
 
+    points = gather_points(songs)
     known, near = points.evidence, points.errors < TOO_FAR
-    odd = points.pair % 2 == 1
+    odd = points.work % 2 == 1
     half = logistic(known[~odd], near[~odd], balanced=False)
     score = np.column_stack([np.ones(len(known)), known]) @ half
     print(f"points: {len(near)}, {100 * (~near).mean():.1f} % beyond {1000 * TOO_FAR:.0f} ms")
-    print(f"  fitted on even pairs, on odd ones: AUROC {auroc(score[odd], near[odd]):.3f}")
+    print(f"  fitted on even works, on odd ones: AUROC {auroc(score[odd], near[odd]):.3f}")
     print(f"  intercept, {', '.join(INPUTS)}:", np.round(logistic(known, near, balanced=False), 2).tolist())
+
+    points = gather_points(instruments, ELSEWHERE)
+    scale = points.evidence.std(axis=0)  # so that what is kept small are weights of like inputs
+    known, odd = points.evidence / scale, points.work % 2 == 1
     width = quantile(known[~odd], points.errors[~odd])
     held = points.errors < np.exp(np.column_stack([np.ones(len(known)), known]) @ width)
-    print(f"  {100 * HELD:.0f} % interval fitted on even pairs holds {100 * held[odd].mean():.1f} % on odd ones")
-    print("  interval:", np.round(quantile(known, points.errors), 3).tolist())
+    print(f"  {100 * HELD:.0f} % interval fitted on even works holds {100 * held[odd].mean():.1f} % on odd ones")
+    weights = quantile(known, points.errors) / np.concatenate([[1.0], scale])
+    print("  interval:", np.round(weights, 3).tolist())
 
 
 if __name__ == "__main__":
