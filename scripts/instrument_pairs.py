@@ -22,7 +22,9 @@ from train_versions import left_out_songs
 
 from alignment.audio import ANALYSIS_RATE
 from alignment.errors import ScoreError
-from retrieval.embedding.renders import degraded, play_together, played, score_notes
+from retrieval.embedding.fluidsynth import play_together
+from retrieval.embedding.microphone import degraded
+from retrieval.embedding.notes import played, score_notes
 
 INSTRUMENTS = (
     range(0, 6),  # pianos
