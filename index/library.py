@@ -282,8 +282,12 @@ class Library:
         spec = spec or IndexSpec.choose(runs.end, model.format.dimensions)
         if spec.kind == "exact" or not faiss_is_installed():
             return ExactStore(model.format, runs.stretches())
-        cache = self.folder / "index" / f"{model.name}-{model.hash[:12]}.faiss"
+        cache = self.index_file(model)
         return FaissStore(model.format, runs.stretches(), runs.end, cache, spec, writable=self.writable)
+
+    def index_file(self, model: Model) -> Path:
+        """Where the FAISS index of a model's vectors lies, if there is one."""
+        return self.folder / "index" / f"{model.name}-{model.hash[:12]}.faiss"
 
     def damage(self) -> list[str]:
         """What contradicts itself: SQLite's own check, and vector files shorter than their rows."""
