@@ -85,7 +85,7 @@ def make_library(folder: Path, source: Source, vectors: int) -> None:
                 Vectors(source.model, values, _HOP),
                 Vectors(RISES, rises.astype(np.float32), RISES_HOP / ANALYSIS_RATE),
             ]
-            recording = NewRecording(f"{number:012x}", len(values) * _HOP, f"Recording {number}")
+            recording = NewRecording(f"made{number:08d}", len(values) * _HOP, f"Recording {number}")
             library.add(recording, FileState(f"/{number}.flac", 0, 0), kept)
     unfinished.rename(folder)
     print(f"made {folder} in {time.process_time() - started:.0f} s")
