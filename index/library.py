@@ -43,6 +43,7 @@ from index.shards import ShardFile, VectorFormat
 from index.sheets import KeptScore, pack, unpack
 from index.spec import IndexSpec
 from index.store import VectorStore
+from index.told_recordings import ToldRecording, told_recordings
 from index.told_scores import ToldScore, told_scores
 from index.versions import Versions
 from index.works import Works
@@ -214,6 +215,10 @@ class Library:
         query = query.options(selectinload(ScoreRow.parts), selectinload(ScoreRow.movements))
         found = self._session.execute(query.where(ScoreRow.id.in_(list(ids))))
         return {score.id: unpack(score, sheet) for score, sheet in found}
+
+    def told_recordings(self, ids: Iterable[int]) -> dict[int, ToldRecording]:
+        """What is told of the recordings of these ids where they are found."""
+        return told_recordings(self._session.connection(), ids)
 
     def told_scores(self, ids: Iterable[int]) -> dict[int, ToldScore]:
         """What is told of the scores of these ids where they are found."""

@@ -15,8 +15,8 @@ estimates it; time to open the library with it, FAISS being imported; what is re
 one query vector, and for a clip of 10 s at its finest, which asks for 40 vectors at once; recall against exhaustive
 search; and the share of queries whose own source is among the neighbours.
 
-Then, for each kind that IndexSpec chooses, queries from file to hits, as by a process that has the library open: clips of
-10 s of recordings that are in the library and of those left out, CPU and wall seconds, and how many are found and
+Then, for each kind that IndexSpec chooses, queries from file to hits, as by a process that has the library open: clips
+of 10 s of recordings that are in the library and of those left out, CPU and wall seconds, and how many are found and
 accepted.
 
 Everything runs on one thread, in a process of its own; times are CPU time, so that other work on the machine disturbs
