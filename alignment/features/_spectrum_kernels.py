@@ -1,8 +1,8 @@
 """Numba kernels of short-time spectra: arrays in, arrays out, no validation.
 
-Frames are transformed side by side, `_ABREAST` at a time: entry `(k, q)` of an array belongs to coefficient `k` of
-frame `q`, so that all inner loops run along frames. Each loop writes one stretch, as compilers can only vectorise loops
-of few stretches that might overlap.
+Frames are transformed side by side, `_ABREAST` at a time: rows belong to coefficients, and each holds the real parts of
+all frames, then the imaginary ones, so that inner loops run along frames. Each loop writes to one row, as compilers
+vectorise only loops of few arrays that might overlap.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-_ABREAST = 32
+_ABREAST = 64
 
 
 @njit(cache=True, nogil=True)
@@ -32,23 +32,22 @@ def band_magnitudes(
         out: float32 `(bands, frames)`, filled.
     """
     window, frames = len(taper), out.shape[1]
-    shape = (window // 2, _ABREAST)
-    parts = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    spare = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    parts = np.empty((window // 2, 2 * _ABREAST), np.float32)
+    spare = np.empty_like(parts)
     power = np.empty(((firsts + counts).max() - low, _ABREAST), np.float32)
     for frame in range(0, frames, _ABREAST):
-        _take(samples, hop * frame - window // 2, hop, taper, parts[0], parts[1])
-        real, imaginary = _transform(parts, spare, turns)
-        _powers(real, imaginary, turns, low, power)
+        _take(samples, hop * frame - window // 2, hop, taper, parts)
+        _powers(_transformed(parts, spare, turns), turns, low, power)
         _sums(power, low, firsts, counts, weights, out[:, frame : frame + _ABREAST])
 
 
 @njit(cache=True, nogil=True)
-def _take(samples: Any, first: int, hop: int, taper: Any, even: Any, odd: Any) -> None:
-    """Samples of frames, the first of which begins at `first`, tapered, the even and the odd ones apart."""
+def _take(samples: Any, first: int, hop: int, taper: Any, parts: Any) -> None:
+    """Tapered samples of frames, the first of which begins at `first`: even ones as real parts, odd as imaginary."""
     inside = first >= 0 and first + (_ABREAST - 1) * hop + len(taper) <= len(samples)
     for k in range(len(taper)):
-        line, weight, begin = (odd if k % 2 else even)[k // 2], taper[k], first + k
+        half = k % 2 * _ABREAST
+        line, weight, begin = parts[k // 2, half : half + _ABREAST], taper[k], first + k
         if inside:
             for q in range(_ABREAST):
                 line[q] = samples[begin + q * hop] * weight
@@ -58,89 +57,69 @@ def _take(samples: Any, first: int, hop: int, taper: Any, even: Any, odd: Any) -
                 line[q] = samples[at] * weight if 0 <= at < len(samples) else np.float32(0.0)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
-def _transform(parts: Any, spare: Any, turns: Any) -> tuple[Any, Any]:
-    """Fourier transforms of complex numbers, given by real and imaginary parts, by steps of four and one of two.
+@njit(cache=True, nogil=True)
+def _transformed(parts: Any, spare: Any, turns: Any) -> Any:
+    """Fourier transforms of complex numbers, by steps of four and one of two, in Stockham's form that sorts as it goes.
 
-    Stockham's form, which sorts as it goes. Both arguments are overwritten, and the result lies in one of them.
+    The first two arguments are overwritten, and one of them is the result.
     """
-    length, stride = len(parts[0]), 1
-    while length > 1:
-        _step(parts[0].reshape(-1), parts[1].reshape(-1), spare[0].reshape(-1), spare[1].reshape(-1), turns, stride)
+    stride = 1
+    while stride < len(parts):
+        if 2 * stride == len(parts):
+            np.add(parts[:stride], parts[stride:], spare[:stride])
+            np.subtract(parts[:stride], parts[stride:], spare[stride:])
+        else:
+            _step_of_four(parts, spare, turns, stride)
         parts, spare = spare, parts
-        stride *= 4 if length % 4 == 0 else 2
-        length //= 4 if length % 4 == 0 else 2
+        stride *= 4
     return parts
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
-def _step(real: Any, imaginary: Any, real_out: Any, imaginary_out: Any, turns: Any, stride: int) -> None:
-    run = stride * _ABREAST
-    length = len(real) // run
-    if length == 2:
-        for q in range(run):
-            real_out[q] = real[q] + real[q + run]
-        for q in range(run):
-            real_out[q + run] = real[q] - real[q + run]
-        for q in range(run):
-            imaginary_out[q] = imaginary[q] + imaginary[q + run]
-        for q in range(run):
-            imaginary_out[q + run] = imaginary[q] - imaginary[q + run]
-        return
-    apart = length // 4 * run
-    for p in range(length // 4):
-        at, to = p * run, 4 * p * run
-        ar, ai = real[at : at + run], imaginary[at : at + run]
-        br, bi = real[at + apart :][:run], imaginary[at + apart :][:run]
-        cr, ci = real[at + 2 * apart :][:run], imaginary[at + 2 * apart :][:run]
-        dr, di = real[at + 3 * apart :][:run], imaginary[at + 3 * apart :][:run]
-        one, two = turns[2 * p * stride], turns[4 * p * stride]
+def _step_of_four(parts: Any, out: Any, turns: Any, stride: int) -> None:
+    apart = len(parts) // 4
+    for k in range(apart):
+        p = k // stride * stride
+        a, b, c, d = parts[k], parts[k + apart], parts[k + 2 * apart], parts[k + 3 * apart]
+        one, two = turns[2 * p], turns[4 * p]
         three = one * two
-        y = real_out[to : to + run]
-        for q in range(run):
-            y[q] = (ar[q] + cr[q]) + (br[q] + dr[q])
-        y = imaginary_out[to : to + run]
-        for q in range(run):
-            y[q] = (ai[q] + ci[q]) + (bi[q] + di[q])
-        x, z = one.real, one.imag
-        y = real_out[to + run : to + 2 * run]
-        for q in range(run):
-            y[q] = x * ((ar[q] - cr[q]) + (bi[q] - di[q])) - z * ((ai[q] - ci[q]) - (br[q] - dr[q]))
-        y = imaginary_out[to + run : to + 2 * run]
-        for q in range(run):
-            y[q] = x * ((ai[q] - ci[q]) - (br[q] - dr[q])) + z * ((ar[q] - cr[q]) + (bi[q] - di[q]))
-        x, z = two.real, two.imag
-        y = real_out[to + 2 * run : to + 3 * run]
-        for q in range(run):
-            y[q] = x * ((ar[q] + cr[q]) - (br[q] + dr[q])) - z * ((ai[q] + ci[q]) - (bi[q] + di[q]))
-        y = imaginary_out[to + 2 * run : to + 3 * run]
-        for q in range(run):
-            y[q] = x * ((ai[q] + ci[q]) - (bi[q] + di[q])) + z * ((ar[q] + cr[q]) - (br[q] + dr[q]))
-        x, z = three.real, three.imag
-        y = real_out[to + 3 * run : to + 4 * run]
-        for q in range(run):
-            y[q] = x * ((ar[q] - cr[q]) - (bi[q] - di[q])) - z * ((ai[q] - ci[q]) + (br[q] - dr[q]))
-        y = imaginary_out[to + 3 * run : to + 4 * run]
-        for q in range(run):
-            y[q] = x * ((ai[q] - ci[q]) + (br[q] - dr[q])) + z * ((ar[q] - cr[q]) - (bi[q] - di[q]))
+        to = 3 * p + k
+        line = out[to]
+        for q in range(_ABREAST):
+            line[q] = (a[q] + c[q]) + (b[q] + d[q])
+            line[_ABREAST + q] = (a[_ABREAST + q] + c[_ABREAST + q]) + (b[_ABREAST + q] + d[_ABREAST + q])
+        line, u, v = out[to + stride], one.real, one.imag
+        for q in range(_ABREAST):
+            x = (a[q] - c[q]) + (b[_ABREAST + q] - d[_ABREAST + q])
+            y = (a[_ABREAST + q] - c[_ABREAST + q]) - (b[q] - d[q])
+            line[q], line[_ABREAST + q] = u * x - v * y, u * y + v * x
+        line, u, v = out[to + 2 * stride], two.real, two.imag
+        for q in range(_ABREAST):
+            x = (a[q] + c[q]) - (b[q] + d[q])
+            y = (a[_ABREAST + q] + c[_ABREAST + q]) - (b[_ABREAST + q] + d[_ABREAST + q])
+            line[q], line[_ABREAST + q] = u * x - v * y, u * y + v * x
+        line, u, v = out[to + 3 * stride], three.real, three.imag
+        for q in range(_ABREAST):
+            x = (a[q] - c[q]) - (b[_ABREAST + q] - d[_ABREAST + q])
+            y = (a[_ABREAST + q] - c[_ABREAST + q]) + (b[q] - d[q])
+            line[q], line[_ABREAST + q] = u * x - v * y, u * y + v * x
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "nsz"})
-def _powers(real: Any, imaginary: Any, turns: Any, low: int, power: Any) -> None:
+def _powers(parts: Any, turns: Any, low: int, power: Any) -> None:
     """Power of some bins of real signals, whose even samples were real parts and whose odd ones imaginary parts."""
-    half = len(real)
+    half = len(parts)
     for number in range(len(power)):
         k = low + number
-        x, y = real[k % half], imaginary[k % half]
-        mirrored_x, mirrored_y = real[(half - k) % half], imaginary[(half - k) % half]
+        one, other = parts[k % half], parts[(half - k) % half]
         turn = turns[k] if k < half else np.complex64(-1.0)
         c, s = np.float32(0.5) * turn.real, np.float32(0.5) * turn.imag
         line = power[number]
         for q in range(_ABREAST):
-            odd_x, odd_y = y[q] + mirrored_y[q], mirrored_x[q] - x[q]
-            one = np.float32(0.5) * (x[q] + mirrored_x[q]) + c * odd_x - s * odd_y
-            other = np.float32(0.5) * (y[q] - mirrored_y[q]) + c * odd_y + s * odd_x
-            line[q] = one * one + other * other
+            odd_x, odd_y = one[_ABREAST + q] + other[_ABREAST + q], other[q] - one[q]
+            x = np.float32(0.5) * (one[q] + other[q]) + c * odd_x - s * odd_y
+            y = np.float32(0.5) * (one[_ABREAST + q] - other[_ABREAST + q]) + c * odd_y + s * odd_x
+            line[q] = x * x + y * y
 
 
 @njit(cache=True, nogil=True, fastmath={"contract"})
