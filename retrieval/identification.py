@@ -113,13 +113,19 @@ class Identifier:
     def alike(self, windows: Windows, max_false_accepts: float) -> list[Line]:
         """Lines whose evidence suffices, surest first; other pitches are tried where it is not overwhelming.
 
-        They can lie along another performance of the same music.
+        Timing is asked where the fingerprint suffices but does not overwhelm. They can lie along another performance of
+        the same music.
         """
         overwhelming = _OVERWHELMING * max_false_accepts
         for hop in _hops(windows):
             lines = self.lines_of(windows.embed(hop))
             if any(self.accepts(line, overwhelming) for line in lines[:1]):
                 break
+            if any(self.accepts(line, max_false_accepts) for line in lines[:1]):
+                of_the_best = [line for line in lines[:_SUPPORTED] if line.position == lines[0].position]
+                lines = _distinct([*self.supported(of_the_best, windows), *lines], self._calibration)
+                if self.accepts(lines[0], overwhelming):
+                    break
         else:
             supported = [*self.supported(lines, windows), *self.supported(self.moved_lines(windows), windows)]
             lines = _distinct(supported, self._calibration)
