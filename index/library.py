@@ -43,6 +43,7 @@ from index.shards import ShardFile, VectorFormat
 from index.sheets import KeptScore, pack, unpack
 from index.spec import IndexSpec
 from index.store import VectorStore
+from index.told_recordings import ToldRecording, told_recordings
 from index.told_scores import ToldScore, told_scores
 from index.versions import Versions
 from index.works import Works
@@ -215,6 +216,10 @@ class Library:
         found = self._session.execute(query.where(ScoreRow.id.in_(list(ids))))
         return {score.id: unpack(score, sheet) for score, sheet in found}
 
+    def told_recordings(self, ids: Iterable[int]) -> dict[int, ToldRecording]:
+        """What is told of the recordings of these ids where they are found."""
+        return told_recordings(self._session.connection(), ids)
+
     def told_scores(self, ids: Iterable[int]) -> dict[int, ToldScore]:
         """What is told of the scores of these ids where they are found."""
         return told_scores(self._session.connection(), ids)
@@ -282,8 +287,12 @@ class Library:
         spec = spec or IndexSpec.choose(runs.end, model.format.dimensions)
         if spec.kind == "exact" or not faiss_is_installed():
             return ExactStore(model.format, runs.stretches())
-        cache = self.folder / "index" / f"{model.name}-{model.hash[:12]}.faiss"
+        cache = self.index_file(model)
         return FaissStore(model.format, runs.stretches(), runs.end, cache, spec, writable=self.writable)
+
+    def index_file(self, model: Model) -> Path:
+        """Where the FAISS index of a model's vectors lies, if there is one."""
+        return self.folder / "index" / f"{model.name}-{model.hash[:12]}.faiss"
 
     def damage(self) -> list[str]:
         """What contradicts itself: SQLite's own check, and vector files shorter than their rows."""

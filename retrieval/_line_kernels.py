@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
@@ -51,40 +51,60 @@ def best_pairing(
         how many pairs the best line has, 0 where none has enough; numbers of its ratio and its middle; and the mean
         similarity of its pairs, weighed by how near they are.
     """
-    rows, windows = len(times), len(centres)
-    centre = (centres[0] + centres[windows - 1]) / 2.0
-    hop = centres[1] - centres[0] if windows > 1 else 1.0
+    rows = len(times)
+    nearest, apart, weights = np.empty(rows, np.int64), np.empty(rows), np.empty(rows)
     best, best_ratio, best_middle, best_mean = -np.inf, -1, -1, 0.0
     for number in range(len(ratios)):
         for place in range(len(middles)):
+            _pair(times, middles[place], ratios[number], centres, nearest, apart)
+            _weigh(apart, weights)
             count, total, weighted = 0, 0.0, 0.0
             for row in range(rows):
-                window, apart = _nearest(times[row], middles[place], ratios[number], centre, centres, hop)
-                if abs(apart) <= REACH and sounding[row] and audible[window]:
-                    weight = exp(-((apart / _WEIGHT_WIDTH) ** 2))
+                if weights[row] > 0.0 and sounding[row] and audible[nearest[row]]:
                     count += 1
-                    total += weight
-                    weighted += weight * similarities[window, row]
+                    total += weights[row]
+                    weighted += weights[row] * similarities[nearest[row], row]
             if count >= fewest:
                 mean = weighted / max(total, 1e-9)
                 if mean * sqrt(total) > best:
                     best, best_ratio, best_middle, best_mean = mean * sqrt(total), number, place, mean
     count = 0
     if best_ratio >= 0:
+        _pair(times, middles[best_middle], ratios[best_ratio], centres, nearest, apart)
         for row in range(rows):
-            window, apart = _nearest(times[row], middles[best_middle], ratios[best_ratio], centre, centres, hop)
-            if abs(apart) <= REACH and sounding[row] and audible[window]:
-                pairs[0, count], pairs[1, count] = window, row
+            if abs(apart[row]) <= REACH and sounding[row] and audible[nearest[row]]:
+                pairs[0, count], pairs[1, count] = nearest[row], row
                 count += 1
     return count, best_ratio, best_middle, best_mean
 
 
 @njit(cache=True, nogil=True)
-def _nearest(time: float, middle: float, ratio: float, centre: float, centres: Any, hop: float) -> tuple[int, float]:
-    """The window nearest to a recording time on a line, and by how many clip seconds it lies apart."""
-    at = (time - middle) / ratio + centre
-    window = min(max(int(np.rint((at - centres[0]) / hop)), 0), len(centres) - 1)
-    return window, at - centres[window]
+def _pair(times: Any, middle: float, ratio: float, centres: Any, nearest: Any, apart: Any) -> None:
+    """Fill in which window is nearest to each recording time on a line, and by how many clip seconds it lies apart."""
+    windows = len(centres)
+    first, centre = centres[0], (centres[0] + centres[windows - 1]) / 2.0
+    hop = centres[1] - first if windows > 1 else 1.0
+    for row in range(len(times)):
+        apart[row] = (times[row] - middle) / ratio + centre
+    for row in range(len(times)):
+        nearest[row] = min(max(int(np.rint((apart[row] - first) / hop)), 0), windows - 1)
+    for row in range(len(times)):
+        apart[row] -= centres[nearest[row]]
+
+
+@njit(cache=True, nogil=True, fastmath={"contract"})
+def _weigh(apart: Any, weights: Any) -> None:
+    """Fill in `exp(-(apart / _WEIGHT_WIDTH)^2)`, to ten digits, and 0 beyond `REACH`.
+
+    It is the eighth power of the exponential's series, which processors compute of several numbers at once.
+    """
+    for row in range(len(apart)):
+        x = (apart[row] / _WEIGHT_WIDTH) ** 2 * -0.125
+        series = 1.0 + x / 4 * (1.0 + x / 5 * (1.0 + x / 6 * (1.0 + x / 7 * (1.0 + x / 8))))
+        series = 1.0 + x * (1.0 + x / 2 * (1.0 + x / 3 * series))
+        series *= series
+        series *= series
+        weights[row] = series * series if abs(apart[row]) <= REACH else 0.0
 
 
 @njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})

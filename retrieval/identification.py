@@ -26,11 +26,12 @@ from index.errors import ModelMissing
 from index.library import Library
 from index.runs import Runs
 from index.schema import Recording
+from index.told_recordings import ToldRecording
 from retrieval.calibration import Calibration
 from retrieval.embedding.encoder import Encoder
 from retrieval.embedding.patches import MOST_SHIFT
 from retrieval.fingerprint import Fingerprint, Windows
-from retrieval.hits import Hit, Place, Wanted, named
+from retrieval.hits import Hit, Place, Wanted
 from retrieval.lines import Line, best_line, rows_near, similar_places
 from retrieval.rises import PHASES, RISES
 from retrieval.timing import TimingTest, lay
@@ -112,13 +113,19 @@ class Identifier:
     def alike(self, windows: Windows, max_false_accepts: float) -> list[Line]:
         """Lines whose evidence suffices, surest first; other pitches are tried where it is not overwhelming.
 
-        They can lie along another performance of the same music.
+        Timing is asked where the fingerprint suffices but does not overwhelm. They can lie along another performance of
+        the same music.
         """
         overwhelming = _OVERWHELMING * max_false_accepts
         for hop in _hops(windows):
             lines = self.lines_of(windows.embed(hop))
             if any(self.accepts(line, overwhelming) for line in lines[:1]):
                 break
+            if any(self.accepts(line, max_false_accepts) for line in lines[:1]):
+                of_the_best = [line for line in lines[:_SUPPORTED] if line.position == lines[0].position]
+                lines = _distinct([*self.supported(of_the_best, windows), *lines], self._calibration)
+                if self.accepts(lines[0], overwhelming):
+                    break
         else:
             supported = [*self.supported(lines, windows), *self.supported(self.moved_lines(windows), windows)]
             lines = _distinct(supported, self._calibration)
@@ -236,8 +243,8 @@ class Identifier:
             by_run.setdefault(line.position, []).append(line)
         hits: list[Hit] = []
         for position, found in by_run.items():
-            recording = self.recording(position)
-            if recording is not None and len(hits) < top:
+            recording = self.told(position) if len(hits) < top else None
+            if recording is not None:
                 places = tuple(_place(line, clip_seconds, recording.duration) for line in found)
                 hits.append(self.hit(len(hits) + 1, recording, found[0], places))
         return hits
@@ -247,11 +254,19 @@ class Identifier:
         number = int(self._runs.items[position])
         return self._library.recordings_by_id([number]).get(number)
 
-    def hit(self, rank: int, recording: Recording, line: Line, places: tuple[Place, ...]) -> Hit:
+    def told(self, position: int) -> ToldRecording | None:
+        """What is told of the recording of a line's position; None if it was removed since the library was opened."""
+        number = int(self._runs.items[position])
+        return self._library.told_recordings([number]).get(number)
+
+    def hit(self, rank: int, recording: ToldRecording, line: Line, places: tuple[Place, ...]) -> Hit:
         """An accepted line and its places, as it is shown."""
         return Hit(
             rank=rank,
-            **named(recording, recording.title),
+            id=recording.key,
+            path=recording.path,
+            title=recording.title or None,
+            work=recording.work,
             score=self.probability(line),
             accepted=True,
             places=places,

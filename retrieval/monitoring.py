@@ -220,7 +220,7 @@ class Monitor:
         self._covered = max(self._covered, end)
 
     def _detection(self, line: Line, start: float, end: float) -> Detection:
-        recording = self._identifier.recording(line.position)
+        recording = self._identifier.told(line.position)
         if recording is None:
             return Detection(start, end, None, line=line)
         first, last = max(_at(line, start), 0.0), min(_at(line, end), recording.duration)

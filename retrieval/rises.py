@@ -12,10 +12,10 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 from scipy.ndimage import uniform_filter1d
 
 from alignment.audio import ANALYSIS_RATE
+from alignment.features import frame_count, spectrum
 from index.runs import Model
 from index.shards import VectorFormat
 
@@ -45,7 +45,6 @@ _FLOOR = 0.05
 """Of a band's mean magnitude around a frame: what lies below it is as good as silent."""
 
 _AROUND_FRAMES = 201
-_FRAMES_AT_ONCE = 256
 
 RISES = Model(
     name="rises",
@@ -95,32 +94,20 @@ def rises_in_phases(samples: NDArray[np.float32], quarter_tones: int = 0) -> NDA
 
 def band_magnitudes(samples: NDArray[np.float32], quarter_tones: int, phases: int = 1) -> NDArray[np.float32]:
     """Root mean power of each band of a signal, shape `(phases * frames, 16)`; arguments and frames as of `rises`."""
-    frames = ((len(samples) - 1) // RISES_HOP + 1) * phases if len(samples) else 0
-    padded = np.pad(samples, (_WINDOW // 2, _WINDOW))
-    framed = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[:: RISES_HOP // phases][:frames]
-    taper = np.hanning(_WINDOW + 1)[:-1].astype(np.float32)
-    bins, weights = _bands(quarter_tones)
-    out = np.zeros((frames, _BANDS), np.float32)
-    for first in range(0, frames, _FRAMES_AT_ONCE):
-        spectrum = fft.rfft(framed[first : first + _FRAMES_AT_ONCE] * taper, axis=1)[:, bins]
-        out[first : first + _FRAMES_AT_ONCE] = np.sqrt(np.square(spectrum.view(np.float32)) @ weights)
-    return out
+    frames = phases * frame_count(len(samples), RISES_HOP)
+    found = spectrum.band_magnitudes(samples, _WINDOW, RISES_HOP // phases, _bands(quarter_tones), frames)
+    return np.ascontiguousarray(found.T)
 
 
 @lru_cache(maxsize=16)
-def _bands(quarter_tones: int) -> tuple[slice, NDArray[np.float32]]:
-    """Triangles evenly spaced in log frequency, each of sum 1: bins of which none is empty, and two weights for each.
-
-    One weight is for the real part's square and one for the imaginary's, shape `(2 * bins, 16)`.
-    """
+def _bands(quarter_tones: int) -> spectrum.Bands:
+    """Triangles evenly spaced in log frequency, none of them empty, for magnitudes under a Hann window of height 1."""
     edges = np.geomspace(_LOWEST, _HIGHEST, _BANDS + 2)[:, None] * 2.0 ** (quarter_tones / 24)
     bins = np.arange(_WINDOW // 2 + 1) * ANALYSIS_RATE / _WINDOW
     low, middle, high = edges[:-2], edges[1:-1], edges[2:]
     weights = np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)).clip(0.0)
-    used = np.flatnonzero(weights.any(axis=0))
-    inside = slice(int(used[0]), int(used[-1]) + 1)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return inside, np.asarray(np.repeat(weights[:, inside].T, 2, axis=0), np.float32)
+    weights *= (_WINDOW / 4) ** 2 / weights.sum(axis=1, keepdims=True)
+    return spectrum.Bands.of(weights.astype(np.float32))
 
 
 def packed_rises(values: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -347,8 +347,8 @@ def _correlate(
 
 
 def _straightness(sums: NDArray[np.float32], blocks: int) -> float:
-    """Correlation on the line over that where every so many blocks move as they like."""
-    together = np.lib.stride_tricks.sliding_window_view(sums, min(blocks, len(sums)), axis=0).sum(axis=2)
+    """Correlation on the line over that where every block, or every two, move as they like."""
+    together = sums if blocks == 1 or len(sums) == 1 else sums[:-1] + sums[1:]
     straight = together[:, _FREE_REACH - _LOOSE : _FREE_REACH + _LOOSE + 1].max(axis=1)
     return float(straight.sum() / (together.max(axis=1).sum() + 1e-9))
 
@@ -364,7 +364,13 @@ def _agreement(sums: NDArray[np.float32], powers: NDArray[np.float64]) -> tuple[
     likely = np.exp(np.clip(evidence, -_MOST_EVIDENCE, _MOST_EVIDENCE)).mean(axis=2)
     middle = len(_ASTRAY) // 2
     steady = float(np.log(likely[:, middle - 1 : middle + 2] @ _BESIDE_THE_LINE).sum())
-    return steady, steady - wandering(gaussian_filter1d(likely, 1.0, axis=1, mode="nearest"), *_walk())
+    return steady, steady - wandering(likely @ _smoothing(), *_walk())
+
+
+@lru_cache(maxsize=1)
+def _smoothing() -> NDArray[np.float64]:
+    """By which rows of places are multiplied to be smoothed by a frame, their ends going on as they are."""
+    return np.asarray(gaussian_filter1d(np.eye(len(_ASTRAY)), 1.0, axis=1, mode="nearest"), np.float64)
 
 
 @lru_cache(maxsize=1)

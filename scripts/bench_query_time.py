@@ -1,11 +1,11 @@
-"""Measure the CPU time of identification queries: as they are, at another speed or pitch, and of what is not there.
+"""Measure the time of identification queries: as they are, at another speed or pitch, and of what is not there.
 
     python scripts/bench_query_time.py BED LIBRARY... [--length 10] [--clips 20]
 
 BED holds queries.csv and the clips, as for bench_identification.py; each LIBRARY holds its collection, and may hold
-more. Prints the mean CPU seconds of one thread of a query, decoding included, the least of three rounds, after one that
-is not counted: of clips without degradation, of those whose pitch was moved, and of those not in the collection; beside
-them how many are accepted. Set OMP_NUM_THREADS=1.
+more. Prints the mean CPU and wall seconds of one thread of a query, decoding included, the least of three rounds, after
+one that is not counted: of clips without degradation, of those whose pitch was moved, and of those not in the
+collection; beside them how many are accepted. Set OMP_NUM_THREADS=1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import argparse
 import csv
 import time
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from bench_matching import processor
 
 from retrieval.collection import Collection
@@ -38,30 +40,38 @@ def main() -> None:
     asked = csv.DictReader((arguments.bed / "queries.csv").open())
     rows = [row for row in asked if int(row["length_s"]) == arguments.length]
     print(processor())
-    print(f"{'library':24s}" + "".join(f"{name:>24s}" for name in _GROUPS))
+    print(f"{'library':24s}" + "".join(f"{name:>29s}" for name in _GROUPS))
     for library in arguments.libraries:
         collection = Collection(library)
         print(f"{library.name:24s}", end="")
         for wanted in _GROUPS.values():
             of_kind = [arguments.bed / row["path"] for row in rows if wanted(row)]
             chosen = of_kind[:: max(len(of_kind) // arguments.clips, 1)][: arguments.clips]
-            seconds, accepted = measured(collection, chosen)
-            print(f"{f'{seconds:.4f} s ({accepted} of {len(chosen)})':>24s}", end="", flush=True)
+            found = answered(collection, chosen)
+            accepted = f"{sum(map(bool, found.paths))} of {len(chosen)}"
+            print(f"{f'{found.cpu:.4f} {found.wall:.4f} s ({accepted})':>29s}", end="", flush=True)
         print()
 
 
-def measured(collection: Collection, clips: list[Path]) -> tuple[float, int]:
-    """Mean CPU seconds of a query, and how many are accepted."""
-    least, accepted = [float("inf")] * len(clips), 0
-    for turn in range(_ROUNDS + 1):
-        for number, clip in enumerate(clips):
-            started = time.thread_time()
-            hits = collection.query(clip)
-            if turn:
-                least[number] = min(least[number], time.thread_time() - started)
-            else:
-                accepted += bool(hits)
-    return sum(least) / len(least), accepted
+class Answered(NamedTuple):
+    """Mean CPU and wall seconds of a query, and of each clip the paths of the hits, best first."""
+
+    cpu: float
+    wall: float
+    paths: list[list[str]]
+
+
+def answered(collection: Collection, clips: list[Path]) -> Answered:
+    """Ask for each clip, first once for the answer, then to take the time."""
+    paths = [[hit.path for hit in collection.query(clip)] for clip in clips]
+    cpu, wall = np.min([[_seconds(collection, clip) for clip in clips] for _ in range(_ROUNDS)], axis=0).mean(axis=0)
+    return Answered(float(cpu), float(wall), paths)
+
+
+def _seconds(collection: Collection, clip: Path) -> tuple[float, float]:
+    cpu, wall = time.thread_time(), time.perf_counter()
+    collection.query(clip)
+    return time.thread_time() - cpu, time.perf_counter() - wall
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from bench_alignment import ONE_THREAD, in_own_process, machine
-from bench_scale import noisy, unit
 from bench_versions import Asked, print_table, qmax
+from large_library import noisy, unit
 from numpy.typing import NDArray
 
 from index.library import FileState, Library, NewRecording

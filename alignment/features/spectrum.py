@@ -7,21 +7,24 @@ numbers (fractions allowed; 69 is 440 Hz before tuning).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from alignment.errors import FeatureError
 from alignment.features.frames import HOP, frame_count
 
-__all__ = ["LogFrequency", "log_frequency_filterbank", "log_frequency_spectrogram", "pitch_to_hertz", "stft_magnitude"]
-
-_SAMPLES_AT_ONCE = 1 << 18
-"""Of windows that are transformed together: so many stay near the processor."""
+__all__ = [
+    "Bands",
+    "LogFrequency",
+    "band_magnitudes",
+    "log_frequency_filterbank",
+    "log_frequency_spectrogram",
+    "pitch_to_hertz",
+    "stft_magnitude",
+]
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,64 @@ def pitch_to_hertz(pitches: NDArray[np.float64], tuning: float = 0.0) -> NDArray
     return np.asarray(440.0 * 2.0 ** ((pitches - 69.0 + tuning / 100.0) / 12.0), dtype=np.float64)
 
 
+@dataclass(frozen=True)
+class Bands:
+    """What is summed of the power in the bins of an STFT, see `Bands.of`.
+
+    Attributes:
+        low: the lowest bin that any band takes.
+        firsts, counts: the lowest bin of each band and how many it takes, shape `(bands,)`.
+        weights: of these bins, band by band.
+    """
+
+    low: int
+    firsts: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    weights: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, weights: NDArray[np.float32]) -> Bands:
+        """Bands by the weights of all bins, shape `(bands, window // 2 + 1)`; one may be empty."""
+        used = weights != 0
+        firsts = np.where(used.any(axis=1), used.argmax(axis=1), 0)
+        counts = np.where(used.any(axis=1), weights.shape[1] - used[:, ::-1].argmax(axis=1) - firsts, 0)
+        low = int(firsts[counts > 0].min(initial=weights.shape[1] - 1))
+        parts = [row[first : first + count] for row, first, count in zip(weights, firsts, counts, strict=True)]
+        return cls(low, np.maximum(firsts, low), counts, np.concatenate(parts).astype(np.float32))
+
+
+def band_magnitudes(
+    samples: NDArray[np.float32], window: int, hop: int, bands: Bands, frames: int
+) -> NDArray[np.float32]:
+    """Magnitudes of bands of the short-time Fourier transform with a Hann window: roots of their power.
+
+    Args:
+        samples: shape `(n,)`.
+        window: window length in samples, a power of two.
+        hop: samples from frame to frame.
+        bands: what is summed.
+        frames: how many are wanted; behind the samples is silence.
+
+    Returns:
+        shape `(bands, frames)`.
+
+    Raises:
+        FeatureError: `samples` is not one-dimensional, or `window` no power of two.
+    """
+    from alignment.features import _spectrum_kernels
+
+    if samples.ndim != 1:
+        raise FeatureError(f"The 'samples' must be one-dimensional (mono). Got shape {samples.shape} instead.")
+    if window < 2 or window & (window - 1):
+        raise FeatureError(f"The 'window' must be a power of two. Got {window} instead.")
+    samples = np.ascontiguousarray(samples, np.float32)
+    out = np.zeros((len(bands.firsts), frames), np.float32)
+    if len(bands.weights):
+        chosen = bands.low, bands.firsts, bands.counts, bands.weights
+        _spectrum_kernels.band_magnitudes(samples, hop, _taper(window), _turns(window), *chosen, out)
+    return out
+
+
 def stft_magnitude(
     samples: NDArray[np.float32], window: int, hop: int = HOP, bins: slice = slice(None)
 ) -> NDArray[np.float32]:
@@ -67,7 +128,7 @@ def stft_magnitude(
 
     Args:
         samples: shape `(n,)`.
-        window: window length in samples.
+        window: window length in samples, a power of two.
         hop: samples from frame to frame.
         bins: which are wanted, of the `window // 2 + 1`.
 
@@ -75,10 +136,11 @@ def stft_magnitude(
         shape `(bins, frames)`, `frames = frame_count(n, hop)`.
 
     Raises:
-        FeatureError: `samples` is not one-dimensional.
+        FeatureError: `samples` is not one-dimensional, or `window` no power of two.
     """
-    blocks = [block.T for block in _stft_blocks(_checked(samples), window, hop, bins)]
-    return np.concatenate(blocks, axis=1) if blocks else np.zeros((window // 2 + 1, 0), np.float32)[bins]
+    chosen = np.arange(window // 2 + 1)[bins]
+    each = Bands(int(chosen.min(initial=window // 2)), chosen, np.ones_like(chosen), np.ones(len(chosen), np.float32))
+    return band_magnitudes(samples, window, hop, each, frame_count(len(samples), hop))
 
 
 def log_frequency_spectrogram(
@@ -103,23 +165,20 @@ def log_frequency_spectrogram(
     Returns:
         float32 magnitudes, shape `(layout.bins, frame_count(n, hop))`.
     """
-    samples = _checked(samples)
-    out = np.zeros((layout.bins, frame_count(len(samples), hop)), np.float32)
     lengths = layout.windows(rate, tuning)
-    for window in np.unique(lengths):
-        chosen = np.flatnonzero(lengths == window)
-        weights = log_frequency_filterbank(layout, rate, int(window), round(tuning, 3))[chosen]
-        used = np.flatnonzero(weights.any(axis=0))
-        if not len(used):
-            continue
-        bins = slice(used[0], used[-1] + 1)
-        weights = np.ascontiguousarray(weights[:, bins])
-        start = 0
-        for block in _stft_blocks(samples, int(window), hop, bins):
-            power = np.square(block)
-            out[chosen, start : start + len(block)] = np.sqrt(power @ weights.T).T
-            start += len(block)
+    frames = frame_count(len(samples), hop)
+    out = np.zeros((layout.bins, frames), np.float32)
+    for window in np.unique(lengths).tolist():
+        bands = _log_frequency_bands(layout, rate, window, round(tuning, 3))
+        out[lengths == window] = band_magnitudes(samples, window, hop, bands, frames)
     return out
+
+
+@lru_cache(maxsize=32)
+def _log_frequency_bands(layout: LogFrequency, rate: int, window: int, tuning: float) -> Bands:
+    """Of those bins for which a layout takes that window."""
+    chosen = layout.windows(rate, tuning) == window
+    return Bands.of(log_frequency_filterbank(layout, rate, window, tuning)[chosen])
 
 
 @lru_cache(maxsize=32)
@@ -137,30 +196,15 @@ def log_frequency_filterbank(layout: LogFrequency, rate: int, window: int, tunin
     return weights.astype(np.float32)
 
 
-def _checked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    if samples.ndim != 1:
-        raise FeatureError(f"The 'samples' must be one-dimensional (mono). Got shape {samples.shape} instead.")
-    return samples.astype(np.float32, copy=False)
-
-
-def _stft_blocks(samples: NDArray[np.float32], window: int, hop: int, bins: slice) -> Iterator[NDArray[np.float32]]:
-    """Yield magnitudes as `(frames, bins)`, some frames at a time."""
-    frames = frame_count(len(samples), hop)
-    taper = _taper(window)
-    at_once = max(_SAMPLES_AT_ONCE // window, 1)
-    for first in range(0, frames, at_once):
-        count = min(at_once, frames - first)
-        start = first * hop - window // 2
-        stop = start + (count - 1) * hop + window
-        piece = samples[max(start, 0) : min(stop, len(samples))]
-        padded = np.pad(piece, (max(-start, 0), max(stop - len(samples), 0)))
-        framed = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
-        yield np.abs(fft.rfft(framed * taper, axis=1)[:, bins])
-
-
 @lru_cache(maxsize=16)
 def _taper(window: int) -> NDArray[np.float32]:
     """A Hann window under which a sinusoid of amplitude 1 has magnitude 1; not to be written to."""
     taper = np.hanning(window + 1)[:-1].astype(np.float32)
     taper *= np.float32(2.0 / taper.sum())
     return taper
+
+
+@lru_cache(maxsize=16)
+def _turns(window: int) -> NDArray[np.complex64]:
+    """The first half of the roots of one; not to be written to."""
+    return np.exp(-2j * np.pi * np.arange(window // 2) / window).astype(np.complex64)
