@@ -4,15 +4,18 @@ What counts is how much corresponds, how alike it is, how much more alike than t
 alone: chords that go round, as those of many popular songs do, correspond at every round.
 
 The numbers lie beside the model and are set by `scripts/calibrate_versions.py` on works that it was not trained on:
-a logistic regression for the probability, and for the threshold the tail of the best logits that queries reach in a
-library without a version of theirs.
+a logistic regression for the probability, whose weights go from those of short queries to those of long ones, and for
+the threshold the tail of the best logits that queries reach in a library without a version of theirs. What longer
+queries have in common is taken in proportion, since longer ones were not looked at.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+
+import numpy as np
 
 from retrieval.embedding.version_encoder import VERSION_MODEL_PATH
 from retrieval.logistic import as_probability, numbers_of, tail_level, weighed
@@ -53,11 +56,9 @@ class VersionEvidence:
         """What the logistic regression weighs."""
         share = self.matched / max(min(self.query, self.reference), 1)
         weight = math.sqrt(self.matched)
-        octaves = math.log2(max(self.query, 1))
         excess = self.matched * max(self.similarity - self.surroundings, 0.0)
         return (
             1.0,
-            octaves,
             math.log2(max(self.reference, 1)),
             math.log2(1.0 + self.matched),
             math.log2(1.0 + self.paths),
@@ -73,9 +74,22 @@ class VersionEvidence:
             self.elsewhere,
             self.elsewhere_less,
             weight * self.elsewhere,
-            octaves * self.elsewhere,
-            octaves * self.similarity,
-            octaves * self.surroundings,
+        )
+
+    @property
+    def octaves(self) -> float:
+        """Log2 of the query's length."""
+        return math.log2(max(self.query, 1))
+
+    def of_no_more_than(self, octaves: float) -> VersionEvidence:
+        """What it is in proportion, of so long a part of a longer query."""
+        share = min(1.0, 2.0 ** (octaves - self.octaves))
+        return replace(
+            self,
+            gain=share * self.gain,
+            matched=share * self.matched,
+            query=round(share * self.query),
+            reference=round(share * self.reference),
         )
 
 
@@ -84,13 +98,13 @@ class VersionCalibration:
     """Weights of the logistic regression and the outsiders' tails.
 
     Attributes:
-        weights: of the regressors.
-        tails: the outsiders' tail by length of the query, from short to long: log2 of its local vectors, the logit
-            that a tenth of the outsiders exceed, and the mean excess of that tenth, taken as exponential.
+        weights: of the regressors, by length of the query, from short to long.
+        tails: the outsiders' tail at the same lengths: log2 of the query's local vectors, the logit that a tenth of the
+            outsiders exceed, and the mean excess of that tenth, taken as exponential.
         recordings: size of the library in which that was measured.
     """
 
-    weights: tuple[float, ...]
+    weights: tuple[tuple[float, ...], ...]
     tails: tuple[tuple[float, float, float], ...]
     recordings: int
 
@@ -104,8 +118,10 @@ class VersionCalibration:
         return cls(**numbers_of(path, "a calibration", [field.name for field in fields(cls)]))
 
     def logit(self, evidence: VersionEvidence) -> float:
-        """Log odds that the two are of one work."""
-        return weighed(self.weights, evidence.regressors())
+        """Log odds that the two are of one work, between those by the weights of the lengths around the query's."""
+        lengths = [octaves for octaves, _, _ in self.tails]
+        regressors = evidence.of_no_more_than(lengths[-1]).regressors()
+        return float(np.interp(evidence.octaves, lengths, [weighed(weights, regressors) for weights in self.weights]))
 
     def probability(self, evidence: VersionEvidence) -> float:
         """That the two are of one work."""

@@ -6,9 +6,9 @@
 BED holds manifest.csv (track, work, kind, split, query, path) and the tracks. Every track of the split is indexed and
 is a candidate; tracks with query = 1 are asked for, themselves left out. Prints MAP with its 95 % interval (bootstrap
 over works), the share of queries whose first hit is right, and the share of versions that are among the answers, by
-kind and by sound font of the query. With --peer, an interpreter that has essentia, Qmax answers the same queries (see
-peer_qmax.py). With --without-third every third work is left out of the library, and what is accepted for its queries
-is counted.
+kind and by sound font of the query, and of easy versions as if there were no far ones. With --peer, an interpreter that
+has essentia, Qmax answers the same queries (see peer_qmax.py). With --without-third every third work is left out of the
+library, and what is accepted for its queries is counted.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ from retrieval.collection import Collection
 from retrieval.correspondence import VersionQuery
 
 _FALSE_ACCEPTS = 0.01
+_FAR = "hard"
+"""The kind of version that is not easy."""
+
+
+class Found(NamedTuple):
+    """The paths that a search gives, best first, which it accepts, and how long it took."""
+
+    paths: list[str]
+    accepted: list[bool]
+    seconds: float
 
 
 class Asked(NamedTuple):
@@ -83,15 +93,21 @@ def main() -> None:
         asked = [row for row in _queries(rows, arguments) if not out or row["work"] in out]
         with Library(collection.folder) as library:
             numbers = {recording.path: recording.id for recording in library.recordings()}
-        answers = [_ask(collection, arguments, row, held, numbers) for row in asked]
+        found = [_ask(collection, arguments, row, numbers) for row in asked]
+    answers = [_judged(row, each, held, arguments.bed) for row, each in zip(asked, found, strict=True)]
     if out:
         print(f"queries of works left out: {len(answers)}, accepted for {_percent(any(a.accepted) for a in answers)} %")
         return
-    print_table("Incipit", answers)
+    easy = [
+        _judged(row, each, _easy(held), arguments.bed)
+        for row, each in zip(asked, found, strict=True)
+        if row["kind"] != _FAR
+    ]
+    print_table("Incipit", answers, easy)
     print(f"accepted: right {_percent(r for a in answers for r, ok in zip(a.ranks, a.accepted, strict=True) if ok)} %")
     print(f"seconds a query: {np.mean([answer.seconds for answer in answers]):.3f}")
     if arguments.peer:
-        print_table("Qmax", _peer(arguments, rows))
+        print_table("Qmax", *_peer(arguments, rows))
 
 
 def _without(
@@ -111,37 +127,51 @@ def _wanted(row: dict[str, str], arguments: argparse.Namespace) -> bool:
     return arguments.split in ("", row["split"])
 
 
-def _ask(
-    collection: Collection,
-    arguments: argparse.Namespace,
-    row: dict[str, str],
-    held: Sequence[dict[str, str]],
-    numbers: dict[str, int],
-) -> Asked:
+def _ask(collection: Collection, arguments: argparse.Namespace, row: dict[str, str], numbers: dict[str, int]) -> Found:
     """The track that is asked for, whole or by a passage, is left out: nothing may be found by way of it either."""
     audio = read_audio(arguments.bed / row["path"])
     if arguments.segment:
         count = int(arguments.segment * audio.rate)
         start = max(0, (len(audio.samples) - count) // 2)
         audio = replace(audio, samples=audio.samples[start : start + count])
-    works = {str((arguments.bed / other["path"]).absolute()): other["work"] for other in held}
     itself = str((arguments.bed / row["path"]).absolute())
     search = collection.version_search()
     started = time.perf_counter()
     found = search.found(VersionQuery.of(audio, search.encoder), numbers.get(itself, -1))
     seconds = time.perf_counter() - started
-    known = [(recording.path, likeness) for recording, likeness in found if recording.path in works]
-    relevant = sum(work == row["work"] and name != itself for name, work in works.items())
-    right = [works[path] == row["work"] for path, _ in known]
-    accepted = [search.accepts(likeness, _FALSE_ACCEPTS) for _, likeness in known]
-    return Asked(row, right, relevant, accepted, seconds)
+    accepted = [search.accepts(likeness, _FALSE_ACCEPTS) for _, likeness in found]
+    return Found([recording.path for recording, _ in found], accepted, seconds)
 
 
-def _peer(arguments: argparse.Namespace, rows: Sequence[dict[str, str]]) -> list[Asked]:
+def _judged(row: dict[str, str], found: Found, candidates: Sequence[dict[str, str]], bed: Path) -> Asked:
+    """An answer, if the library held these candidates alone."""
+    works = {str((bed / other["path"]).absolute()): other["work"] for other in candidates if other is not row}
+    known = [
+        (works[path], accepted) for path, accepted in zip(found.paths, found.accepted, strict=True) if path in works
+    ]
+    right = [work == row["work"] for work, _ in known]
+    relevant = sum(work == row["work"] for work in works.values())
+    return Asked(row, right, relevant, [accepted for _, accepted in known], found.seconds)
+
+
+def _easy(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    return [row for row in rows if row["kind"] != _FAR]
+
+
+def _peer(arguments: argparse.Namespace, rows: Sequence[dict[str, str]]) -> tuple[list[Asked], list[Asked]]:
+    """Its answers, and those among easy versions."""
     asked = _queries(rows, arguments)
-    found, seconds = qmax(arguments.peer, arguments.bed, rows, asked, arguments.segment)
+    scores, seconds = qmax(arguments.peer, arguments.bed, rows, asked, arguments.segment)
     print(f"Qmax: {seconds:.4f} s a pair")
-    return [_ranked(row, scores, rows) for row, scores in zip(asked, found, strict=True)]
+    found = [
+        Found([str((arguments.bed / rows[number]["path"]).absolute()) for number in order], [False] * len(rows), 0.0)
+        for order in np.argsort(-scores, axis=1, kind="stable")
+    ]
+    answered = list(zip(asked, found, strict=True))
+    return (
+        [_judged(row, each, rows, arguments.bed) for row, each in answered],
+        [_judged(row, each, _easy(rows), arguments.bed) for row, each in answered if row["kind"] != _FAR],
+    )
 
 
 def qmax(
@@ -165,21 +195,17 @@ def _queries(rows: Sequence[dict[str, str]], arguments: argparse.Namespace) -> l
     return [row for row in rows if row["query"] == "1" and (not kinds or row["kind"] in kinds)]
 
 
-def _ranked(row: dict[str, str], scores: NDArray[np.float32], rows: Sequence[dict[str, str]]) -> Asked:
-    order = [rows[number] for number in np.argsort(-scores, kind="stable") if rows[number] is not row]
-    right = [other["work"] == row["work"] for other in order]
-    return Asked(row, right, sum(right), [], 0.0)
-
-
-def print_table(title: str, answers: Sequence[Asked]) -> None:
-    """MAP with its interval, first hits, and versions found, by kind and by sound font."""
+def print_table(title: str, answers: Sequence[Asked], easy: Sequence[Asked] = ()) -> None:
+    """MAP with its interval, first hits, and versions found, by kind and by sound font, and among easy versions."""
     groups: dict[str, list[Asked]] = defaultdict(list)
     for answer in sorted(answers, key=lambda answer: answer.row["kind"]):
         groups[answer.row["kind"]].append(answer)
     for answer in sorted(answers, key=lambda answer: answer.row.get("font", "")):
         groups[answer.row.get("font", "no font")].append(answer)
     print(f"{title:24s}{'queries':>9s}{'MAP':>7s}{'95 %':>14s}{'first %':>9s}{'found %':>9s}")
-    for name, group in [*groups.items(), ("all", list(answers))]:
+    for name, group in [*groups.items(), ("easy among easy", easy), ("all", answers)]:
+        if not group:
+            continue
         low, high = _interval(group)
         found = [sum(answer.ranks) / max(answer.relevant, 1) for answer in group]
         print(

@@ -3,8 +3,9 @@
     INCIPIT_DATA=DATA python scripts/calibrate_versions.py --folder FOLDER [--jobs 2]
 
 Families of versions are made of lieder and of popular songs that were not trained on, popular songs being the hardest
-to tell apart, since they share their harmony. Those are songs of POP909 that `scripts/train_versions.py` leaves out,
-but the first 120: a bed of 60 works and 60 distractors has none of them, a larger one has, and measures too well. With
+to tell apart, since they share their harmony: of each song two versions near and far, and two near ones. Those are
+songs of POP909 that `scripts/train_versions.py` leaves out, but the first 120: a bed of 60 works and 60 distractors has
+none of them, a larger one has, and measures too well. With
 the recordings of `recordings/train` they make a library, which is asked for each of them, whole and by passages of 10,
 20 and 40 s. They are split in two by work; prints what is found and falsely accepted in each half with the numbers
 fitted to the other, then writes the numbers fitted to both beside the model. Wants the program `fluidsynth`.
@@ -38,7 +39,7 @@ from index.library import FileState, Library, NewRecording
 from retrieval.correspondence import VersionQuery
 from retrieval.embedding.songs import pop_song, score_song
 from retrieval.embedding.version_encoder import VERSION_MODEL_PATH, VersionEncoder
-from retrieval.embedding.version_families import MOSTLY_FAR, NEAR_AND_FAR, Family, make_family
+from retrieval.embedding.version_families import MOSTLY_FAR, MOSTLY_NEAR, NEAR_AND_FAR, Family, make_family
 from retrieval.embedding.version_patches import FRAME_SECONDS, version_spectrogram
 from retrieval.logistic import TAIL
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
@@ -128,8 +129,9 @@ def _plan() -> list[Planned]:
             for number, song in enumerate(chosen)
         ),
         *(
-            Planned("pop", song, (number, 78), _POP_VERSIONS, _POP_SECONDS, NEAR_AND_FAR)
+            Planned(kind, song, (number, seed), _POP_VERSIONS, _POP_SECONDS, chances)
             for number, song in enumerate(left_out)
+            for kind, seed, chances in (("pop", 78, NEAR_AND_FAR), ("near", 79, MOSTLY_NEAR))
         ),
     ]
 
@@ -150,7 +152,7 @@ def _make(folder: Path, fonts: Sequence[Path], planned: Planned) -> list[Item]:
         rng = np.random.default_rng(planned.seed)
         make_family(song, planned.versions, rng, fonts, planned.seconds, planned.chances).save(place)
     versions = Family.load(place).versions[: planned.versions]
-    return [Item(planned.kind, place.stem, version.spectrogram.astype(np.float32)) for version in versions]
+    return [Item(planned.kind, planned.song.stem, version.spectrogram.astype(np.float32)) for version in versions]
 
 
 def _recording(path: Path) -> Item:
@@ -194,12 +196,11 @@ def _ask(number: int) -> list[Sample]:
 
     Recordings of one source may be of one work, or not: they are no samples.
     """
-    rng = np.random.default_rng(number)
     item = _items[number]
     samples = []
     for length in LENGTHS:
         frames = round(length / FRAME_SECONDS)
-        start = int(rng.integers(0, max(item.spectrogram.shape[1] - frames, 0) + 1))
+        start = int(np.random.default_rng(number).integers(0, max(item.spectrogram.shape[1] - frames, 0) + 1))
         passage = item.spectrogram[:, start : start + frames]
         query = VersionQuery(*_search.encoder.encode(passage)) if length else _search.query_of(_ids[number])
         for recording, likeness in _search.candidates(query, _ids[number]):
@@ -210,25 +211,30 @@ def _ask(number: int) -> list[Sample]:
 
 
 def fit(samples: Sequence[Sample], recordings: int) -> VersionCalibration:
-    """Weights of the pairs, then the outsiders' tails.
+    """Weights of the pairs, those of all lengths together, then the outsiders' tails.
 
     The false ones of a query are of its own kind, so the size of the library is that of the smallest kind.
     """
-    columns = np.array([sample.evidence.regressors() for sample in samples])
+    by_length = {}
+    for length in sorted(LENGTHS, key=lambda length: length or np.inf):
+        some = [sample for sample in samples if sample.length == length]
+        by_length[round(float(np.log2(np.median([sample.evidence.query for sample in some]))), 4)] = some
+    lengths = list(by_length)
+    evidence = [sample.evidence.of_no_more_than(lengths[-1]) for sample in samples]
+    columns = np.array([each.regressors() for each in evidence])
+    octaves = [each.octaves for each in evidence]
+    near = np.stack([np.interp(octaves, lengths, each) for each in np.eye(len(lengths))], axis=1)
+    columns = (near[:, :, None] * columns[:, None, :]).reshape(len(samples), -1)
     right = np.array([sample.work == sample.other for sample in samples])
     _, query = np.unique([(sample.query, sample.length) for sample in samples], axis=0, return_inverse=True)
-    means, spreads = columns.mean(axis=0), columns.std(axis=0)
-    constant = spreads < 1e-9
-    means[constant], spreads[constant] = 0.0, 1.0
-    standard = minimize(
-        _loss, np.zeros(len(means)), ((columns - means) / spreads, right, query), "L-BFGS-B", jac=True
-    ).x
-    weights = standard / spreads
-    weights[0] -= means @ weights
-    rounded = tuple(round(float(weight), 4) for weight in weights)
-    blank = VersionCalibration(rounded, (), recordings)
-    tails = (_tail(blank, [sample for sample in samples if sample.length == length]) for length in LENGTHS)
-    return VersionCalibration(rounded, tuple(sorted(tails)), recordings)
+    spreads = np.maximum(np.sqrt(np.mean(np.square(columns), axis=0)), 1e-9)
+    columns /= spreads
+    standard = minimize(_loss, np.zeros(len(spreads)), (columns, right, query), "L-BFGS-B", jac=True).x
+    rounded = np.round((standard / spreads).reshape(len(lengths), -1), 4)
+    weights = tuple(tuple(map(float, row)) for row in rounded)
+    blank = VersionCalibration(weights, tuple((octave, 0.0, 0.0) for octave in lengths), recordings)
+    tails = tuple((octave, *_tail(blank, some)) for octave, some in by_length.items())
+    return VersionCalibration(weights, tails, recordings)
 
 
 def _loss(
@@ -249,13 +255,12 @@ def _loss(
     return float(loss + _SHRINKING * weights @ weights), columns.T @ slopes + 2 * _SHRINKING * weights
 
 
-def _tail(calibration: VersionCalibration, samples: Sequence[Sample]) -> tuple[float, float, float]:
-    """Octaves of local vectors, start and scale of the tail of the highest false logits.
+def _tail(calibration: VersionCalibration, samples: Sequence[Sample]) -> tuple[float, float]:
+    """Start and scale of the tail of the highest false logits.
 
     Each kind is looked at by itself, and there are few of any: of 200 samples of each with replacement, the tail is
     that which asks for more at a rate of 1 % than nineteen in twenty do; of all kinds that which asks for most.
     """
-    octaves = float(np.log2(np.median([sample.evidence.query for sample in samples])))
     kinds = []
     for kind in sorted({sample.kind for sample in samples}):
         highest = np.array(list(_highest(calibration, [s for s in samples if s.kind == kind]).values()))
@@ -263,7 +268,7 @@ def _tail(calibration: VersionCalibration, samples: Sequence[Sample]) -> tuple[f
         tails = sorted((_exponential(rng.choice(highest, len(highest))) for _ in range(_RESAMPLED)), key=_level)
         kinds.append(tails[int(0.95 * _RESAMPLED)])
     start, scale = max(kinds, key=_level)
-    return round(octaves, 4), round(start, 4), round(scale, 4)
+    return round(start, 4), round(scale, 4)
 
 
 def _exponential(highest: NDArray[np.float64]) -> tuple[float, float]:

@@ -156,6 +156,16 @@ def test_more_alike_and_longer_is_surer():
     assert calibration.logit(drone) < calibration.logit(ordinary)
 
 
+def test_longer_queries_than_were_looked_at_are_taken_in_proportion():
+    calibration = VersionCalibration.load()
+    long = VersionEvidence(200.0, 600, 0.8, 0.3, 0.5, 0.4, 2, 1000, 1200)
+    longer = replace(long, gain=400.0, matched=1200, query=2000, reference=2400)
+    assert calibration.logit(longer) == pytest.approx(calibration.logit(long))
+    cut = long.of_no_more_than(7.0)
+    assert (cut.query, cut.matched / cut.query, cut.similarity) == (128, 0.6, 0.8)
+    assert cut.of_no_more_than(7.0) == cut
+
+
 def test_what_goes_round_is_alike_elsewhere_too_and_less_sure():
     calibration = VersionCalibration.load()
     rng = np.random.default_rng(0)
