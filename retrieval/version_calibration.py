@@ -83,7 +83,9 @@ class VersionEvidence:
 
     def of_no_more_than(self, octaves: float) -> VersionEvidence:
         """What it is in proportion, of so long a part of a longer query."""
-        share = min(1.0, 2.0 ** (octaves - self.octaves))
+        share = 2.0 ** (octaves - self.octaves)
+        if share >= 1.0:
+            return self
         return replace(
             self,
             gain=share * self.gain,

@@ -5,10 +5,10 @@
 Families of versions are made of lieder and of popular songs that were not trained on, popular songs being the hardest
 to tell apart, since they share their harmony: of each song two versions near and far, and two near ones. Those are
 songs of POP909 that `scripts/train_versions.py` leaves out, but the first 120: a bed of 60 works and 60 distractors has
-none of them, a larger one has, and measures too well. With
-the recordings of `recordings/train` they make a library, which is asked for each of them, whole and by passages of 10,
-20 and 40 s. They are split in two by work; prints what is found and falsely accepted in each half with the numbers
-fitted to the other, then writes the numbers fitted to both beside the model. Wants the program `fluidsynth`.
+none of them, a larger one has, and measures too well. With the recordings of `recordings/train` they make a library,
+which is asked for each of them, whole and by passages of 10, 20 and 40 s. They are split in two by work; prints what is
+found and falsely accepted in each half with the numbers fitted to the other, then writes the numbers fitted to both
+beside the model. Wants the program `fluidsynth`.
 """
 
 from __future__ import annotations

@@ -35,7 +35,6 @@ MOSTLY_FAR = (0.1, 0.2, 0.35, 0.35)
 MOSTLY_NEAR = (0.6, 0.4, 0.0, 0.0)
 """They keep their chords: songs that share theirs are hardest to tell apart so."""
 
-
 _LONGEST_FACTOR = 1.5
 _MELODIC = (*range(0, 8), *range(11, 14), *range(16, 32), *range(40, 45), *range(48, 80), 80, 81, 85, 104, 105)
 _CHORDAL = (*range(0, 8), 11, *range(16, 32), 46, *range(48, 52), 60, 61, *range(88, 93), 95)
