@@ -24,7 +24,8 @@ from alignment.audio import ANALYSIS_RATE
 from alignment.errors import ScoreError
 from retrieval.embedding.fluidsynth import play_together
 from retrieval.embedding.microphone import degraded
-from retrieval.embedding.notes import played, score_notes
+from retrieval.embedding.notes import ONSET, PART, PITCH, played, score_notes
+from retrieval.embedding.songs import pop_song
 
 INSTRUMENTS = (
     range(0, 6),  # pianos
@@ -38,7 +39,9 @@ INSTRUMENTS = (
 )
 """General MIDI programs, of which a side has one; in every third pair both sides are pianos."""
 
-ONSET, DURATION, PITCH, PART = range(4)
+DURATION = 1
+"""Column of notes as `score_notes` gives them, in place of their offset."""
+
 _SEED = 600_000
 _CHORD = 0.06
 _LEFT_OUT = 500
@@ -51,8 +54,8 @@ _PIANOS = 8
 def works(data: Path) -> list[Path]:
     """Scores and songs by turns, in a fixed order; no song of the versions' bed."""
     lieder = held_out_lieder()
-    left_out = {folder.name for folder in left_out_songs(data)}
-    songs = [song for song in sorted((data / "pop909").glob("*/*.mid")) if song.parent.name not in left_out]
+    left_out = set(left_out_songs(data))
+    songs = [folder for folder in sorted((data / "pop909").iterdir()) if folder.is_dir() and folder not in left_out]
     shuffled = [
         [names[number] for number in np.random.default_rng(seed).permutation(len(names))]
         for seed, names in ((131, lieder), (132, songs))
@@ -89,7 +92,7 @@ def _performed_times(rng: Generator, quarters: NDArray[np.float64], tempo: float
 
 def _render_pair(place: Path, number: int, work: Path, fonts: Sequence[Path]) -> None:
     rng = np.random.default_rng(_SEED + number)
-    notes = _song_notes(work) if work.suffix == ".mid" else score_notes(work)
+    notes = _song_notes(work) if work.is_dir() else score_notes(work)
     notes[:, ONSET] -= notes[0, ONSET]
     tempo = rng.uniform(60, 130)
     notes = _passage(notes, tempo, rng)
@@ -122,18 +125,15 @@ def _render_pair(place: Path, number: int, work: Path, fonts: Sequence[Path]) ->
     np.savetxt(place / "truth.csv", rising, "%.6f", ",", header="time_a,time_b", comments="")
 
 
-def _song_notes(path: Path) -> NDArray[np.float64]:
-    """Notes of a MIDI file as `score_notes` gives them, half a second for a quarter."""
-    import pretty_midi
-
-    parts = pretty_midi.PrettyMIDI(str(path)).instruments
-    notes = [
-        (2 * note.start, 2 * (note.end - note.start), note.pitch, number)
-        for number, part in enumerate(parts)
-        for note in part.notes
-        if not part.is_drum
+def _song_notes(folder: Path) -> NDArray[np.float64]:
+    """Notes of a POP909 song as `score_notes` gives them, a beat for a quarter."""
+    song = pop_song(folder)
+    parts = [
+        np.column_stack([part[:, 0], part[:, 1] - part[:, 0], part[:, 2], np.full(len(part), number)])
+        for number, part in enumerate([song.melody, *song.accompaniment])
     ]
-    return np.array(sorted(notes), float)
+    notes = np.concatenate(parts)
+    return notes[np.lexsort(notes.T[::-1])]
 
 
 def _passage(notes: NDArray[np.float64], tempo: float, rng: Generator) -> NDArray[np.float64]:

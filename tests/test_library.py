@@ -137,6 +137,20 @@ def test_names_that_are_not_utf8_survive(tmp_path):
         assert library.recordings()[0].files[0].path == path
 
 
+def test_what_is_told_of_recordings_is_what_their_rows_say(tmp_path):
+    with Library(tmp_path, write=True) as library:
+        moved, odd, alone = add(library, 0), add(library, 1, path=os.fsdecode(b"/music/caf\xe9.wav")), add(library, 2)
+        library.put_file(moved, FileState("/music/there.wav", 1, 1))
+        library.set_missing(["/music/0.wav"])
+        library.works.merge([moved, odd])
+        told = library.told_recordings([moved.id, odd.id, alone.id, 99])
+        assert set(told) == {moved.id, odd.id, alone.id}
+        assert told[moved.id].path == "/music/there.wav"
+        for row in (moved, odd, alone):
+            work = row.work and row.work.label
+            assert told[row.id] == (row.key, row.path, row.title, work, row.duration)
+
+
 def test_a_second_writer_is_told_who_the_first_is(tmp_path):
     with Library(tmp_path, write=True) as library:
         add(library, 0)

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +25,7 @@ from retrieval.embedding.additive import additive_sound
 from retrieval.embedding.fluidsynth import fluidsynth_sound
 from retrieval.embedding.microphone import degraded
 from retrieval.embedding.notes import OFFSET, ONSET, PITCH, played, score_notes, timed_excerpt
+from retrieval.embedding.npz import save_npz
 
 __all__ = ["LOG_SCALE", "RENDERINGS", "Scene", "make_scene"]
 
@@ -58,12 +58,8 @@ class Scene:
 
     def save(self, path: Path) -> None:
         """Write an npz file, whole or not at all."""
-        parts: dict[str, Any] = {f"v{number}": rendering for number, rendering in enumerate(self.renderings)}
-        parts |= {"notes": self.notes, "desc": np.array(self.instruments)}
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as handle:
-            np.savez(handle, **parts)
-        unfinished.replace(path)
+        renderings = {f"v{number}": rendering for number, rendering in enumerate(self.renderings)}
+        save_npz(path, **renderings, notes=self.notes, desc=np.array(self.instruments))
 
     @classmethod
     def load(cls, path: Path) -> Scene:

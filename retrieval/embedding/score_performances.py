@@ -29,6 +29,7 @@ from retrieval.embedding.degradation import coloured_noise
 from retrieval.embedding.fluidsynth import fluidsynth_sound
 from retrieval.embedding.microphone import degraded
 from retrieval.embedding.notes import played, score_notes, wandering_steps
+from retrieval.embedding.npz import save_npz
 from retrieval.embedding.sonority import SONORITY_RATE, sonority
 
 __all__ = ["ScorePerformance", "perform_score", "perform_scores"]
@@ -63,10 +64,7 @@ class ScorePerformance:
 
     def save(self, path: Path) -> None:
         """Write an npz file, whole or not at all."""
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as handle:
-            np.savez(handle, score=self.score, performance=self.performance, moments=self.moments)
-        unfinished.replace(path)
+        save_npz(path, score=self.score, performance=self.performance, moments=self.moments)
 
     @classmethod
     def load(cls, path: Path) -> ScorePerformance:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from alignment.audio import ANALYSIS_RATE
 from retrieval.embedding.fluidsynth import play_together
 from retrieval.embedding.microphone import degraded
+from retrieval.embedding.npz import save_npz
 from retrieval.embedding.songs import Chord, Song
 from retrieval.embedding.version_patches import FRAME_HOP, version_spectrogram
 
@@ -75,13 +76,10 @@ class Family:
 
     def save(self, path: Path) -> None:
         """Write an npz file, whole or not at all."""
-        parts: dict[str, Any] = {}
+        parts: dict[str, NDArray[Any]] = {}
         for number, version in enumerate(self.versions):
             parts |= {f"spectrogram{number}": version.spectrogram, f"beats{number}": version.beats}
-        unfinished = path.with_suffix(".part")
-        with unfinished.open("wb") as handle:
-            np.savez(handle, **parts)
-        unfinished.replace(path)
+        save_npz(path, **parts)
 
     @classmethod
     def load(cls, path: Path) -> Family:
