@@ -109,12 +109,20 @@ def test_what_is_dropped_is_found_and_heard_in_turn_with_what_was_found(page, cl
     assert page.get_by_role("tab", name="Versions").get_attribute("aria-selected") == "true"
 
 
-def test_what_the_microphone_hears_is_found(page, music):
-    page.get_by_role("button", name="Record from the microphone").click()
-    page.get_by_text("0:04.").wait_for()
-    page.get_by_role("button", name="Stop and search").click()
-    found = page.get_by_role("tabpanel", name="What is it?").get_by_role("listitem").first
-    found.get_by_text(music.recorded[0].path.name).wait_for()
+def test_what_the_microphone_hears_is_found(page, server, music):
+    """Within three recordings, since a machine that halts for a moment while it records leaves gaps in them."""
+    panel = page.get_by_role("tabpanel", name="What is it?")
+    found, none = panel.get_by_role("listitem").first, panel.get_by_text("It is none of the recordings of the library.")
+    for _ in range(3):
+        page.get_by_role("button", name="Record from the microphone").click()
+        page.get_by_text("0:05.").wait_for()
+        page.get_by_role("button", name="Stop and search").click()
+        found.or_(none).wait_for(timeout=60_000)
+        if found.is_visible():
+            assert music.recorded[0].path.name in found.inner_text()
+            return
+        page.goto(f"{server}/")
+    pytest.fail("none of three recordings was found")
 
 
 def test_what_is_no_music_is_told(page):
