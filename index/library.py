@@ -321,7 +321,7 @@ class Library:
             else:
                 item.title, item.duration, item.flags = new.title, new.duration, list(new.flags)
                 self._session.flush()
-            self._put_file(item, file)
+            self._put_files([(item, file)])
             appended = [self._append(item, part) for part in vectors]
             if isinstance(item, Recording):
                 item.versions_sought = bool(item.versions_sought) and not any(appended)
@@ -332,8 +332,12 @@ class Library:
 
     def put_file(self, item: Item, file: FileState) -> None:
         """Note that an item lies at a path, whatever lay there before."""
+        self.put_files([(item, file)])
+
+    def put_files(self, files: Sequence[tuple[Item, FileState]]) -> None:
+        """Note that items lie at paths, whatever lay there before; what then lies nowhere is removed."""
         with transaction(self._session):
-            self._put_file(item, file)
+            self._put_files(files)
 
     def put_failures(self, causes: Mapping[str, str]) -> None:
         """Note that files could not be taken in, and why; that is forgotten once they are."""
@@ -386,17 +390,26 @@ class Library:
         self.alignments.forget(item)
         self._session.merge(SheetRow(item_id=item.id, notes=notes, beats=beats))
 
-    def _put_file(self, item: Item, file: FileState) -> None:
-        known = self._session.scalar(select(ItemFile).where(ItemFile.path == file.path))
-        if known is not None and known.item_id != item.id:
-            _inherit(item, known.item)
-            self._drop_file(file.path)
-            known = None
-        if known is None:
-            known = ItemFile(path=file.path, item=item)
-            self._session.add(known)
-        known.size, known.mtime_ns, known.missing = file.size, file.mtime_ns, False
-        self._forget_failure(file.path)
+    def _put_files(self, files: Sequence[tuple[Item, FileState]]) -> None:
+        """What lay at these paths is looked at last: files that change places are all still there."""
+        replaced = []
+        for item, file in files:
+            known = self._session.scalar(select(ItemFile).where(ItemFile.path == file.path))
+            if known is None:
+                known = ItemFile(path=file.path, item=item)
+                self._session.add(known)
+            elif known.item_id != item.id:
+                replaced.append((item, known.item))
+                known.item = item
+            known.size, known.mtime_ns, known.missing = file.size, file.mtime_ns, False
+            self._forget_failure(file.path)
+            self._session.flush()
+        for item, former in replaced:
+            if not former.files:
+                _inherit(item, former)
+                self._session.delete(former)
+        if replaced:
+            self.works.drop_empty()
         self._session.flush()
 
     def _drop_file(self, path: str) -> None:

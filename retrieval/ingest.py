@@ -138,6 +138,10 @@ def ingest(
     for path, cause in found.absent.items():
         watcher.finished(path, cause, ())
     complete = {item.content_hash for item in library.items()} - lacking
+    moved = _moved_within([path for path in todo if path not in stale], known, complete)
+    for path, error in _take_known(library, moved, report, known):
+        todo.remove(path)
+        watcher.finished(path, error, ())
     worker = _Worker(encoders, complete)
     later: list[_Result] = []
     for path, future in _run(worker, todo, jobs or os.cpu_count() or 1):
@@ -146,8 +150,8 @@ def ingest(
             later.append(settled)
         else:
             watcher.finished(path, *settled)
-    for result in later:
-        watcher.finished(result.file.path, _take_known(library, result, report, known), ())
+    for path, error in _take_known(library, later, report, known):
+        watcher.finished(path, error, ())
     _note_missing(library, found, report, prune)
     _forget_failures(library, found, report)
     for model in encoders.searched:
@@ -248,24 +252,46 @@ def _cause(error: Exception) -> str:
     return f"cannot be analysed ({type(error).__name__}: {error})"
 
 
-def _take_known(library: Library, result: _Result, report: IngestReport, known: dict[str, ItemFile]) -> str | None:
-    """Note the path of content that is in the library; gives the error if it is not."""
-    item = library.item_of(result.content_hash)
-    path = result.file.path
-    if item is None:
-        return _note_failure(library, report, path, "has the content of a file that failed")
-    gone = [file.path for file in item.files if file.path != path and not os.path.lexists(file.path)]
-    changed_content = path in known and known[path].item_id != item.id
-    library.put_file(item, result.file)
-    for old in gone:
-        library.drop_file(old)
-    if changed_content:
-        report.updated += 1
-    elif gone:
-        report.moved += 1
-    else:
-        report.unchanged += 1
-    return None
+def _take_known(
+    library: Library, results: Sequence[_Result], report: IngestReport, known: dict[str, ItemFile]
+) -> list[tuple[str, str | None]]:
+    """Note the paths of contents that are in the library, all at once; gives each path, and the error if one is not."""
+    items = {result.file.path: library.item_of(result.content_hash) for result in results}
+    taken = [(item, result.file) for result in results if (item := items[result.file.path])]
+    changed = {file.path for item, file in taken if file.path in known and known[file.path].item_id != item.id}
+    former = {item.id: {file.path for file in item.files} for item, _ in taken}
+    library.put_files(taken)
+    for item, _ in taken:
+        gone = [file.path for file in item.files if file.path not in items and not os.path.lexists(file.path)]
+        for path in gone:
+            library.drop_file(path)
+    for item, file in taken:
+        if file.path in changed:
+            report.updated += 1
+        elif former[item.id] - {file.path for file in item.files}:
+            report.moved += 1
+        else:
+            report.unchanged += 1
+    absent = "has the content of a file that failed"
+    return [(path, None if item else _note_failure(library, report, path, absent)) for path, item in items.items()]
+
+
+def _moved_within(paths: Sequence[str], known: dict[str, ItemFile], complete: set[str]) -> list[_Result]:
+    """Files with the content of one whose path has another content now, as when files are numbered anew.
+
+    They are noted before that other content is, which would take away the only path that such an item has.
+    """
+    changed = {known[path].size for path in paths if path in known}
+    found: list[_Result] = []
+    for path in paths if changed else ():
+        try:
+            state = Path(path).stat()
+            content_hash = hash_file(path) if state.st_size in changed else ""
+        except OSError:
+            continue
+        if content_hash in complete:
+            found.append(_Result(FileState(path, state.st_size, state.st_mtime_ns), content_hash, None))
+    return found
 
 
 def _note_missing(library: Library, found: Discovered, report: IngestReport, prune: bool) -> None:

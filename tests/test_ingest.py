@@ -63,6 +63,32 @@ def test_touched_moved_changed_copied_and_gone_files(tmp_path, folder):
         assert len(library) == 2
 
 
+@pytest.mark.parametrize("order", [(1, 2, 3), (1, 0, 2), (2, 0, 1)], ids=["numbered anew", "swapped", "in turn"])
+def test_files_that_change_places_keep_their_works(tmp_path, folder, order):
+    collection = Collection(tmp_path / "lib")
+    files = sorted(folder.iterdir())
+    collection.add(folder)
+    with Library(collection.folder, write=True) as library:
+        names = {library.recording_at(str(file)).key: file.name for file in files}
+        for recording in library.recordings():
+            library.works.name(library.works.merge([recording]), names[recording.key])
+    for number, file in enumerate(files):
+        file.rename(folder / f"{number}.part")
+    places = [*files, folder / "last.wav"]
+    for number, place in enumerate(order):
+        (folder / f"{number}.part").rename(places[place])
+    if not files[0].exists():
+        soundfile.write(files[0], np.sin(np.arange(5 * RATE) / 50), RATE)
+    report = collection.add(folder)
+    assert report.failed == []
+    with Library(collection.folder) as library:
+        for number, place in enumerate(order):
+            recording = library.recording_at(str(places[place]))
+            assert names[recording.key] == files[number].name
+            assert recording.work.name == files[number].name
+            assert len(recording.files) == 1
+
+
 def test_bad_files_fail_by_name_and_the_rest_is_taken(tmp_path, folder):
     (folder / "text.mp3").write_text("not music")
     (folder / "empty.wav").write_bytes(b"")
