@@ -151,7 +151,7 @@ def read_annotations(path: str) -> Annotations:
     suffix = Path(path).suffix.lower()
     try:
         found = _parse(text, suffix)
-    except ValueError as error:
+    except (ValueError, csv.Error) as error:
         raise AnnotationError(path, str(error)) from error
     if not found.entries:
         raise AnnotationError(path, "holds no annotations")

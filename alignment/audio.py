@@ -32,6 +32,7 @@ __all__ = [
     "MonoResampler",
     "Tags",
     "audio_blocks",
+    "libsndfile_name",
     "native_blocks",
     "read_audio",
     "require_file",
@@ -271,11 +272,14 @@ def _decode(stream: _Stream, rate: int) -> _Decoded:
     return _Decoded(Audio(samples, rate, stream.tags, notes), fault)
 
 
+def libsndfile_name(path: str) -> str | bytes:
+    """A path as libsndfile opens it: it wants bytes where a POSIX name is not valid UTF-8, and on Windows a string."""
+    return path if sys.platform == "win32" else os.fsencode(path)
+
+
 def _open_soundfile(name: str) -> _Stream:
-    # libsndfile wants bytes where a POSIX name is not valid UTF-8.
-    target = name if sys.platform == "win32" else os.fsencode(name)
     try:
-        file = soundfile.SoundFile(target)
+        file = soundfile.SoundFile(libsndfile_name(name))
     except (soundfile.SoundFileError, OSError, TypeError) as error:
         raise _DecoderError(_UNKNOWN_FORMAT) from error
     tags = Tags(_clean_tag(file.title), _clean_tag(file.artist))

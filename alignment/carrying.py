@@ -103,7 +103,7 @@ def inverted(alignment: Synchronisation) -> Synchronisation:
                 segment.ref,
                 None if segment.path is None else segment.path.invert(),
                 segment.confidence,
-                segment.interval,
+                _in_reference(segment),
             )
             for segment in segments
         ),
@@ -112,6 +112,15 @@ def inverted(alignment: Synchronisation) -> Synchronisation:
         -alignment.transposition,
         -alignment.tuning_cents,
     )
+
+
+def _in_reference(segment: Segment) -> NDArray[np.float64]:
+    """The interval of a segment's points, in seconds of the reference: as far as its path takes either end."""
+    if segment.path is None or not len(segment.interval):
+        return segment.interval
+    ref, other = segment.path.ref, segment.path.other
+    ends = np.interp([other - segment.interval, other + segment.interval], other, ref)
+    return np.asarray(np.abs(ends - ref).max(axis=0))
 
 
 def _paths(alignment: Synchronisation) -> list[WarpingPath]:

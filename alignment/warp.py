@@ -14,7 +14,6 @@ Sound is float32 of shape `(samples, channels)` inside this module; places in it
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +24,7 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.signal.windows import hann
 
-from alignment.audio import Audio, read_audio, require_file
+from alignment.audio import Audio, libsndfile_name, read_audio, require_file
 from alignment.errors import AlignmentError
 from alignment.path import WarpingPath
 from alignment.segments import Synchronisation
@@ -99,14 +98,9 @@ def warp_file(
 
 def _opened(name: str) -> soundfile.SoundFile:
     try:
-        return soundfile.SoundFile(_native(name))
+        return soundfile.SoundFile(libsndfile_name(name))
     except soundfile.SoundFileError as error:
         raise _ReadError from error
-
-
-def _native(name: str) -> str | bytes:
-    # libsndfile wants bytes where a POSIX name is not valid UTF-8.
-    return name if sys.platform == "win32" else os.fsencode(name)
 
 
 class _ReadError(Exception):
@@ -173,7 +167,7 @@ def _write(
 ) -> None:
     path.touch()  # tells by its own error what libsndfile would not
     try:
-        file = soundfile.SoundFile(_native(os.fspath(path)), "w", rate, channels, format=form)
+        file = soundfile.SoundFile(libsndfile_name(os.fspath(path)), "w", rate, channels, format=form)
     except (soundfile.SoundFileError, ValueError) as error:
         raise AlignmentError(f"{form} cannot hold sound of {channels} channels at {rate} samples a second") from error
     with file:

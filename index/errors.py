@@ -53,4 +53,8 @@ class StoreUnavailable(LibraryError):
 
 
 class WorkError(LibraryError):
-    """There is no work of that name, or what is wanted of it cannot be done."""
+    """What is wanted of a work cannot be done, or its name is that of several."""
+
+
+class WorkMissing(WorkError):
+    """There is no work of that name."""

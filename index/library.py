@@ -163,11 +163,6 @@ class Library:
         """The recording or score of that key, or of that path, or None."""
         return self._session.scalar(select(Item).where(Item.key == key)) or self.item_at(os.path.abspath(key))
 
-    def items_by_id(self, ids: Iterable[int]) -> dict[int, Item]:
-        """The recordings and scores of these ids, with their files."""
-        query = select(Item).options(selectinload(Item.files)).where(Item.id.in_(list(ids)))
-        return {item.id: item for item in self._session.scalars(query)}
-
     def members(self, name: str) -> Sequence[Item]:
         """What is in a work, by its key or name; or in the work of an item, or that alone if it is in none.
 

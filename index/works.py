@@ -15,7 +15,7 @@ from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from index.database import transaction
-from index.errors import WorkError
+from index.errors import WorkError, WorkMissing
 from index.schema import Item, Recording, Work
 
 __all__ = ["Grouping", "Works"]
@@ -48,12 +48,13 @@ class Works:
         """The work of that key, or else of that name, upper and lower case alike.
 
         Raises:
-            WorkError: there is none, or several have the name.
+            WorkMissing: there is none.
+            WorkError: several have the name.
         """
         found = self._found(select(Work).where(Work.key == name))
         found = found or [work for work in self.all() if work.name and work.name.casefold() == name.casefold()]
         if not found:
-            raise WorkError(f"{name}: is no work of the library")
+            raise WorkMissing(f"{name}: is no work of the library")
         if len(found) > 1:
             raise WorkError(f"{name}: is the name of {', '.join(work.key for work in found)}; say which")
         return found[0]

@@ -176,8 +176,8 @@ class Collection:
             LibraryMissing, LibraryDamaged, ModelMissing: the library cannot be searched.
             QueryError: there is no such task, or it cannot do what is wanted.
         """
-        wanted = Wanted(top, max_false_accepts, any_key, any_rhythm, hash_file(os.fspath(clip)))
-        return self.ask(read_score(clip) if is_score(clip) else read_audio(clip), task, wanted)
+        read = read_score(clip) if is_score(clip) else read_audio(clip)
+        return self.ask(read, task, Wanted(top, max_false_accepts, any_key, any_rhythm, hash_file(os.fspath(clip))))
 
     def ask(self, clip: Audio | Score, task: str, wanted: Wanted) -> list[Hit]:
         """As `query`, of sound or a score that has been read.

@@ -105,9 +105,14 @@ def shared_sound(shorter: Audio, longer: Audio, encoder: Encoder) -> SharedSound
     """
     with tempfile.TemporaryDirectory(prefix="incipit-") as folder, Library(Path(folder), write=True) as library:
         _put(library, longer, encoder)
-        identifier = Identifier(library, encoder, Calibration.load(), TimingTest.load())
-        starts = _piece_starts(shorter.duration)
-        return SharedSound(len(starts), tuple(_found(identifier, shorter, longer, starts)))
+        return _sought(library, shorter, longer, encoder)
+
+
+def _sought(library: Library, shorter: Audio, longer: Audio, encoder: Encoder) -> SharedSound:
+    """Apart, for what maps the library's files has to be gone before they can be removed on every system."""
+    identifier = Identifier(library, encoder, Calibration.load(), TimingTest.load())
+    starts = _piece_starts(shorter.duration)
+    return SharedSound(len(starts), tuple(_found(identifier, shorter, longer, starts)))
 
 
 def _put(library: Library, audio: Audio, encoder: Encoder) -> None:

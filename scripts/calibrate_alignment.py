@@ -14,7 +14,6 @@ pairs, or works, that they were not fitted on. Wants the `train` extra, `fluidsy
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ import soundfile as sf
 from instrument_pairs import render as render_instruments
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from train_sync import sound_fonts, trained_on
+from train_sync import held_out_lieder, sound_fonts
 
 from alignment.acceptance import Evidence
 from alignment.analysed import Analysed, analyse, retuned
@@ -243,10 +242,8 @@ def main() -> None:
     parser.add_argument("--instrument-pairs", type=int, default=130)
     parser.add_argument("--font", type=Path, action="append", default=[])
     arguments = parser.parse_args()
-    lieder = sorted((Path(os.environ["INCIPIT_DATA"]) / "lieder").rglob("*.mxl"), key=lambda path: path.as_posix())
-    measured = [path for path in lieder if path not in set(trained_on(lieder))]
     fonts = sound_fonts(arguments.font)
-    songs = render(arguments.cache / "songs", measured, arguments.pairs, fonts)
+    songs = render(arguments.cache / "songs", held_out_lieder(), arguments.pairs, fonts)
     instruments = render_instruments(arguments.cache / "instruments", arguments.instrument_pairs, fonts)
     evidence = gather([folder for folder, _ in songs])
 

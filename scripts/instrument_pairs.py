@@ -2,7 +2,9 @@
 
 What `calibrate_alignment.py` judges confidence by: lieder that the encoder was not trained on and songs of POP909,
 half the ones, half the others. The notes of a chord begin some milliseconds apart, and the highest comes first; the
-seconds of the chord are the middle of these onsets. Tempo is as players have it: it wanders, no beat is as long as
+seconds of the chord are the middle of these onsets. Each note is then struck some milliseconds off (5.5 in root mean
+square), which these seconds do not know, as annotations of performances are no more exact either: intervals fitted
+without it are too narrow for those. Tempo is as players have it: it wanders, no beat is as long as
 the next, and now and then one lingers.
 """
 

@@ -17,6 +17,8 @@ from alignment.annotations import (
     write_annotations,
 )
 from alignment.carrying import carry_span, carry_times, inverted
+from alignment.path import WarpingPath
+from alignment.segments import Segment, Synchronisation
 
 MILLISECOND = 0.001
 
@@ -61,6 +63,15 @@ def test_inverting_twice_changes_nothing_that_corresponds(alignment):
     kept = [(part.ref, part.other) for part in alignment.segments if part.kind == "match"]
     assert [(part.ref, part.other) for part in twice.segments if part.kind == "match"] == kept
     assert sorted(part.kind for part in twice.segments) == sorted(part.kind for part in alignment.segments)
+
+
+@given(st.floats(0.5, 2.0))
+def test_an_interval_is_as_much_longer_as_the_other_side_is_slower(ratio):
+    ref = np.linspace(0, 10, 101)
+    path, sure = WarpingPath(ref, 3 + ratio * ref), np.full(101, 0.2)
+    match = Segment("match", (0.0, 10.0), (3.0, 3 + 10 * ratio), path, np.ones(101), sure)
+    (back,) = inverted(Synchronisation((match,), True, 1.0, 0, 0.0)).segments
+    assert back.interval == pytest.approx(sure / ratio)
 
 
 @given(synchronisations(), st.floats(0.01, 0.99))

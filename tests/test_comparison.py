@@ -1,6 +1,8 @@
 """Two files are told apart as what they are: one recording, another mix of it, performances of one work, or neither."""
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +12,13 @@ from demo_pieces import MELODY, PIECES
 from program import documents, incipit
 
 from alignment import Audio, read_audio
+from alignment.audio import ANALYSIS_RATE
 from alignment.path import WarpingPath
 from alignment.straightness import straightness
 from retrieval.comparison import Verdict, compare
+from retrieval.embedding.encoder import Encoder
 from retrieval.encoders import Encoders
+from retrieval.shared_sound import shared_sound
 
 RATE = 22050
 
@@ -124,3 +129,19 @@ def test_exit_codes(music, tmp_path):
     assert neither.returncode == 3
     assert neither.stdout.startswith("neither\t")
     assert neither.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="wants /proc")
+def test_nothing_of_the_library_is_mapped_when_it_is_removed(music, monkeypatch):
+    """Windows removes no file that is mapped."""
+    mapped, remove = [], tempfile.TemporaryDirectory.__exit__
+
+    def watched(folder, *error):
+        mapped.extend(row for row in Path("/proc/self/maps").read_text().splitlines() if folder.name in row)
+        return remove(folder, *error)
+
+    monkeypatch.setattr(tempfile.TemporaryDirectory, "__exit__", watched)
+    sound = read_audio(music.recorded[0].path)
+    found = shared_sound(Audio(sound.samples[: 5 * ANALYSIS_RATE]), sound, Encoder())
+    assert found.share == 1.0
+    assert mapped == []

@@ -43,15 +43,17 @@ def test_mean_path_equals_the_mean_over_all_paths(n, m, seed, sharpness):
     found = path_posterior(x, y, everything(n, m), sharpness=sharpness)
     costs = 1.0 - x.T.astype(float) @ y.astype(float)
     weight_of = dict(zip(((1, 1), (1, 0), (0, 1)), SYMMETRIC_WEIGHTS, strict=True))
-    moments = np.zeros((2, n + m - 1))
+    moments = np.zeros((3, n + m - 1))
     for path in all_paths(n, m):
         cost = sum(weight_of[b[0] - a[0], b[1] - a[1]] * max(costs[b], 0.0) for a, b in pairwise(path))
         for i, j in path:
-            moments[:, i + j] += math.exp(-sharpness * cost) * np.array([1.0, i - j])
-    weight, first = (np.convolve(row, [0.25, 0.5, 0.25], mode="same") for row in moments)
+            moments[:, i + j] += math.exp(-sharpness * cost) * np.array([1.0, i - j, (i - j) ** 2])
+    weight, first, second = (np.convolve(row, [0.25, 0.5, 0.25], mode="same") for row in moments)
     along, inside = np.arange(n + m - 1), slice(1, -1)
     assert found.x[inside] == pytest.approx(np.clip((along + first / weight) / 2, 0, n - 1)[inside], abs=1e-3)
     assert found.y[inside] == pytest.approx(np.clip((along - first / weight) / 2, 0, m - 1)[inside], abs=1e-3)
+    variance = second / weight - (first / weight) ** 2
+    assert found.deviation[inside] == pytest.approx(np.sqrt(np.maximum(variance, 0))[inside], abs=1e-3)
     assert (found.x[0], found.y[0], found.x[-1], found.y[-1]) == (0, 0, n - 1, m - 1)
 
 

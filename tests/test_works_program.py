@@ -169,7 +169,7 @@ def test_indexing_goes_on_where_works_fail(fresh, monkeypatch, talking, capsys):
         raise ValueError("no model")
 
     monkeypatch.setattr("retrieval.collection.VersionSearch", failing)
-    assert run("index", fresh[1][0], "--library", fresh[0]) == 0
+    assert run("index", fresh[1][0], "--library", fresh[0]) == 1
     assert "works are not up to date (ValueError: no model)" in capsys.readouterr().err
 
 

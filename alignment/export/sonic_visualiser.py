@@ -8,7 +8,6 @@ the seconds of the reference along the other recording, so that slope is tempo a
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -16,6 +15,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import soundfile
 
+from alignment.audio import libsndfile_name
 from alignment.carrying import carry_times
 from alignment.export.columns import thinned
 from alignment.segments import Synchronisation
@@ -32,7 +32,7 @@ _USUAL_RATE = 44100
 def sample_rate(path: str) -> int:
     """Samples a second of a recording's file, in which a layer counts its frames; 44 100 for a score."""
     try:
-        return int(soundfile.info(os.fsencode(path)).samplerate)
+        return int(soundfile.info(libsndfile_name(path)).samplerate)
     except (soundfile.SoundFileError, OSError, TypeError):
         pass  # libsndfile does not read every file that was decoded: PyAV may
     try:

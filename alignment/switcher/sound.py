@@ -25,7 +25,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from alignment.audio import native_blocks
+from alignment.audio import libsndfile_name, native_blocks
 from alignment.errors import AudioError
 
 __all__ = [
@@ -135,7 +135,7 @@ def can_seek(path: str | os.PathLike[str], sound: Sound) -> bool:
     That is where its samples are not coded by what was before them, and it has all that its header promises.
     """
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with soundfile.SoundFile(libsndfile_name(os.fspath(path))) as file:
             promised = round(file.frames * RATE / file.samplerate)
             return file.subtype in _PLAIN and abs(promised - sound.frames) <= 1
     except (soundfile.SoundFileError, OSError, TypeError):
@@ -201,7 +201,7 @@ def _sound_blocks(path: str) -> Iterator[NDArray[np.float32]]:
 def _excerpt(path: str, first: int, stop: int) -> NDArray[np.float32]:
     """The same sound from one of its frames to another; silence where the file has less."""
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with soundfile.SoundFile(libsndfile_name(os.fspath(path))) as file:
             rate = file.samplerate
             common = math.gcd(rate, RATE)
             step = RATE // common  # as long as rate // common samples of the file

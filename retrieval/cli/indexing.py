@@ -80,17 +80,17 @@ def index(
             explain("`incipit list --failed` tells what failed, and why", quiet)
         if moved:
             explain(f"{moved} recording{'s' if moved > 1 else ''} sorted into works", quiet)
-    return 1 if report.failed else 0
+    return 1 if report.failed or moved is None else 0
 
 
-def _group(collection: Collection, quiet: bool) -> int:
-    """Group what is new into works; whatever is wrong there, the recordings are in the library."""
+def _group(collection: Collection, quiet: bool) -> int | None:
+    """Group what is new into works; whatever is wrong there, the recordings are in the library. None if it fails."""
     with StageBars(quiet) as bars:
         try:
             return collection.group(bars)
         except Exception as error:
             bars.say(f"works are not up to date ({type(error).__name__}: {error})")
-            return 0
+            return None
 
 
 def _interrupted() -> int:

@@ -87,6 +87,7 @@ def query(
         raise typer.BadParameter("give clips, or one file (or -) to --monitor", param_hint="CLIP...")
     if monitored is not None and task.value not in MONITORED_TASKS:
         raise typer.BadParameter(f"--monitor knows {' and '.join(MONITORED_TASKS)} only", param_hint="--task")
+    from index.library import Library
     from retrieval.collection import TASKS_IN_ANY_KEY, Collection
     from retrieval.hits import Wanted
 
@@ -97,7 +98,9 @@ def query(
 
     hush_decoders()
     collection = Collection(library_folder(library))
-    if monitored is not None or task is not Task.scores:
+    if monitored is None and task is Task.scores:
+        Library(collection.folder).close()  # what searches it depends on the clip
+    else:
         collection.searcher(task.value)
     if monitored is not None:
         return monitor(collection, monitored, task.value, Pcm(rate, channels), max_false_accepts, json=json)

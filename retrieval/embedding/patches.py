@@ -12,14 +12,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment.features import FEATURE_RATE, HOP, LogFrequency, log_frequency_spectrogram
+from alignment.features import HOP, LogFrequency, log_frequency_spectrogram
 
 __all__ = [
     "COMPRESSION_FLOOR",
     "MOST_SHIFT",
     "PATCH_FRAMES",
     "PATCH_LAYOUT",
-    "PATCH_SECONDS",
     "cut_patches",
     "patch_parameters",
     "patch_spectrogram",
@@ -38,7 +37,6 @@ _MIRRORED = 3
 """Frames over which a window can reach beyond the ends."""
 
 PATCH_FRAMES = 50
-PATCH_SECONDS = PATCH_FRAMES / FEATURE_RATE
 COMPRESSION_FLOOR = 0.03
 """Magnitudes are compressed as log(1 + magnitude / (floor * rms magnitude of the patch))."""
 

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from alignment.errors import AlignmentError
-from index.errors import LibraryError, LibraryLocked, LibraryMissing, LibraryReadOnly, WorkError
+from index.errors import LibraryError, LibraryLocked, LibraryMissing, LibraryReadOnly, WorkError, WorkMissing
 from retrieval.errors import QueryError, RetrievalError
 
 __all__ = ["Problem", "ProblemResponse", "add_problem_handlers", "cause_of", "internal_problem", "problem_of"]
@@ -73,8 +73,10 @@ def problem_of(error: Exception, library: Path) -> Problem:
     if isinstance(error, AlignmentError):
         return Problem(422, "unusable-file", cause_of(error))
     text = str(error).replace(str(library.absolute()), "the library").replace(str(library), "the library")
+    if isinstance(error, WorkMissing):
+        return Problem(404, "no-such-work", text)
     if isinstance(error, WorkError):
-        return Problem(409 if "nothing left" in text or "is not in" in text else 404, "no-such-work", text)
+        return Problem(409, "impossible-change", text)
     if isinstance(error, LibraryMissing):
         return Problem(404, "empty-library", "there is nothing in the library yet")
     if isinstance(error, LibraryLocked):

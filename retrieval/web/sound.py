@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import soundfile
 
-from alignment.audio import native_blocks
+from alignment.audio import libsndfile_name, native_blocks
 from alignment.errors import AudioError
 from retrieval.web.problems import Problem
 
@@ -37,7 +36,7 @@ def media_type_of(path: Path, state: tuple[int, int]) -> str | None:
         state: its bytes and time of change; what is known of it is not looked up again.
     """
     try:
-        with soundfile.SoundFile(os.fsencode(path)) as file:
+        with soundfile.SoundFile(libsndfile_name(str(path))) as file:
             if file.format in ("WAV", "WAVEX"):
                 return "audio/wav" if file.subtype in _PLAYED_WAV else None
             return _PLAYED.get(file.format)
