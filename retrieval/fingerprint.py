@@ -6,7 +6,7 @@ lie near those in the library. A clip can also be embedded as if it were played 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +46,15 @@ class Fingerprint:
         audible: bool, shape `(windows,)`.
         centres: seconds of the middle of each window, evenly spaced, shape `(windows,)`.
         quarter_tones: by which the signal was moved down before.
+        neighbours: numbers and similarities of the stored vectors most similar to windows, by their centres, as far as
+            they were asked for; shared by the fingerprints of a signal.
     """
 
     vectors: NDArray[np.float32]
     audible: NDArray[np.bool_]
     centres: NDArray[np.float64]
     quarter_tones: int = 0
+    neighbours: dict[float, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=dict)
 
 
 class Windows:
@@ -116,15 +119,18 @@ class Windows:
         starts = np.arange(0, max(spectrogram.shape[1] - PATCH_FRAMES + 1, 0), hop_frames)
         vectors = np.zeros((len(starts), self._encoder.model.format.dimensions), np.float32)
         audible = _audible(spectrogram, starts)
-        coarser = self._embedded.get((2 * hop_frames, quarter_tones))
-        if coarser is not None:
-            vectors[::2] = coarser.vectors * audible[::2, None]
+        neighbours = {}
+        for (coarser, moved), known in self._embedded.items():
+            neighbours = known.neighbours if moved == quarter_tones else neighbours
+            if moved == quarter_tones and coarser % hop_frames == 0:
+                each = coarser // hop_frames
+                vectors[::each] = known.vectors * audible[::each, None]
         heard = np.flatnonzero(audible & ~vectors.any(axis=1))
         for first in range(0, len(heard), _PATCHES_AT_ONCE):
             rows = heard[first : first + _PATCHES_AT_ONCE]
             vectors[rows] = self._encoder.encode(cut_patches(spectrogram, starts[rows], quarter_tones))
         centres = (starts / FEATURE_RATE + FIRST_CENTRE) * frame
-        return Fingerprint(vectors, audible, centres, quarter_tones)
+        return Fingerprint(vectors, audible, centres, quarter_tones, neighbours)
 
 
 def fingerprint(audio: Audio, encoder: Encoder) -> Fingerprint:

@@ -44,14 +44,20 @@ _FEWEST_WINDOWS = 14
 """That are asked for before all are."""
 
 _FINEST_HOP, _COARSEST_HOP = 5, 15
-_PROBED_WINDOWS = 7
-_PROBING_HOP = 10
+_PROBED_WINDOWS = 6
+_FEWEST_PROBED_WINDOWS = 4
 _PROBES_FOLLOWED = 2
 _SAME_PLACE_SECONDS = 1.0
 _PIECE_SECONDS = 20.0
 _PIECES = 5
 _OVERWHELMING = 0.01
 """Share of the allowed false accepts at which other pitches need not be tried."""
+
+_FAR = 6.0
+"""Log odds below the threshold."""
+
+_OWN_TEMPO = 0.014
+"""Change of tempo below which a clip's pitch is not changed, either, by half a quarter tone or more."""
 
 _SUPPORTED = 6
 """How many lines are laid finely."""
@@ -116,19 +122,65 @@ class Identifier:
         Timing is asked where the fingerprint suffices but does not overwhelm. They can lie along another performance of
         the same music.
         """
-        overwhelming = _OVERWHELMING * max_false_accepts
-        for hop in _hops(windows):
-            lines = self.lines_of(windows.embed(hop))
-            if any(self.accepts(line, overwhelming) for line in lines[:1]):
+        first, last = _hops(windows)
+        plain = self._laid(windows, [0], first, max_false_accepts)
+        if self._settle(plain, windows, max_false_accepts):
+            return self._accepted(plain, max_false_accepts)
+        far = self._are_far(plain, max_false_accepts)
+        moved = self._laid(windows, self._pitches(windows), first, max_false_accepts) if far else []
+        if self._settle(moved, windows, max_false_accepts):
+            return self._accepted(moved, max_false_accepts)
+        if last < first:
+            plain = self._laid(windows, [0], last, max_false_accepts)
+        if not self._settle(plain, windows, max_false_accepts):
+            plain = self.supported(plain, windows)
+            if not self._name_the_sound(plain, windows, max_false_accepts):
+                moved = moved or self._laid(windows, self._pitches(windows), first, max_false_accepts)
+                plain = _distinct([*plain, *self._moved(moved, windows, max_false_accepts)], self._calibration)
+        return self._accepted(plain, max_false_accepts)
+
+    def _moved(self, moved: list[Line], windows: Windows, max_false_accepts: float) -> list[Line]:
+        """The lines at other pitches by all windows, unless those by the first ones suffice, or have no chance."""
+        first, last = _hops(windows)
+        if self._settle(moved, windows, max_false_accepts):
+            return moved
+        if last < first and not self._are_far(moved, max_false_accepts):
+            moved = self._laid(windows, self._pitches(windows), last, max_false_accepts)
+        return self.supported(moved, windows)
+
+    def _laid(self, windows: Windows, pitches: list[int], hop: int, max_false_accepts: float) -> list[Line]:
+        """The lines of a clip taken as so much higher, surest first, one pitch after the other until one settles it.
+
+        Timing is asked where the best line is accepted, but does not overwhelm.
+        """
+        lines: list[Line] = []
+        for quarter_tones in pitches:
+            lines = _distinct([*lines, *self.lines_of(windows.embed(hop, quarter_tones))], self._calibration)
+            if self._settle(lines, windows, max_false_accepts):
                 break
-            if any(self.accepts(line, max_false_accepts) for line in lines[:1]):
+            if self._accepted(lines[:1], max_false_accepts):
                 of_the_best = [line for line in lines[:_SUPPORTED] if line.position == lines[0].position]
                 lines = _distinct([*self.supported(of_the_best, windows), *lines], self._calibration)
-                if self.accepts(lines[0], overwhelming):
+                if self._settle(lines, windows, max_false_accepts):
                     break
-        else:
-            supported = [*self.supported(lines, windows), *self.supported(self.moved_lines(windows), windows)]
-            lines = _distinct(supported, self._calibration)
+        return lines
+
+    def _settle(self, lines: list[Line], windows: Windows, max_false_accepts: float) -> bool:
+        """Whether the evidence for the surest line overwhelms; at another pitch, along the very sound."""
+        best = [line for line in lines[:1] if self.accepts(line, _OVERWHELMING * max_false_accepts)]
+        moved = [line for line in best if line.quarter_tones]
+        return bool(self.of_the_same_sound(moved, windows) if moved else best)
+
+    def _are_far(self, lines: list[Line], max_false_accepts: float) -> bool:
+        """Whether the surest line would need so much more evidence that more windows hardly bring it."""
+        return all(self.logit(line) < self._threshold(line, max_false_accepts) - _FAR for line in lines[:1])
+
+    def _name_the_sound(self, lines: list[Line], windows: Windows, max_false_accepts: float) -> bool:
+        """Whether the surest line is accepted, along the very sound, and at its own tempo."""
+        best = [line for line in lines[:1] if abs(line.tempo_ratio - 1) < _OWN_TEMPO]
+        return bool(self.of_the_same_sound(self._accepted(best, max_false_accepts), windows))
+
+    def _accepted(self, lines: list[Line], max_false_accepts: float) -> list[Line]:
         return [line for line in lines if self.accepts(line, max_false_accepts)]
 
     def supported(self, lines: list[Line], windows: Windows) -> list[Line]:
@@ -193,8 +245,10 @@ class Identifier:
 
     def accepts(self, line: Line, max_false_accepts: float) -> bool:
         """Whether the evidence for a line suffices."""
-        threshold = self._calibration.threshold(max_false_accepts, len(self._ballot), line.evidence)
-        return self._calibration.logit(line.evidence) >= threshold
+        return self.logit(line) >= self._threshold(line, max_false_accepts)
+
+    def _threshold(self, line: Line, max_false_accepts: float) -> float:
+        return self._calibration.threshold(max_false_accepts, len(self._ballot), line.evidence)
 
     def lines(self, windows: Windows) -> list[Line]:
         """The best lines of a clip taken as it is, surest first."""
@@ -216,16 +270,27 @@ class Identifier:
 
     def moved_lines(self, windows: Windows) -> list[Line]:
         """The best lines of a clip taken as played at another speed or pitch, surest first."""
-        hop = max(_PROBING_HOP, math.ceil(len(windows) / _PROBED_WINDOWS))
+        found = [self.lines_at(windows, quarter_tones) for quarter_tones in self._pitches(windows)]
+        return _distinct([line for lines in found for line in lines], self._calibration)
+
+    def _pitches(self, windows: Windows) -> list[int]:
+        """By how many quarter tones a clip may be higher than its recording, likeliest first.
+
+        A few windows vote, and of a clip of some length half as many first, for the better half of the pitches.
+        """
+        hop = 2 * _hop_frames(windows)
+        while len(windows) > 2 * hop * (_PROBED_WINDOWS - 1):
+            hop *= 2
         pitches = [quarter_tones for quarter_tones in range(-MOST_SHIFT, MOST_SHIFT + 1) if quarter_tones]
+        if len(windows) > 2 * hop * (_FEWEST_PROBED_WINDOWS - 1):
+            pitches = self._by_votes(windows, 2 * hop, pitches)[: len(pitches) // 2]
+        return self._by_votes(windows, hop, pitches)[:_PROBES_FOLLOWED]
+
+    def _by_votes(self, windows: Windows, hop: int, pitches: list[int]) -> list[int]:
+        """Pitches at which windows have any votes, most votes for one place first."""
         probed = self._ballot.candidates([windows.embed(hop, pitch) for pitch in pitches])
-        votes = sorted(
-            ((found[0].votes, pitch) for found, pitch in zip(probed, pitches, strict=True) if found), reverse=True
-        )
-        followed = [windows.embed(_hop_frames(windows), pitch) for _, pitch in votes[:_PROBES_FOLLOWED]]
-        found = zip(followed, self._ballot.candidates(followed), strict=True)
-        lines = [line for prints, candidates in found for line in self._verified(prints, candidates)]
-        return _distinct(lines, self._calibration)
+        votes = ((found[0].votes, pitch) for found, pitch in zip(probed, pitches, strict=True) if found)
+        return [pitch for _, pitch in sorted(votes, reverse=True)]
 
     def _verified(self, prints: Fingerprint, candidates: list[Candidate]) -> list[Line]:
         """The best line at each candidate, compared with those of other recordings."""
@@ -306,10 +371,10 @@ def _hop_frames(windows: Windows) -> int:
     return min(max(math.ceil(len(windows) / _WINDOWS), _FINEST_HOP), _COARSEST_HOP)
 
 
-def _hops(windows: Windows) -> tuple[int, ...]:
-    """From window to window: of a long clip every second is asked for first."""
+def _hops(windows: Windows) -> tuple[int, int]:
+    """From window to window, at first and at last: of a long clip every second is asked for first."""
     hop = _hop_frames(windows)
-    return (2 * hop, hop) if len(windows) >= 2 * hop * _FEWEST_WINDOWS else (hop,)
+    return (2 * hop if len(windows) >= 2 * hop * _FEWEST_WINDOWS else hop), hop
 
 
 def _rivals(best: dict[int, float], position: int) -> float | None:

@@ -64,28 +64,34 @@ class Ballot:
         """
         asked = [np.flatnonzero(each.audible) for each in prints]
         wanted = [_MOST_NEIGHBOURS if other_than >= 0 else _neighbours(len(windows)) for windows in asked]
-        if not any(map(len, asked)) or not len(self._store):
-            return [[] for _ in prints]
-        vectors = np.concatenate([each.vectors[windows] for each, windows in zip(prints, asked, strict=True)])
-        found = self._store.search(vectors, max(wanted))
-        ends = np.cumsum([len(windows) for windows in asked])[:-1]
-        parts = zip(np.split(found.numbers, ends), np.split(found.similarities, ends), strict=True)
+        self._learn(prints, asked, wanted)
         return [
-            self._counted(each, windows, numbers[:, :most], similarities[:, :most], other_than)
-            for each, windows, most, (numbers, similarities) in zip(prints, asked, wanted, parts, strict=True)
+            self._counted(each, windows, most, other_than)
+            for each, windows, most in zip(prints, asked, wanted, strict=True)
         ]
 
+    def _learn(self, prints: Sequence[Fingerprint], asked: list[NDArray[np.int64]], wanted: list[int]) -> None:
+        """Ask for the neighbours of those windows of which too few are known."""
+        unknown = [
+            (each, window)
+            for each, windows, most in zip(prints, asked, wanted, strict=True)
+            for window in windows.tolist()
+            if len(each.neighbours.get(each.centres[window], ((),))[0]) < most
+        ]
+        if unknown and len(self._store):
+            vectors = np.stack([each.vectors[window] for each, window in unknown])
+            found = self._store.search(vectors, max(wanted))
+            for number, (each, window) in enumerate(unknown):
+                each.neighbours[each.centres[window]] = found.numbers[number], found.similarities[number]
+
     def _counted(
-        self,
-        prints: Fingerprint,
-        asked: NDArray[np.int64],
-        numbers: NDArray[np.int64],
-        similarities: NDArray[np.float32],
-        other_than: int,
+        self, prints: Fingerprint, asked: NDArray[np.int64], most: int, other_than: int
     ) -> list[Candidate]:
-        """Candidates by the neighbours of the asked windows, arrays of shape `(windows, neighbours)`."""
-        if not len(asked):
+        """Candidates by so many neighbours of each of the asked windows."""
+        if not len(asked) or not len(self._store):
             return []
+        known = [prints.neighbours[centre] for centre in prints.centres[asked].tolist()]
+        numbers, similarities = (np.stack([each[side][:most] for each in known]) for side in (0, 1))
         rows, columns = np.nonzero(numbers >= 0)
         positions, seconds = self._runs.locate(numbers[rows, columns])
         if other_than >= 0:
