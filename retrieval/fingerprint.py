@@ -76,6 +76,7 @@ class Windows:
         self._spectrogram = patch_spectrogram(audio.samples, audio.rate)
         self._embedded: dict[tuple[int, int], Fingerprint] = {}
         self._rises: dict[int, NDArray[np.float32]] = {}
+        self._moved: dict[int, tuple[NDArray[np.float32], float]] = {0: (self._spectrogram, 1.0)}
 
     def __len__(self) -> int:
         """How many frames a window can begin at."""
@@ -112,10 +113,7 @@ class Windows:
         return self._rises[quarter_tones]
 
     def _embed(self, hop_frames: int, quarter_tones: int) -> Fingerprint:
-        spectrogram, frame = self._spectrogram, 1.0
-        if quarter_tones and len(self):
-            frame = 2.0 ** (-quarter_tones / 48)
-            spectrogram = _at_tempo(spectrogram, frame)
+        spectrogram, frame = self._at_tempo(quarter_tones)
         starts = np.arange(0, max(spectrogram.shape[1] - PATCH_FRAMES + 1, 0), hop_frames)
         vectors = np.zeros((len(starts), self._encoder.model.format.dimensions), np.float32)
         audible = _audible(spectrogram, starts)
@@ -131,6 +129,13 @@ class Windows:
             vectors[rows] = self._encoder.encode(cut_patches(spectrogram, starts[rows], quarter_tones))
         centres = (starts / FEATURE_RATE + FIRST_CENTRE) * frame
         return Fingerprint(vectors, audible, centres, quarter_tones, neighbours)
+
+    def _at_tempo(self, quarter_tones: int) -> tuple[NDArray[np.float32], float]:
+        """The spectrogram at the tempo at which a pitch is tried, and how many frames of the signal's a frame is."""
+        if quarter_tones not in self._moved and len(self):
+            frame = 2.0 ** (-quarter_tones / 48)
+            self._moved[quarter_tones] = _at_tempo(self._spectrogram, frame), frame
+        return self._moved.get(quarter_tones, self._moved[0])
 
 
 def fingerprint(audio: Audio, encoder: Encoder) -> Fingerprint:
@@ -152,5 +157,5 @@ def _audible(spectrogram: NDArray[np.float32], starts: NDArray[np.int64]) -> NDA
     if not len(starts):
         return np.zeros(0, bool)
     peaks = spectrogram.max(axis=0)
-    windows = np.lib.stride_tricks.sliding_window_view(peaks, PATCH_FRAMES)[starts].max(axis=1)
+    windows = peaks[starts[:, None] + np.arange(PATCH_FRAMES)].max(axis=1)
     return np.asarray(windows > max(_SILENCE, _SILENCE_BELOW_LOUDEST * float(windows.max())))

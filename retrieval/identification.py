@@ -127,7 +127,8 @@ class Identifier:
         if self._settle(plain, windows, max_false_accepts):
             return self._accepted(plain, max_false_accepts)
         far = self._are_far(plain, max_false_accepts)
-        moved = self._laid(windows, self._pitches(windows), first, max_false_accepts) if far else []
+        pitches = self._pitches(windows) if far else []
+        moved = self._laid(windows, pitches, first, max_false_accepts)
         if self._settle(moved, windows, max_false_accepts):
             return self._accepted(moved, max_false_accepts)
         if last < first:
@@ -135,17 +136,22 @@ class Identifier:
         if not self._settle(plain, windows, max_false_accepts):
             plain = self.supported(plain, windows)
             if not self._name_the_sound(plain, windows, max_false_accepts):
-                moved = moved or self._laid(windows, self._pitches(windows), first, max_false_accepts)
-                plain = _distinct([*plain, *self._moved(moved, windows, max_false_accepts)], self._calibration)
+                if not far:
+                    pitches = self._pitches(windows)
+                    moved = self._laid(windows, pitches, first, max_false_accepts)
+                moved = self._followed(moved, pitches, windows, max_false_accepts)
+                plain = _distinct([*plain, *moved], self._calibration)
         return self._accepted(plain, max_false_accepts)
 
-    def _moved(self, moved: list[Line], windows: Windows, max_false_accepts: float) -> list[Line]:
+    def _followed(
+        self, moved: list[Line], pitches: list[int], windows: Windows, max_false_accepts: float
+    ) -> list[Line]:
         """The lines at other pitches by all windows, unless those by the first ones suffice, or have no chance."""
-        first, last = _hops(windows)
         if self._settle(moved, windows, max_false_accepts):
             return moved
+        first, last = _hops(windows)
         if last < first and not self._are_far(moved, max_false_accepts):
-            moved = self._laid(windows, self._pitches(windows), last, max_false_accepts)
+            moved = self._laid(windows, pitches, last, max_false_accepts)
         return self.supported(moved, windows)
 
     def _laid(self, windows: Windows, pitches: list[int], hop: int, max_false_accepts: float) -> list[Line]:
@@ -288,9 +294,8 @@ class Identifier:
 
     def _by_votes(self, windows: Windows, hop: int, pitches: list[int]) -> list[int]:
         """Pitches at which windows have any votes, most votes for one place first."""
-        probed = self._ballot.candidates([windows.embed(hop, pitch) for pitch in pitches])
-        votes = ((found[0].votes, pitch) for found, pitch in zip(probed, pitches, strict=True) if found)
-        return [pitch for _, pitch in sorted(votes, reverse=True)]
+        votes = self._ballot.most_votes([windows.embed(hop, pitch) for pitch in pitches])
+        return [pitch for most, pitch in sorted(zip(votes, pitches, strict=True), reverse=True) if most > 0]
 
     def _verified(self, prints: Fingerprint, candidates: list[Candidate]) -> list[Line]:
         """The best line at each candidate, compared with those of other recordings."""

@@ -14,6 +14,8 @@ from retrieval.fingerprint import FIRST_CENTRE, Fingerprint
 
 __all__ = ["Ballot", "Candidate"]
 
+_Floats = NDArray[np.float64]
+
 _FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 12, 48
 _VOTES = 360
 _CANDIDATES = 30
@@ -62,13 +64,19 @@ class Ballot:
             prints: of clips, or of one clip at several pitches.
             other_than: position of a run that has no vote.
         """
+        return [self._first(*totals) for totals in self._counted(prints, other_than)]
+
+    def most_votes(self, prints: Sequence[Fingerprint]) -> list[float]:
+        """Of each fingerprint the votes for its best place; 0 where there is none. Arguments as of `candidates`."""
+        return [float(totals.max(initial=0.0)) for _, totals in self._counted(prints)]
+
+    def _counted(self, prints: Sequence[Fingerprint], other_than: int = -1) -> list[tuple[NDArray[np.int64], _Floats]]:
+        """Of each fingerprint the cells for which its windows' neighbours vote, and their votes."""
         asked = [np.flatnonzero(each.audible) for each in prints]
         wanted = [_MOST_NEIGHBOURS if other_than >= 0 else _neighbours(len(windows)) for windows in asked]
         self._learn(prints, asked, wanted)
-        return [
-            self._counted(each, windows, most, other_than)
-            for each, windows, most in zip(prints, asked, wanted, strict=True)
-        ]
+        counted = zip(prints, asked, wanted, strict=True)
+        return [self._totals(each, windows, most, other_than) for each, windows, most in counted]
 
     def _learn(self, prints: Sequence[Fingerprint], asked: list[NDArray[np.int64]], wanted: list[int]) -> None:
         """Ask for the neighbours of those windows of which too few are known."""
@@ -84,12 +92,12 @@ class Ballot:
             for number, (each, window) in enumerate(unknown):
                 each.neighbours[each.centres[window]] = found.numbers[number], found.similarities[number]
 
-    def _counted(
+    def _totals(
         self, prints: Fingerprint, asked: NDArray[np.int64], most: int, other_than: int
-    ) -> list[Candidate]:
-        """Candidates by so many neighbours of each of the asked windows."""
+    ) -> tuple[NDArray[np.int64], _Floats]:
+        """The cells for which so many neighbours of each of the asked windows vote."""
         if not len(asked) or not len(self._store):
-            return []
+            return np.zeros(0, np.int64), np.zeros(0)
         known = [prints.neighbours[centre] for centre in prints.centres[asked].tolist()]
         numbers, similarities = (np.stack([each[side][:most] for each in known]) for side in (0, 1))
         rows, columns = np.nonzero(numbers >= 0)
@@ -101,7 +109,11 @@ class Ballot:
         places = seconds + FIRST_CENTRE - (prints.centres[asked[rows]] - middle)
         cells = np.floor(places / _VOTING_SECONDS).astype(np.int64)
         keys, which = np.unique(positions * _CELLS + cells + _CELLS // 2, return_inverse=True)
-        totals = np.bincount(which, np.maximum(similarities[rows, columns], 0.0) ** 2)
+        return keys, np.bincount(which, np.maximum(similarities[rows, columns], 0.0) ** 2)
+
+    @staticmethod
+    def _first(keys: NDArray[np.int64], totals: _Floats) -> list[Candidate]:
+        """The candidates, most votes first, at most so many of a recording."""
         candidates: list[Candidate] = []
         taken: dict[int, int] = {}
         for number in np.argsort(-totals, kind="stable"):
