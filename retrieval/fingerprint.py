@@ -36,6 +36,8 @@ _SILENCE = 1e-4
 _SILENCE_BELOW_LOUDEST = 1e-3
 _PATCHES_AT_ONCE = 512
 
+Neighbours = dict[float, tuple[NDArray[np.int64], NDArray[np.float32]]]
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -54,7 +56,7 @@ class Fingerprint:
     audible: NDArray[np.bool_]
     centres: NDArray[np.float64]
     quarter_tones: int = 0
-    neighbours: dict[float, tuple[NDArray[np.int64], NDArray[np.float32]]] = field(default_factory=dict)
+    neighbours: Neighbours = field(default_factory=dict)
 
 
 class Windows:
@@ -117,7 +119,7 @@ class Windows:
         starts = np.arange(0, max(spectrogram.shape[1] - PATCH_FRAMES + 1, 0), hop_frames)
         vectors = np.zeros((len(starts), self._encoder.model.format.dimensions), np.float32)
         audible = _audible(spectrogram, starts)
-        neighbours = {}
+        neighbours: Neighbours = {}
         for (coarser, moved), known in self._embedded.items():
             neighbours = known.neighbours if moved == quarter_tones else neighbours
             if moved == quarter_tones and coarser % hop_frames == 0:

@@ -1,15 +1,15 @@
 """Identification: which recording is this clip from, and where in it.
 
-1. The clip's windows are embedded, of a long clip first every second; the nearest vectors of each vote for a recording
-   and a place.
+1. The clip's windows are embedded, of a long clip first some; the nearest vectors of each vote for a recording and a
+   place.
 2. Around the best-voted places the line of unknown offset and tempo is sought along which clip and recording are
    most alike (`retrieval.lines`).
 3. How alike they are there, beside the line's surroundings and beside other recordings, gives a probability and,
    against the threshold of the wanted false accepts, the decision.
 4. An accepted line is laid finely, and dropped where the timing is that of another performance (`retrieval.timing`).
-5. Where the evidence is not overwhelming the windows left out are embedded, too, and then the clip anew as if it were
-   up to two semitones lower or higher (which a change of speed also does); the pitches that win most votes go through
-   2 to 4.
+5. Where the evidence is not overwhelming twice as many windows are embedded, and once more; and the clip anew as if it
+   were up to two semitones lower or higher (which a change of speed also does): a few windows vote, and the pitches
+   that win most votes go through 2 to 4. These come first where the clip as it is has hardly a chance.
 """
 
 from __future__ import annotations
@@ -43,6 +43,9 @@ _WINDOWS = 32
 _FEWEST_WINDOWS = 14
 """That are asked for before all are."""
 
+_QUICK_WINDOWS = 8
+"""That can suffice where there is little noise."""
+
 _FINEST_HOP, _COARSEST_HOP = 5, 15
 _PROBED_WINDOWS = 6
 _FEWEST_PROBED_WINDOWS = 4
@@ -54,7 +57,7 @@ _OVERWHELMING = 0.01
 """Share of the allowed false accepts at which other pitches need not be tried."""
 
 _FAR = 6.0
-"""Log odds below the threshold."""
+"""Log odds below the threshold that more windows hardly bring."""
 
 _OWN_TEMPO = 0.014
 """Change of tempo below which a clip's pitch is not changed, either, by half a quarter tone or more."""
@@ -117,12 +120,16 @@ class Identifier:
         return as_alike_as_the_best(self.of_the_same_sound(self.alike(windows, max_false_accepts), windows))
 
     def alike(self, windows: Windows, max_false_accepts: float) -> list[Line]:
-        """Lines whose evidence suffices, surest first; other pitches are tried where it is not overwhelming.
+        """Lines whose evidence suffices, surest first; they can lie along another performance of the same music.
 
-        Timing is asked where the fingerprint suffices but does not overwhelm. They can lie along another performance of
-        the same music.
+        Other pitches are tried where it does not overwhelm, unless timing agrees that the clip is the recording's
+        very sound at its own tempo.
         """
         first, last = _hops(windows)
+        if len(windows) > 2 * first * (_QUICK_WINDOWS - 1):
+            quick = self.lines_of(windows.embed(2 * first))
+            if self._settle(quick, windows, max_false_accepts):
+                return self._accepted(quick, max_false_accepts)
         plain = self._laid(windows, [0], first, max_false_accepts)
         if self._settle(plain, windows, max_false_accepts):
             return self._accepted(plain, max_false_accepts)

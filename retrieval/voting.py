@@ -99,7 +99,8 @@ class Ballot:
         if not len(asked) or not len(self._store):
             return np.zeros(0, np.int64), np.zeros(0)
         known = [prints.neighbours[centre] for centre in prints.centres[asked].tolist()]
-        numbers, similarities = (np.stack([each[side][:most] for each in known]) for side in (0, 1))
+        numbers = np.stack([found[:most] for found, _ in known])
+        similarities = np.stack([found[:most] for _, found in known])
         rows, columns = np.nonzero(numbers >= 0)
         positions, seconds = self._runs.locate(numbers[rows, columns])
         if other_than >= 0:
@@ -109,7 +110,8 @@ class Ballot:
         places = seconds + FIRST_CENTRE - (prints.centres[asked[rows]] - middle)
         cells = np.floor(places / _VOTING_SECONDS).astype(np.int64)
         keys, which = np.unique(positions * _CELLS + cells + _CELLS // 2, return_inverse=True)
-        return keys, np.bincount(which, np.maximum(similarities[rows, columns], 0.0) ** 2)
+        votes = np.maximum(similarities[rows, columns], 0.0) ** 2
+        return keys, np.asarray(np.bincount(which, votes), np.float64)
 
     @staticmethod
     def _first(keys: NDArray[np.int64], totals: _Floats) -> list[Candidate]:
