@@ -122,8 +122,8 @@ class Identifier:
     def alike(self, windows: Windows, max_false_accepts: float) -> list[Line]:
         """Lines whose evidence suffices, surest first; they can lie along another performance of the same music.
 
-        Other pitches are tried where it does not overwhelm, unless timing agrees that the clip is the recording's
-        very sound at its own tempo.
+        Other pitches are tried where it does not overwhelm, unless no other wins more votes and timing agrees that the
+        clip is the recording's very sound at its own tempo.
         """
         first, last = _hops(windows)
         if len(windows) > 2 * first * (_QUICK_WINDOWS - 1):
@@ -134,19 +134,19 @@ class Identifier:
         if self._settle(plain, windows, max_false_accepts):
             return self._accepted(plain, max_false_accepts)
         far = self._are_far(plain, max_false_accepts)
-        pitches = self._pitches(windows) if far else []
-        moved = self._laid(windows, pitches, first, max_false_accepts)
+        likely = self._pitches(windows) if far else []
+        moved = self._laid(windows, _other(likely), first, max_false_accepts)
         if self._settle(moved, windows, max_false_accepts):
             return self._accepted(moved, max_false_accepts)
         if last < first:
             plain = self._laid(windows, [0], last, max_false_accepts)
         if not self._settle(plain, windows, max_false_accepts):
             plain = self.supported(plain, windows)
-            if not self._name_the_sound(plain, windows, max_false_accepts):
+            likely = likely or self._pitches(windows)
+            if likely[:1] != [0] or not self._name_the_sound(plain, windows, max_false_accepts):
                 if not far:
-                    pitches = self._pitches(windows)
-                    moved = self._laid(windows, pitches, first, max_false_accepts)
-                moved = self._followed(moved, pitches, windows, max_false_accepts)
+                    moved = self._laid(windows, _other(likely), first, max_false_accepts)
+                moved = self._followed(moved, _other(likely), windows, max_false_accepts)
                 plain = _distinct([*plain, *moved], self._calibration)
         return self._accepted(plain, max_false_accepts)
 
@@ -283,11 +283,11 @@ class Identifier:
 
     def moved_lines(self, windows: Windows) -> list[Line]:
         """The best lines of a clip taken as played at another speed or pitch, surest first."""
-        found = [self.lines_at(windows, quarter_tones) for quarter_tones in self._pitches(windows)]
+        found = [self.lines_at(windows, quarter_tones) for quarter_tones in _other(self._pitches(windows))]
         return _distinct([line for lines in found for line in lines], self._calibration)
 
     def _pitches(self, windows: Windows) -> list[int]:
-        """By how many quarter tones a clip may be higher than its recording, likeliest first.
+        """By how many quarter tones a clip may be higher than its recording, 0 among them, likeliest first.
 
         A few windows vote, and of a clip of some length half as many first, for the better half of the pitches.
         """
@@ -297,7 +297,7 @@ class Identifier:
         pitches = [quarter_tones for quarter_tones in range(-MOST_SHIFT, MOST_SHIFT + 1) if quarter_tones]
         if len(windows) > 2 * hop * (_FEWEST_PROBED_WINDOWS - 1):
             pitches = self._by_votes(windows, 2 * hop, pitches)[: len(pitches) // 2]
-        return self._by_votes(windows, hop, pitches)[:_PROBES_FOLLOWED]
+        return self._by_votes(windows, hop, [0, *pitches])
 
     def _by_votes(self, windows: Windows, hop: int, pitches: list[int]) -> list[int]:
         """Pitches at which windows have any votes, most votes for one place first."""
@@ -377,6 +377,11 @@ def _piece_starts(duration: float) -> list[float]:
     if count < 2:
         return [0.0]
     return [float(start) for start in np.linspace(0.0, duration - _PIECE_SECONDS, count)]
+
+
+def _other(pitches: list[int]) -> list[int]:
+    """The likeliest that are not the clip's own."""
+    return [quarter_tones for quarter_tones in pitches if quarter_tones][:_PROBES_FOLLOWED]
 
 
 def _hop_frames(windows: Windows) -> int:
