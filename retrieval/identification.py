@@ -127,7 +127,7 @@ class Identifier:
         """
         first, last = _hops(windows)
         if len(windows) > 2 * first * (_QUICK_WINDOWS - 1):
-            quick = self.lines_of(windows.embed(2 * first))
+            quick = self._promising(windows.embed(2 * first), windows, max_false_accepts)
             if self._settle(quick, windows, max_false_accepts):
                 return self._accepted(quick, max_false_accepts)
         plain = self._laid(windows, [0], first, max_false_accepts)
@@ -149,6 +149,13 @@ class Identifier:
                 moved = self._followed(moved, _other(likely), windows, max_false_accepts)
                 plain = _distinct([*plain, *moved], self._calibration)
         return self._accepted(plain, max_false_accepts)
+
+    def _promising(self, prints: Fingerprint, windows: Windows, max_false_accepts: float) -> list[Line]:
+        """As `lines_of`; none where the line at the best-voted place would not do beside usual rivals."""
+        (candidates,) = self._ballot.candidates([prints])
+        tried = (self.line_near(prints, candidate.position, candidate.middle) for candidate in candidates[:1])
+        best = [line for line in tried if line is not None]
+        return self._verified(prints, candidates) if self._settle(best, windows, max_false_accepts) else []
 
     def _followed(
         self, moved: list[Line], pitches: list[int], windows: Windows, max_false_accepts: float
