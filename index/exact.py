@@ -13,7 +13,7 @@ from index.store import Neighbours, VectorRows, similarities_of
 __all__ = ["ExactStore", "merge_neighbours"]
 
 _LARGEST_CODE, _EXACT_FLOATS = 128, 2**24
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE = 256
 """That stay near the processor while all queries are multiplied with them."""
 
 _NOTHING = np.iinfo(np.int64).min

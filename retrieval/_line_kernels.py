@@ -22,6 +22,70 @@ _WRONG_SECONDS = 0.15
 
 
 @njit(cache=True, nogil=True)
+def laid(
+    clip: Any,
+    audible: Any,
+    centres: Any,
+    recording: Any,
+    first: int,
+    end: int,
+    start: float,
+    step: float,
+    ratios: Any,
+    middles: Any,
+    covered: float,
+    moves: Any,
+) -> tuple[int, float, float, float, float]:
+    """The best line of a clip along a recording, what it is like, and what it is beside.
+
+    Args:
+        clip, recording: float32 `(windows, dimensions)`.
+        audible, centres, ratios, middles: as of `best_pairing`.
+        first, end: of the recording's windows those that the lines may meet.
+        start, step: seconds of the first of these in the recording, and from window to window.
+        covered: share of the clip that must lie along the recording.
+        moves: as of `similarity_moved`.
+
+    Returns:
+        how many pairs it has, 0 where there is none; their similarity; that on the lines beside it; and its ratio and
+        middle.
+    """
+    near = recording[first:end]
+    rows, windows = len(near), len(clip)
+    similarities = np.empty((windows, rows), np.float32)
+    sounding = np.zeros(rows, np.bool_)
+    times = np.empty(rows)
+    for row in range(rows):
+        times[row] = start + row * step
+        sounding[row] = near[row].any()
+    _multiply(clip, near, similarities)
+    hop = centres[1] - centres[0] if windows > 1 else 1.0
+    fewest = max(covered * (audible.sum() - 1) * hop / step, 1.0)
+    pairs = np.empty((2, rows), np.int64)
+    count, number, place, similarity = best_pairing(
+        similarities, sounding, audible, centres, times, ratios, middles, fewest, pairs
+    )
+    if not count:
+        return 0, 0.0, 0.0, 0.0, 0.0
+    pairs[1, :count] += first
+    beside = similarity_moved(clip, recording, pairs[:, :count], moves)
+    ratio, middle = fitted(similarities, audible, centres, start, step, ratios[number], middles[place])
+    return count, similarity, beside, ratio, middle
+
+
+@njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
+def _multiply(clip: Any, recording: Any, out: Any) -> None:
+    """Fill in inner products of all windows of one with all of the other."""
+    for window in range(len(clip)):
+        for row in range(len(recording)):
+            one, other = clip[window], recording[row]
+            product = np.float32(0.0)
+            for d in range(len(one)):
+                product += one[d] * other[d]
+            out[window, row] = product
+
+
+@njit(cache=True, nogil=True)
 def best_pairing(
     similarities: Any,
     sounding: Any,

@@ -80,9 +80,18 @@ class Calibration:
         """
         windows = max(evidence.windows, 1)
         rivals = self.rivals if evidence.rivals is None else evidence.rivals
-        similarities = evidence.similarity, evidence.surroundings, rivals
-        totals = (math.sqrt(windows) * value for value in similarities)
-        return 1.0, float(evidence.moved), math.log2(windows), *similarities, *totals
+        on, beside, root = evidence.similarity, evidence.surroundings, math.sqrt(windows)
+        return (
+            1.0,
+            float(evidence.moved),
+            math.log2(windows),
+            on,
+            beside,
+            rivals,
+            root * on,
+            root * beside,
+            root * rivals,
+        )
 
     def logit(self, evidence: Evidence) -> float:
         """Log odds that a line with this evidence lies along the right recording."""

@@ -6,7 +6,7 @@ lie near those in the library. A clip can also be embedded as if it were played 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,8 @@ _SILENCE = 1e-4
 _SILENCE_BELOW_LOUDEST = 1e-3
 _PATCHES_AT_ONCE = 512
 
+Neighbours = dict[float, tuple[NDArray[np.int64], NDArray[np.float32]]]
+
 
 @dataclass(frozen=True)
 class Fingerprint:
@@ -46,12 +48,15 @@ class Fingerprint:
         audible: bool, shape `(windows,)`.
         centres: seconds of the middle of each window, evenly spaced, shape `(windows,)`.
         quarter_tones: by which the signal was moved down before.
+        neighbours: numbers and similarities of the stored vectors most similar to windows, by their centres, as far as
+            they were asked for; shared by the fingerprints of a signal.
     """
 
     vectors: NDArray[np.float32]
     audible: NDArray[np.bool_]
     centres: NDArray[np.float64]
     quarter_tones: int = 0
+    neighbours: Neighbours = field(default_factory=dict)
 
 
 class Windows:
@@ -73,6 +78,7 @@ class Windows:
         self._spectrogram = patch_spectrogram(audio.samples, audio.rate)
         self._embedded: dict[tuple[int, int], Fingerprint] = {}
         self._rises: dict[int, NDArray[np.float32]] = {}
+        self._moved: dict[int, tuple[NDArray[np.float32], float]] = {0: (self._spectrogram, 1.0)}
 
     def __len__(self) -> int:
         """How many frames a window can begin at."""
@@ -109,22 +115,29 @@ class Windows:
         return self._rises[quarter_tones]
 
     def _embed(self, hop_frames: int, quarter_tones: int) -> Fingerprint:
-        spectrogram, frame = self._spectrogram, 1.0
-        if quarter_tones and len(self):
-            frame = 2.0 ** (-quarter_tones / 48)
-            spectrogram = _at_tempo(spectrogram, frame)
+        spectrogram, frame = self._at_tempo(quarter_tones)
         starts = np.arange(0, max(spectrogram.shape[1] - PATCH_FRAMES + 1, 0), hop_frames)
         vectors = np.zeros((len(starts), self._encoder.model.format.dimensions), np.float32)
         audible = _audible(spectrogram, starts)
-        coarser = self._embedded.get((2 * hop_frames, quarter_tones))
-        if coarser is not None:
-            vectors[::2] = coarser.vectors * audible[::2, None]
+        neighbours: Neighbours = {}
+        for (coarser, moved), known in self._embedded.items():
+            neighbours = known.neighbours if moved == quarter_tones else neighbours
+            if moved == quarter_tones and coarser % hop_frames == 0:
+                each = coarser // hop_frames
+                vectors[::each] = known.vectors * audible[::each, None]
         heard = np.flatnonzero(audible & ~vectors.any(axis=1))
         for first in range(0, len(heard), _PATCHES_AT_ONCE):
             rows = heard[first : first + _PATCHES_AT_ONCE]
             vectors[rows] = self._encoder.encode(cut_patches(spectrogram, starts[rows], quarter_tones))
         centres = (starts / FEATURE_RATE + FIRST_CENTRE) * frame
-        return Fingerprint(vectors, audible, centres, quarter_tones)
+        return Fingerprint(vectors, audible, centres, quarter_tones, neighbours)
+
+    def _at_tempo(self, quarter_tones: int) -> tuple[NDArray[np.float32], float]:
+        """The spectrogram at the tempo at which a pitch is tried, and how many frames of the signal's a frame is."""
+        if quarter_tones not in self._moved and len(self):
+            frame = 2.0 ** (-quarter_tones / 48)
+            self._moved[quarter_tones] = _at_tempo(self._spectrogram, frame), frame
+        return self._moved.get(quarter_tones, self._moved[0])
 
 
 def fingerprint(audio: Audio, encoder: Encoder) -> Fingerprint:
@@ -146,5 +159,5 @@ def _audible(spectrogram: NDArray[np.float32], starts: NDArray[np.int64]) -> NDA
     if not len(starts):
         return np.zeros(0, bool)
     peaks = spectrogram.max(axis=0)
-    windows = np.lib.stride_tricks.sliding_window_view(peaks, PATCH_FRAMES)[starts].max(axis=1)
+    windows = peaks[starts[:, None] + np.arange(PATCH_FRAMES)].max(axis=1)
     return np.asarray(windows > max(_SILENCE, _SILENCE_BELOW_LOUDEST * float(windows.max())))

@@ -1,15 +1,15 @@
 """Identification: which recording is this clip from, and where in it.
 
-1. The clip's windows are embedded, of a long clip first every second; the nearest vectors of each vote for a recording
-   and a place.
+1. The clip's windows are embedded, of a long clip first some; the nearest vectors of each vote for a recording and a
+   place.
 2. Around the best-voted places the line of unknown offset and tempo is sought along which clip and recording are
    most alike (`retrieval.lines`).
 3. How alike they are there, beside the line's surroundings and beside other recordings, gives a probability and,
    against the threshold of the wanted false accepts, the decision.
 4. An accepted line is laid finely, and dropped where the timing is that of another performance (`retrieval.timing`).
-5. Where the evidence is not overwhelming the windows left out are embedded, too, and then the clip anew as if it were
-   up to two semitones lower or higher (which a change of speed also does); the pitches that win most votes go through
-   2 to 4.
+5. Where the evidence is not overwhelming twice as many windows are embedded, and once more; and the clip anew as if it
+   were up to two semitones lower or higher (which a change of speed also does): a few windows vote, and the pitches
+   that win most votes go through 2 to 4. These come first where the clip as it is has hardly a chance.
 """
 
 from __future__ import annotations
@@ -43,15 +43,24 @@ _WINDOWS = 32
 _FEWEST_WINDOWS = 14
 """That are asked for before all are."""
 
+_QUICK_WINDOWS = 8
+"""That can suffice where there is little noise."""
+
 _FINEST_HOP, _COARSEST_HOP = 5, 15
-_PROBED_WINDOWS = 7
-_PROBING_HOP = 10
+_PROBED_WINDOWS = 6
+_FEWEST_PROBED_WINDOWS = 4
 _PROBES_FOLLOWED = 2
 _SAME_PLACE_SECONDS = 1.0
 _PIECE_SECONDS = 20.0
 _PIECES = 5
 _OVERWHELMING = 0.01
 """Share of the allowed false accepts at which other pitches need not be tried."""
+
+_FAR = 6.0
+"""Log odds below the threshold that more windows hardly bring."""
+
+_OWN_TEMPO = 0.014
+"""Change of tempo below which a clip's pitch is not changed, either, by half a quarter tone or more."""
 
 _SUPPORTED = 6
 """How many lines are laid finely."""
@@ -111,24 +120,87 @@ class Identifier:
         return as_alike_as_the_best(self.of_the_same_sound(self.alike(windows, max_false_accepts), windows))
 
     def alike(self, windows: Windows, max_false_accepts: float) -> list[Line]:
-        """Lines whose evidence suffices, surest first; other pitches are tried where it is not overwhelming.
+        """Lines whose evidence suffices, surest first; they can lie along another performance of the same music.
 
-        Timing is asked where the fingerprint suffices but does not overwhelm. They can lie along another performance of
-        the same music.
+        Other pitches are tried where it does not overwhelm, unless no other wins more votes and timing agrees that the
+        clip is the recording's very sound at its own tempo.
         """
-        overwhelming = _OVERWHELMING * max_false_accepts
-        for hop in _hops(windows):
-            lines = self.lines_of(windows.embed(hop))
-            if any(self.accepts(line, overwhelming) for line in lines[:1]):
+        first, last = _hops(windows)
+        if len(windows) > 2 * first * (_QUICK_WINDOWS - 1):
+            quick = self._promising(windows.embed(2 * first), windows, max_false_accepts)
+            if self._settle(quick, windows, max_false_accepts):
+                return self._accepted(quick, max_false_accepts)
+        plain = self._laid(windows, [0], first, max_false_accepts)
+        if self._settle(plain, windows, max_false_accepts):
+            return self._accepted(plain, max_false_accepts)
+        far = self._are_far(plain, max_false_accepts)
+        likely = self._pitches(windows) if far else []
+        moved = self._laid(windows, _other(likely), first, max_false_accepts)
+        if self._settle(moved, windows, max_false_accepts):
+            return self._accepted(moved, max_false_accepts)
+        if last < first:
+            plain = self._laid(windows, [0], last, max_false_accepts)
+        if not self._settle(plain, windows, max_false_accepts):
+            plain = self.supported(plain, windows)
+            likely = likely or self._pitches(windows)
+            if likely[:1] != [0] or not self._name_the_sound(plain, windows, max_false_accepts):
+                if not far:
+                    moved = self._laid(windows, _other(likely), first, max_false_accepts)
+                moved = self._followed(moved, _other(likely), windows, max_false_accepts)
+                plain = _distinct([*plain, *moved], self._calibration)
+        return self._accepted(plain, max_false_accepts)
+
+    def _promising(self, prints: Fingerprint, windows: Windows, max_false_accepts: float) -> list[Line]:
+        """As `lines_of`; none where the line at the best-voted place would not do beside usual rivals."""
+        (candidates,) = self._ballot.candidates([prints])
+        tried = (self.line_near(prints, candidate.position, candidate.middle) for candidate in candidates[:1])
+        best = [line for line in tried if line is not None]
+        return self._verified(prints, candidates) if self._settle(best, windows, max_false_accepts) else []
+
+    def _followed(
+        self, moved: list[Line], pitches: list[int], windows: Windows, max_false_accepts: float
+    ) -> list[Line]:
+        """The lines at other pitches by all windows, unless those by the first ones suffice, or have no chance."""
+        if self._settle(moved, windows, max_false_accepts):
+            return moved
+        first, last = _hops(windows)
+        if last < first and not self._are_far(moved, max_false_accepts):
+            moved = self._laid(windows, pitches, last, max_false_accepts)
+        return self.supported(moved, windows)
+
+    def _laid(self, windows: Windows, pitches: list[int], hop: int, max_false_accepts: float) -> list[Line]:
+        """The lines of a clip taken as so much higher, surest first, one pitch after the other until one settles it.
+
+        Timing is asked where the best line is accepted, but does not overwhelm.
+        """
+        lines: list[Line] = []
+        for quarter_tones in pitches:
+            lines = _distinct([*lines, *self.lines_of(windows.embed(hop, quarter_tones))], self._calibration)
+            if self._settle(lines, windows, max_false_accepts):
                 break
-            if any(self.accepts(line, max_false_accepts) for line in lines[:1]):
+            if self._accepted(lines[:1], max_false_accepts):
                 of_the_best = [line for line in lines[:_SUPPORTED] if line.position == lines[0].position]
                 lines = _distinct([*self.supported(of_the_best, windows), *lines], self._calibration)
-                if self.accepts(lines[0], overwhelming):
+                if self._settle(lines, windows, max_false_accepts):
                     break
-        else:
-            supported = [*self.supported(lines, windows), *self.supported(self.moved_lines(windows), windows)]
-            lines = _distinct(supported, self._calibration)
+        return lines
+
+    def _settle(self, lines: list[Line], windows: Windows, max_false_accepts: float) -> bool:
+        """Whether the evidence for the surest line overwhelms; at another pitch, along the very sound."""
+        best = [line for line in lines[:1] if self.accepts(line, _OVERWHELMING * max_false_accepts)]
+        moved = [line for line in best if line.quarter_tones]
+        return bool(self.of_the_same_sound(moved, windows) if moved else best)
+
+    def _are_far(self, lines: list[Line], max_false_accepts: float) -> bool:
+        """Whether the surest line would need so much more evidence that more windows hardly bring it."""
+        return all(self.logit(line) < self._threshold(line, max_false_accepts) - _FAR for line in lines[:1])
+
+    def _name_the_sound(self, lines: list[Line], windows: Windows, max_false_accepts: float) -> bool:
+        """Whether the surest line is accepted, along the very sound, and at its own tempo."""
+        best = [line for line in lines[:1] if abs(line.tempo_ratio - 1) < _OWN_TEMPO]
+        return bool(self.of_the_same_sound(self._accepted(best, max_false_accepts), windows))
+
+    def _accepted(self, lines: list[Line], max_false_accepts: float) -> list[Line]:
         return [line for line in lines if self.accepts(line, max_false_accepts)]
 
     def supported(self, lines: list[Line], windows: Windows) -> list[Line]:
@@ -193,8 +265,10 @@ class Identifier:
 
     def accepts(self, line: Line, max_false_accepts: float) -> bool:
         """Whether the evidence for a line suffices."""
-        threshold = self._calibration.threshold(max_false_accepts, len(self._ballot), line.evidence)
-        return self._calibration.logit(line.evidence) >= threshold
+        return self.logit(line) >= self._threshold(line, max_false_accepts)
+
+    def _threshold(self, line: Line, max_false_accepts: float) -> float:
+        return self._calibration.threshold(max_false_accepts, len(self._ballot), line.evidence)
 
     def lines(self, windows: Windows) -> list[Line]:
         """The best lines of a clip taken as it is, surest first."""
@@ -216,16 +290,26 @@ class Identifier:
 
     def moved_lines(self, windows: Windows) -> list[Line]:
         """The best lines of a clip taken as played at another speed or pitch, surest first."""
-        hop = max(_PROBING_HOP, math.ceil(len(windows) / _PROBED_WINDOWS))
+        found = [self.lines_at(windows, quarter_tones) for quarter_tones in _other(self._pitches(windows))]
+        return _distinct([line for lines in found for line in lines], self._calibration)
+
+    def _pitches(self, windows: Windows) -> list[int]:
+        """By how many quarter tones a clip may be higher than its recording, 0 among them, likeliest first.
+
+        A few windows vote, and of a clip of some length half as many first, for the better half of the pitches.
+        """
+        hop = 2 * _hop_frames(windows)
+        while len(windows) > 2 * hop * (_PROBED_WINDOWS - 1):
+            hop *= 2
         pitches = [quarter_tones for quarter_tones in range(-MOST_SHIFT, MOST_SHIFT + 1) if quarter_tones]
-        probed = self._ballot.candidates([windows.embed(hop, pitch) for pitch in pitches])
-        votes = sorted(
-            ((found[0].votes, pitch) for found, pitch in zip(probed, pitches, strict=True) if found), reverse=True
-        )
-        followed = [windows.embed(_hop_frames(windows), pitch) for _, pitch in votes[:_PROBES_FOLLOWED]]
-        found = zip(followed, self._ballot.candidates(followed), strict=True)
-        lines = [line for prints, candidates in found for line in self._verified(prints, candidates)]
-        return _distinct(lines, self._calibration)
+        if len(windows) > 2 * hop * (_FEWEST_PROBED_WINDOWS - 1):
+            pitches = self._by_votes(windows, 2 * hop, pitches)[: len(pitches) // 2]
+        return self._by_votes(windows, hop, [0, *pitches])
+
+    def _by_votes(self, windows: Windows, hop: int, pitches: list[int]) -> list[int]:
+        """Pitches at which windows have any votes, most votes for one place first."""
+        votes = self._ballot.most_votes([windows.embed(hop, pitch) for pitch in pitches])
+        return [pitch for most, pitch in sorted(zip(votes, pitches, strict=True), reverse=True) if most > 0]
 
     def _verified(self, prints: Fingerprint, candidates: list[Candidate]) -> list[Line]:
         """The best line at each candidate, compared with those of other recordings."""
@@ -302,14 +386,19 @@ def _piece_starts(duration: float) -> list[float]:
     return [float(start) for start in np.linspace(0.0, duration - _PIECE_SECONDS, count)]
 
 
+def _other(pitches: list[int]) -> list[int]:
+    """The likeliest that are not the clip's own."""
+    return [quarter_tones for quarter_tones in pitches if quarter_tones][:_PROBES_FOLLOWED]
+
+
 def _hop_frames(windows: Windows) -> int:
     return min(max(math.ceil(len(windows) / _WINDOWS), _FINEST_HOP), _COARSEST_HOP)
 
 
-def _hops(windows: Windows) -> tuple[int, ...]:
-    """From window to window: of a long clip every second is asked for first."""
+def _hops(windows: Windows) -> tuple[int, int]:
+    """From window to window, at first and at last: of a long clip every second is asked for first."""
     hop = _hop_frames(windows)
-    return (2 * hop, hop) if len(windows) >= 2 * hop * _FEWEST_WINDOWS else (hop,)
+    return (2 * hop if len(windows) >= 2 * hop * _FEWEST_WINDOWS else hop), hop
 
 
 def _rivals(best: dict[int, float], position: int) -> float | None:

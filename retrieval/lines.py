@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval._line_kernels import REACH, best_pairing, fitted, similarity_moved
+from retrieval._line_kernels import REACH, laid
 from retrieval.calibration import Evidence
 from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
 
@@ -83,40 +83,28 @@ def best_line(
         None where clip and recording hardly overlap.
     """
     centres = prints.centres
-    span = float(centres[-1] - centres[0])
-    centre = float(centres[0] + centres[-1]) / 2
     first, end = _covered_rows(prints, middle)
-    near = vectors[first - begin : max(end - begin, 0)]
-    if not len(near):
+    if first - begin >= min(end - begin, len(vectors)):
         return None
-    similarities = prints.vectors @ near.T
-    ratios = _ratios(span)
-    middles = middle + _OFFSETS
-    hop = float(centres[1] - centres[0]) if len(centres) > 1 else 1.0
-    times = FIRST_CENTRE + np.arange(first, first + len(near)) * RECORDING_HOP_SECONDS
-    heard_rows = (np.count_nonzero(prints.audible) - 1) * hop / RECORDING_HOP_SECONDS
-    pairs = np.empty((2, len(near)), np.int64)
-    count, number, place, similarity = best_pairing(
-        similarities,
-        near.any(axis=1),
+    count, similarity, surroundings, ratio, middle = laid(
+        prints.vectors,
         prints.audible,
         centres,
-        times,
-        ratios,
-        middles,
-        max(_COVERED * heard_rows, 1.0),
-        pairs,
+        vectors,
+        first - begin,
+        end - begin,
+        FIRST_CENTRE + first * RECORDING_HOP_SECONDS,
+        RECORDING_HOP_SECONDS,
+        _ratios(float(centres[-1] - centres[0])),
+        middle + _OFFSETS,
+        _COVERED,
+        _SURROUNDINGS,
     )
     if not count:
         return None
-    pairs[1, :count] += first - begin
-    surroundings = similarity_moved(prints.vectors, vectors, pairs[:, :count], _SURROUNDINGS)
     evidence = Evidence(similarity, surroundings, count, moved=prints.quarter_tones != 0)
-    start, step = float(times[0]), RECORDING_HOP_SECONDS
-    ratio, middle = fitted(
-        similarities, prints.audible, centres, start, step, float(ratios[number]), float(middles[place])
-    )
-    return Line(position, middle - ratio * centre, ratio, prints.quarter_tones, evidence)
+    offset = middle - ratio * float(centres[0] + centres[-1]) / 2
+    return Line(position, offset, ratio, prints.quarter_tones, evidence)
 
 
 def similar_places(prints: Fingerprint, vectors: NDArray[np.float32], line: Line) -> list[float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from operator import mul
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,9 @@ def numbers_of(path: Path, what: str, names: Sequence[str]) -> dict[str, Any]:
 
 def weighed(weights: Sequence[float], regressors: Sequence[float]) -> float:
     """Log odds: the sum of regressors by their weights."""
-    return float(sum(weight * value for weight, value in zip(weights, regressors, strict=True)))
+    if len(weights) != len(regressors):
+        raise ValueError(f"{len(weights)} weights are not of {len(regressors)} regressors")
+    return float(sum(map(mul, weights, regressors)))
 
 
 def as_probability(logit: float) -> float:

@@ -14,6 +14,8 @@ from retrieval.fingerprint import FIRST_CENTRE, Fingerprint
 
 __all__ = ["Ballot", "Candidate"]
 
+_Floats = NDArray[np.float64]
+
 _FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 12, 48
 _VOTES = 360
 _CANDIDATES = 30
@@ -62,30 +64,43 @@ class Ballot:
             prints: of clips, or of one clip at several pitches.
             other_than: position of a run that has no vote.
         """
+        return [self._first(*totals) for totals in self._counted(prints, other_than)]
+
+    def most_votes(self, prints: Sequence[Fingerprint]) -> list[float]:
+        """Of each fingerprint the votes for its best place; 0 where there is none. Arguments as of `candidates`."""
+        return [float(totals.max(initial=0.0)) for _, totals in self._counted(prints)]
+
+    def _counted(self, prints: Sequence[Fingerprint], other_than: int = -1) -> list[tuple[NDArray[np.int64], _Floats]]:
+        """Of each fingerprint the cells for which its windows' neighbours vote, and their votes."""
         asked = [np.flatnonzero(each.audible) for each in prints]
         wanted = [_MOST_NEIGHBOURS if other_than >= 0 else _neighbours(len(windows)) for windows in asked]
-        if not any(map(len, asked)) or not len(self._store):
-            return [[] for _ in prints]
-        vectors = np.concatenate([each.vectors[windows] for each, windows in zip(prints, asked, strict=True)])
-        found = self._store.search(vectors, max(wanted))
-        ends = np.cumsum([len(windows) for windows in asked])[:-1]
-        parts = zip(np.split(found.numbers, ends), np.split(found.similarities, ends), strict=True)
-        return [
-            self._counted(each, windows, numbers[:, :most], similarities[:, :most], other_than)
-            for each, windows, most, (numbers, similarities) in zip(prints, asked, wanted, parts, strict=True)
-        ]
+        self._learn(prints, asked, wanted)
+        counted = zip(prints, asked, wanted, strict=True)
+        return [self._totals(each, windows, most, other_than) for each, windows, most in counted]
 
-    def _counted(
-        self,
-        prints: Fingerprint,
-        asked: NDArray[np.int64],
-        numbers: NDArray[np.int64],
-        similarities: NDArray[np.float32],
-        other_than: int,
-    ) -> list[Candidate]:
-        """Candidates by the neighbours of the asked windows, arrays of shape `(windows, neighbours)`."""
-        if not len(asked):
-            return []
+    def _learn(self, prints: Sequence[Fingerprint], asked: list[NDArray[np.int64]], wanted: list[int]) -> None:
+        """Ask for the neighbours of those windows of which too few are known."""
+        unknown = [
+            (each, window)
+            for each, windows, most in zip(prints, asked, wanted, strict=True)
+            for window in windows.tolist()
+            if len(each.neighbours.get(each.centres[window], ((),))[0]) < most
+        ]
+        if unknown and len(self._store):
+            vectors = np.stack([each.vectors[window] for each, window in unknown])
+            found = self._store.search(vectors, max(wanted))
+            for number, (each, window) in enumerate(unknown):
+                each.neighbours[each.centres[window]] = found.numbers[number], found.similarities[number]
+
+    def _totals(
+        self, prints: Fingerprint, asked: NDArray[np.int64], most: int, other_than: int
+    ) -> tuple[NDArray[np.int64], _Floats]:
+        """The cells for which so many neighbours of each of the asked windows vote."""
+        if not len(asked) or not len(self._store):
+            return np.zeros(0, np.int64), np.zeros(0)
+        known = [prints.neighbours[centre] for centre in prints.centres[asked].tolist()]
+        numbers = np.stack([found[:most] for found, _ in known])
+        similarities = np.stack([found[:most] for _, found in known])
         rows, columns = np.nonzero(numbers >= 0)
         positions, seconds = self._runs.locate(numbers[rows, columns])
         if other_than >= 0:
@@ -95,7 +110,12 @@ class Ballot:
         places = seconds + FIRST_CENTRE - (prints.centres[asked[rows]] - middle)
         cells = np.floor(places / _VOTING_SECONDS).astype(np.int64)
         keys, which = np.unique(positions * _CELLS + cells + _CELLS // 2, return_inverse=True)
-        totals = np.bincount(which, np.maximum(similarities[rows, columns], 0.0) ** 2)
+        votes = np.maximum(similarities[rows, columns], 0.0) ** 2
+        return keys, np.asarray(np.bincount(which, votes), np.float64)
+
+    @staticmethod
+    def _first(keys: NDArray[np.int64], totals: _Floats) -> list[Candidate]:
+        """The candidates, most votes first, at most so many of a recording."""
         candidates: list[Candidate] = []
         taken: dict[int, int] = {}
         for number in np.argsort(-totals, kind="stable"):

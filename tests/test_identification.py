@@ -117,6 +117,19 @@ def test_windows_embedded_by_halves_are_those_embedded_at_once(collection, music
     assert np.allclose(found.vectors, expected.vectors, atol=1e-5)
 
 
+@pytest.mark.parametrize("quarter_tones", [0, 2])
+def test_windows_asked_by_quarters_and_halves_vote_as_those_asked_at_once(collection, music, quarter_tones):
+    clip = Audio(cut(music.recorded[0].path, 5, 4))
+    parts, whole = (Windows(clip, collection.encoders.fingerprint) for _ in range(2))
+    ballot = collection.identifier()._ballot
+    for hop in (40, 20):
+        ballot.candidates([parts.embed(hop, quarter_tones)])
+    found, expected = (ballot.candidates([each.embed(10, quarter_tones)])[0] for each in (parts, whole))
+    assert [candidate[:2] for candidate in found[:5]] == [candidate[:2] for candidate in expected[:5]]
+    assert found[0].votes == pytest.approx(expected[0].votes, rel=1e-3)
+    assert ballot.most_votes([whole.embed(10, quarter_tones)]) == [expected[0].votes]
+
+
 def test_an_open_collection_sees_what_another_process_removed(tmp_path, music):
     kept, gone = music.recorded[0].path, music.recorded[2].path
     collection = Collection(tmp_path / "lib")
