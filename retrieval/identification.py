@@ -7,6 +7,7 @@
 3. How alike they are there, beside the line's surroundings and beside other recordings, gives a probability and,
    against the threshold of the wanted false accepts, the decision.
 4. An accepted line is laid finely, and dropped where the timing is that of another performance (`retrieval.timing`).
+   Where it repeats, in a loop or a refrain, is told as exactly as its windows say.
 5. Where the evidence is not overwhelming twice as many windows are embedded, and once more; and the clip anew as if it
    were up to two semitones lower or higher (which a change of speed also does): a few windows vote, and the pitches
    that win most votes go through 2 to 4. These come first where the clip as it is has hardly a chance.
