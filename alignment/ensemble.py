@@ -8,7 +8,7 @@ Wang, Ewert and Dixon, Robust Joint Alignment of Multiple Versions of a Piece of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -18,11 +18,10 @@ from alignment.analysed import Analysed, analyse
 from alignment.audio import Audio
 from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
-from alignment.path import WarpingPath
 from alignment.segments import Synchronisation
 from alignment.synchronise import refined, synchronise_analysed
 
-__all__ = ["Ensemble", "paths_between", "synchronise_all"]
+__all__ = ["Ensemble"]
 
 _FRAMES_AT_ONCE = 4096
 
@@ -67,30 +66,6 @@ class Ensemble:
             _add(without, self._ref, alignment, side, -1.0)
             out[number] = refined(self._ref, normalise_columns(without), side, alignment)
         return out
-
-
-def synchronise_all(ref: Audio | Analysed, others: Iterable[Audio]) -> list[Synchronisation]:
-    """Synchronise several recordings with a reference, jointly."""
-    ensemble = Ensemble(ref)
-    for other in others:
-        ensemble.add(other)
-    return ensemble.joint()
-
-
-def paths_between(first: Synchronisation, second: Synchronisation) -> list[WarpingPath]:
-    """Paths from the other of one alignment to the other of the next, through the reference of both.
-
-    One path for each stretch of the reference that corresponds on both sides.
-    """
-    out = []
-    for one in (segment.path for segment in first.segments if segment.path is not None):
-        for two in (segment.path for segment in second.segments if segment.path is not None):
-            low, high = max(one.ref[0], two.ref[0]), min(one.ref[-1], two.ref[-1])
-            if low < high:
-                times = np.unique(np.concatenate([one.ref, two.ref, [low, high]]))
-                times = times[(times >= low) & (times <= high)]
-                out.append(WarpingPath(one.map(times), two.map(times)))
-    return out
 
 
 def _add(total: NDArray[np.float32], ref: Analysed, alignment: Synchronisation, side: Analysed, sign: float) -> None:

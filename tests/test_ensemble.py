@@ -7,7 +7,29 @@ from demo_pieces import PIECES
 
 from alignment import Audio, synchronise
 from alignment.audio import ANALYSIS_RATE
-from alignment.ensemble import Ensemble, paths_between, synchronise_all
+from alignment.ensemble import Ensemble
+from alignment.path import WarpingPath
+
+
+def synchronise_all(ref, others):
+    """Several recordings aligned with a reference, jointly."""
+    ensemble = Ensemble(ref)
+    for other in others:
+        ensemble.add(other)
+    return ensemble.joint()
+
+
+def paths_between(first, second):
+    """Paths from the other of one alignment to the other of the next, one for each stretch that both have."""
+    out = []
+    for one in (segment.path for segment in first.segments if segment.path is not None):
+        for two in (segment.path for segment in second.segments if segment.path is not None):
+            low, high = max(one.ref[0], two.ref[0]), min(one.ref[-1], two.ref[-1])
+            if low < high:
+                times = np.unique(np.concatenate([one.ref, two.ref, [low, high]]))
+                times = times[(times >= low) & (times <= high)]
+                out.append(WarpingPath(one.map(times), two.map(times)))
+    return out
 
 
 @pytest.fixture(scope="module")
