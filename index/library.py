@@ -325,10 +325,6 @@ class Library:
                 self._session.execute(update(Recording).where(Recording.scores_sought).values(scores_sought=False))
         return item
 
-    def put_file(self, item: Item, file: FileState) -> None:
-        """Note that an item lies at a path, whatever lay there before."""
-        self.put_files([(item, file)])
-
     def put_files(self, files: Sequence[tuple[Item, FileState]]) -> None:
         """Note that items lie at paths, whatever lay there before; what then lies nowhere is removed."""
         with transaction(self._session):

@@ -106,7 +106,7 @@ def test_removed_recordings_are_gone_and_their_numbers_not_used_again(tmp_path):
 def test_one_content_at_two_paths_is_one_recording(tmp_path):
     with Library(tmp_path, write=True) as library:
         recording = add(library, 0)
-        library.put_file(recording, FileState("/elsewhere/copy.wav", 1, 2))
+        library.put_files([(recording, FileState("/elsewhere/copy.wav", 1, 2))])
         assert len(library) == 1
         assert library.recording_at("/elsewhere/copy.wav").key == recording.key
         library.drop_file("/music/0.wav")
@@ -140,7 +140,7 @@ def test_names_that_are_not_utf8_survive(tmp_path):
 def test_what_is_told_of_recordings_is_what_their_rows_say(tmp_path):
     with Library(tmp_path, write=True) as library:
         moved, odd, alone = add(library, 0), add(library, 1, path=os.fsdecode(b"/music/caf\xe9.wav")), add(library, 2)
-        library.put_file(moved, FileState("/music/there.wav", 1, 1))
+        library.put_files([(moved, FileState("/music/there.wav", 1, 1))])
         library.set_missing(["/music/0.wav"])
         library.works.merge([moved, odd])
         told = library.told_recordings([moved.id, odd.id, alone.id, 99])

@@ -80,7 +80,7 @@ def test_models_are_wanted_of_their_own_kind_only(library):
 
 def test_the_beats_alone_tell_the_same_place(library):
     whole, bare = score(library, 1), score(library, 2, KeptScore("Bare", 2.0, NOTES, ()))
-    library.put_file(whole, FileState("/music/there.mxl", 1, 1))
+    library.put_files([(whole, FileState("/music/there.mxl", 1, 1))])
     library.set_missing(["/music/1.mxl"])
     library.works.merge([whole, recording(library, 3)])
     found = library.told_scores([whole.id, bare.id, 99])

@@ -83,7 +83,7 @@ def said_and_kept(library, said):
     grouped(library, everything, anew=True)
     for number in range(6):
         add(library, number, NEWER)
-    library.put_file(library.recordings()[0], FileState("/moved/0.wav", 100, 1000))
+    library.put_files([(library.recordings()[0], FileState("/moved/0.wav", 100, 1000))])
     library.drop_file("/music/0.wav")
     add(library, 7, path="/music/5.wav")
     grouped(library, everything)

@@ -105,7 +105,7 @@ def test_what_was_aligned_is_not_computed_again(fresh, talking, monkeypatch):
     assert kept_alignment(second, first, folder) is None
     assert kept_alignment(first, third, folder) is None
     with Library(folder, write=True) as library:
-        library.put_file(library.recording_at(second), FileState(second, 1, 1))
+        library.put_files([(library.recording_at(second), FileState(second, 1, 1))])
     assert kept_alignment(first, second, folder) is None
     (folder / "library.sqlite").write_bytes(b"junk")
     assert kept_alignment(first, second, folder) is None
@@ -178,7 +178,7 @@ def test_files_that_are_gone_or_changed_are_not_aligned(fresh, tmp_path):
     shutil.copy(second, tmp_path / "changing-b.flac")
     with Library(folder, write=True) as library:
         one, two, other = library.recordings()
-        library.put_file(two, FileState(str(tmp_path / "changing-b.flac"), 1, 1))
+        library.put_files([(two, FileState(str(tmp_path / "changing-b.flac"), 1, 1))])
         library.drop_file(second)
         library.works.merge([one, two, other])
         progress = Noting()

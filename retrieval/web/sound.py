@@ -41,8 +41,7 @@ def media_type_of(path: Path, state: tuple[int, int]) -> str | None:
                 return "audio/wav" if file.subtype in _PLAYED_WAV else None
             return _PLAYED.get(file.format)
     except (soundfile.SoundFileError, OSError, TypeError):
-        pass
-    return _media_type_by_ffmpeg(path)
+        return _media_type_by_ffmpeg(path)
 
 
 def _media_type_by_ffmpeg(path: Path) -> str | None:
