@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,8 @@ from alignment.features.sync import SyncFeatures, noise_around, sync_features, s
 from alignment.features.tuning import estimate_tuning
 
 __all__ = ["Analysed", "analyse", "retuned"]
+
+_log = logging.getLogger(__name__)
 
 _SILENCE_DECIBELS = -60.0
 _SILENCE_PEAK = 1e-4
@@ -72,6 +75,7 @@ def analyse(audio: Audio) -> Analysed:
     features = sync_features(spectrum[:, before : frames - after])
     start += float(frames_to_seconds(before)) - rest
     end += rest - float(frames_to_seconds(after))
+    _log.info("features from %.2f to %.2f s, tuned %+.0f cents", start, end, tuning)
     return Analysed(audio.duration, start, end, _level(audio.samples), tuning, features, audio.onsets)
 
 

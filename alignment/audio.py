@@ -11,6 +11,7 @@ Samples are mono (mean of the channels), float32, finite.
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ __all__ = [
     "read_audio",
     "require_file",
 ]
+
+_log = logging.getLogger(__name__)
 
 ANALYSIS_RATE = 22050
 """Samples a second at which everything is analysed."""
@@ -135,6 +138,7 @@ def read_audio(path: str | os.PathLike[str], rate: int = ANALYSIS_RATE) -> Audio
             causes.append(str(error))
             continue
         if not decoded.fault:
+            _log.info("%s: %.1f s of sound", name, decoded.audio.duration)
             return decoded.audio
         if best is None or decoded.audio.duration > best.audio.duration + 0.1:
             best = decoded

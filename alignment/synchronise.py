@@ -14,6 +14,7 @@ Grosche (ICASSP 2009).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -36,6 +37,8 @@ from alignment.segments import Segment, Synchronisation
 from alignment.warping import MeanPath, mean_path_near, mean_path_of
 
 __all__ = ["refined", "synchronise", "synchronise_analysed", "transposition_between"]
+
+_log = logging.getLogger(__name__)
 
 _ACCEPTED = 0.85
 """Refusing the same music is the lesser evil."""
@@ -73,17 +76,21 @@ def synchronise_analysed(
     if left.features is None or right.features is None:
         return _unrelated(left, right, 0.0), right
     transposition = transposition_between(left.features.harmony, right.features.harmony)
+    _log.info("the other sounds %+d semitones to the reference", -transposition)
     if transposition:
         right = retuned(other, right, right.tuning - 100.0 * transposition)
     pair = Pair.of(left, right, band, anchors)
     sections, evidence = matching_sections(pair)
     confidence = probability_of_same_music(evidence) if evidence else 0.0
+    told = len(sections), confidence, _ACCEPTED
+    _log.info("sections that correspond: %d; the same music with a probability of %.3f, %.2f is enough", *told)
     if confidence < _ACCEPTED:
         return _unrelated(left, right, confidence), right
     whole_sections = sections_over_rests(pair, sharpened(pair, sections))
     matches = _matches(pair, (mean_path_of(pair, section) for section in whole_sections), confidence)
     if not matches:
         return _unrelated(left, right, confidence), right
+    _log.info("exact paths: %d", len(matches))
     interval = right.tuning - left.tuning
     whole = round(interval / 100.0)
     segments = all_segments(matches_over_rests(pair, matches), left, right)

@@ -7,6 +7,7 @@ committing one transaction: a crash leaves all of it or nothing.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
@@ -49,6 +50,8 @@ from index.versions import Versions
 from index.works import Works
 
 __all__ = ["FileState", "Library", "NewRecording", "NewScore"]
+
+_log = logging.getLogger(__name__)
 
 _SHARD_BYTES = 256 * 2**20
 
@@ -280,6 +283,7 @@ class Library:
             spec: how they are indexed; chosen by how many there are if not given. Without FAISS search is exact.
         """
         spec = spec or IndexSpec.choose(runs.end, model.format.dimensions)
+        _log.info("%s: %d vectors, index %s", model.name, runs.end, spec.kind)
         if spec.kind == "exact" or not faiss_is_installed():
             return ExactStore(model.format, runs.stretches())
         cache = self.index_file(model)

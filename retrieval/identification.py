@@ -15,6 +15,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,6 +40,8 @@ from retrieval.timing import TimingTest, lay
 from retrieval.voting import Ballot, Candidate
 
 __all__ = ["Identifier", "as_alike_as_the_best"]
+
+_log = logging.getLogger(__name__)
 
 _WINDOWS = 32
 _FEWEST_WINDOWS = 14
@@ -316,6 +319,7 @@ class Identifier:
         """The best line at each candidate, compared with those of other recordings."""
         tried = (self.line_near(prints, candidate.position, candidate.middle) for candidate in candidates)
         lines = [line for line in tried if line is not None]
+        _log.info("%d windows ask; of %d places %d hold", len(prints.vectors), len(candidates), len(lines))
         best: dict[int, float] = {}
         for line in lines:
             best[line.position] = max(best.get(line.position, -1.0), line.evidence.similarity)

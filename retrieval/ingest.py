@@ -7,6 +7,7 @@ the run goes on; an interruption loses at most what was not yet committed.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -27,6 +28,8 @@ from retrieval.encoders import Encoders
 from retrieval.score_analysis import analyse_score
 
 __all__ = ["IngestReport", "Watcher", "ingest"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -134,6 +137,7 @@ def ingest(
     stale = {path for item in pending if (path := _present_path(item.files))}
     library.put_failures({path: cause for path, cause in found.absent.items() if os.path.lexists(path)})
     todo = _changed(found.files, known, library, report, stale)
+    _log.info("%d files found, %d of them new or changed", len(found.files), len(todo))
     watcher.planned(len(todo) + len(found.absent))
     for path, cause in found.absent.items():
         watcher.finished(path, cause, ())
@@ -229,6 +233,7 @@ def _settle(
     updated = result.content_hash in lacking or path in known
     item = result.analysis.item
     library.add(item, result.file, result.analysis.vectors)
+    _log.info("%s: in the library", path)
     if isinstance(item, NewRecording):
         report.audio_seconds += item.duration
     if updated:

@@ -11,6 +11,7 @@ The method is that of audio matching: Müller, Fundamentals of Music Processing 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,6 +29,8 @@ from retrieval.plausibility import Likeness, Plausibility
 from retrieval.subsequences import halved, overlap, subsequences, unit_rows
 
 __all__ = ["Matcher", "Occurrence"]
+
+_log = logging.getLogger(__name__)
 
 _COARSE_RATE = SONORITY_RATE / 2.0
 _MARGIN_SECONDS = 1.5
@@ -125,6 +128,7 @@ class Matcher:
             return []
         candidates, background = self._survey(passage, max(_FEWEST_CANDIDATES, _CANDIDATES_A_HIT * top))
         refined = _distinct(sorted(self._refined(passage, one) for one in candidates), top)
+        _log.info("a passage of %.1f s: %d places looked at, %d kept", passage.seconds, len(candidates), len(refined))
         variety = passage.variety
         found = []
         for one in refined:

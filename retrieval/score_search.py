@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ from retrieval.plausibility import Likeness, Plausibility
 from retrieval.subsequences import best_subsequences, halved, overlap, subsequences
 
 __all__ = ["SCORE_PLAUSIBILITY_PATH", "ScorePlace", "ScoreSearch"]
+
+_log = logging.getLogger(__name__)
 
 SCORE_PLAUSIBILITY_PATH = SCORE_MODEL_PATH.with_name("scores.plausibility.json")
 
@@ -146,6 +149,7 @@ class ScoreSearch:
         passage = passage_of(clip, any_key=wanted.any_key)
         threshold = self.threshold(wanted.max_false_accepts, len(passage.keys))
         found = self.places(passage, wanted.top)
+        _log.info("a passage of %.1f s: %d places in %.1f hours of scores", passage.seconds, len(found), self.hours)
         scores = self.scores(self.number(place) for place in found)
         hits: list[Hit] = []
         for place in found:

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 
@@ -40,6 +41,8 @@ from retrieval.version_calibration import VersionCalibration, VersionEvidence
 from retrieval.work_upkeep import FALSE_VERSIONS
 
 __all__ = ["VersionSearch"]
+
+_log = logging.getLogger(__name__)
 
 _NEIGHBOURS = 200
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 1000
@@ -137,8 +140,17 @@ class VersionSearch:
 
     def found(self, query: VersionQuery, other_than: int = -1) -> list[tuple[Recording, Likeness]]:
         """Recordings but one that have anything in common with a query, some by way of another, most alike first."""
-        alike = self._alike(query, self.shortlist(query, other_than))
-        return self._ranked(self._with_further(alike, other_than))
+        shortlist = self.shortlist(query, other_than)
+        alike = self._alike(query, shortlist)
+        _log.info(
+            "%d segments ask: %d recordings are looked at, %d share something",
+            len(query.segments),
+            len(shortlist),
+            len(alike),
+        )
+        found = self._with_further(alike, other_than)
+        _log.info("%d with what is found by way of these", len(found))
+        return self._ranked(found)
 
     def local_vectors(self, recording: Recording) -> Vectors:
         """Local vectors of a recording that was found, shape `(count, dimensions)`."""

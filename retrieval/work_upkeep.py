@@ -5,6 +5,7 @@ Each step goes on where it was interrupted: what was found of a recording is wri
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -28,6 +29,8 @@ __all__ = [
     "unchanged_path",
     "update_works",
 ]
+
+_log = logging.getLogger(__name__)
 
 FALSE_VERSIONS = 1e-3
 """Share of recordings that may be taken for versions of one which they are not, if nothing else is said."""
@@ -96,6 +99,7 @@ def update_works(
             progress.say(f"{recording.path}: its versions cannot be sought ({type(error).__name__}: {error})")
         else:
             library.versions.put(recording, found)
+            _log.info("%s: %d versions", recording.path, len(found))
     if recordings:
         progress.progress("seeking versions", len(recordings), len(recordings))
     return library.works.arrange(group_works(library.versions.pairs(), library.works.membership()))
@@ -126,6 +130,7 @@ def align_works(library: Library, progress: Progress) -> None:
                 progress.say(str(error))
             else:
                 library.alignments.put(ref.recording, other.recording, alignment_method(), to_kept(alignment))
+                _log.info("%s: aligned with %s", other.path, ref.path)
     if total:
         progress.progress("aligning versions", total, total)
 

@@ -44,6 +44,17 @@ def test_query_document_is_the_contracts(collection, music, clip):
     assert hit["measure"] is None
 
 
+def test_verbose_says_on_stderr_what_is_done_and_changes_no_result(collection, clip):
+    plain, verbose = (incipit("query", clip, *more, "--library", collection.folder) for more in ((), ("-v",)))
+    assert verbose.stdout == plain.stdout
+    said = [line.strip().split(" s  ", 1) for line in verbose.stderr.splitlines()]
+    assert any(what == f"{clip}: 6.0 s of sound" for _, what in said)
+    assert any("windows ask" in what for _, what in said)
+    times = [float(seconds) for seconds, _ in said]
+    assert times == sorted(times)
+    assert "windows ask" not in plain.stderr
+
+
 def test_several_clips_give_a_line_each_in_order_and_the_failed_one_its_error(collection, clip, tmp_path):
     silent = tmp_path / "silent.wav"
     soundfile.write(silent, np.zeros(3 * RATE), RATE)

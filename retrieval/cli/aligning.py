@@ -32,7 +32,7 @@ from retrieval.cli.console import (
     warn,
     working,
 )
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 from retrieval.documents import alignment_document
 from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side, resolve
 
@@ -76,6 +76,7 @@ def align(
     library: LibraryFolder = None,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Find the corresponding times of a reference and other performances of the same work.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.cli.console import absolute, clock, explain, hush_decoders, json_line, line, warn, working
-from retrieval.cli.options import Json, Quiet
+from retrieval.cli.options import Json, Quiet, Verbose
 
 if TYPE_CHECKING:
     from alignment.audio import Audio
@@ -31,6 +31,7 @@ def compare(
     ] = None,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Tell whether two files are the same recording, another mix of it, performances of one work, or neither.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,7 @@ __all__ = [
     "library_folder",
     "line",
     "printable",
+    "tell_all",
     "warn",
     "working",
 ]
@@ -53,6 +55,22 @@ def explain(text: str, quiet: bool = False) -> None:
 def warn(text: str) -> None:
     """Report what failed, on stderr."""
     print(f"incipit: {printable(text)}", file=sys.stderr)
+
+
+class _Told(logging.Handler):
+    """Says what is logged, as long after the start as it is."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line on stderr."""
+        explain(f"{record.relativeCreated / 1000:8.2f} s  {record.getMessage()}")
+
+
+def tell_all(wanted: bool) -> None:
+    """If wanted, say on stderr from now on what the rooms log."""
+    for room in ("alignment", "index", "retrieval") if wanted else ():
+        logger = logging.getLogger(room)
+        logger.setLevel(logging.INFO)
+        logger.addHandler(_Told())
 
 
 def clock(seconds: float) -> str:

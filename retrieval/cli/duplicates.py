@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.console import StageBars, clock, explain, json_line, library_folder, line
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 
 if TYPE_CHECKING:
     from index.schema import Recording
@@ -27,6 +27,7 @@ def duplicates(
     ] = 1e-4,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """List groups of recordings with the same sound: other encodings, cuts and masterings, and plain copies.
 

@@ -11,7 +11,7 @@ import typer
 
 from retrieval.cli.aligning import align_with
 from retrieval.cli.console import absolute, hush_decoders, json_line, library_folder, line, warn, working
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 from retrieval.sides import Other, Side, resolve
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def follow(
     library: LibraryFolder = None,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Engrave a score, and find when each measure and note of it sounds in recordings.
 

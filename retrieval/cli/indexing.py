@@ -18,7 +18,7 @@ from retrieval.cli.console import (
     line,
     warn,
 )
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 
 if TYPE_CHECKING:
     from retrieval.collection import Collection
@@ -41,6 +41,7 @@ def index(
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Take recordings and scores into the library.
 

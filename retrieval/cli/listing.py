@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from retrieval.cli.console import clock, json_line, library_folder, line, warn
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 
 if TYPE_CHECKING:
     from index.library import Library
@@ -69,7 +69,7 @@ def show(keys: Keys, library: LibraryFolder = None, json: Json = False) -> int:
     return 1 if failed else 0
 
 
-def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False) -> int:
+def remove(keys: Keys, library: LibraryFolder = None, quiet: Quiet = False, verbose: Verbose = False) -> int:
     """Remove recordings and scores from the library; the files themselves are not touched.
 
     Example: incipit remove r0123456789ab

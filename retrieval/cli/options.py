@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Json", "LibraryFolder", "Quiet"]
+from retrieval.cli.console import tell_all
+
+__all__ = ["Json", "LibraryFolder", "Quiet", "Verbose"]
 
 LibraryFolder = Annotated[
     Path | None,
@@ -15,3 +17,7 @@ LibraryFolder = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON Lines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", callback=tell_all, help="Say what is done, and how long after the start.")
+]
+"""Has done its part when a verb begins."""

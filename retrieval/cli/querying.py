@@ -11,7 +11,7 @@ import typer
 
 from retrieval.cli.console import absolute, clock, explain, hush_decoders, json_line, library_folder, line, warn
 from retrieval.cli.monitoring import MONITORED_TASKS, Pcm, monitor
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 
 if TYPE_CHECKING:
     from alignment.audio import Audio
@@ -64,6 +64,7 @@ def query(
     channels: Annotated[int, typer.Option(min=1, help="Channels on standard input.")] = 2,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Find which recording of the library a clip is from; or where it is played; or other versions of it; or its score.
 

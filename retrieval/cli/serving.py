@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from retrieval.cli.console import explain, hush_decoders, library_folder, line, warn
-from retrieval.cli.options import LibraryFolder, Quiet
+from retrieval.cli.options import LibraryFolder, Quiet, Verbose
 
 __all__ = ["serve"]
 
@@ -32,6 +32,7 @@ def serve(
     max_upload: Annotated[int, typer.Option(metavar="MB", min=1, help="Size of an upload at most.")] = 512,
     library: LibraryFolder = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Serve the library over HTTP, until Ctrl-C: search, alignment, sound, and the works as `incipit works` keeps them.
 

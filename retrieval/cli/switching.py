@@ -11,7 +11,7 @@ import typer
 
 from retrieval.cli.aligning import align_known
 from retrieval.cli.console import ProgressBar, absolute, hush_decoders, json_line, library_folder, line, warn, working
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 from retrieval.sides import Other, Side, resolve
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def switch(
     library: LibraryFolder = None,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Write a page that plays performances of a work and switches between them at the same musical place.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from retrieval.cli.console import absolute, explain, hush_decoders, json_line, library_folder, warn, working
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +55,7 @@ def tempo(
     library: LibraryFolder = None,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Tell the tempo of a recording, of performances against a recording, or of performances of a score.
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from retrieval.cli.console import StageBars, explain, hush_decoders, warn
-from retrieval.cli.options import Quiet
+from retrieval.cli.options import Quiet, Verbose
 
 __all__ = ["app"]
 
@@ -43,6 +43,7 @@ def fingerprint(
     device: _Device = "cpu",
     jobs: _Jobs = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Train the fingerprint model. Interrupt it at any time and run it again to go on.
 
@@ -80,6 +81,7 @@ def versions(
     device: _Device = "cpu",
     jobs: _Jobs = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Train the version model on works of which you have several recordings, beginning with the shipped model.
 
@@ -115,6 +117,7 @@ def scores(
     device: _Device = "cpu",
     jobs: _Jobs = None,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Train the model that finds scores, on scores of your own, which are performed for it.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from retrieval.cli.console import StageBars, clock, explain, hush_decoders, json_line, library_folder, line
-from retrieval.cli.options import Json, LibraryFolder, Quiet
+from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,13 @@ Items = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of record
 
 
 @app.callback(invoke_without_command=True)
-def works(context: typer.Context, library: LibraryFolder = None, json: Json = False, quiet: Quiet = False) -> int:
+def works(
+    context: typer.Context,
+    library: LibraryFolder = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> int:
     """Show which recordings play the same work: versions, covers, other performances.
 
     `incipit index` groups new recordings by itself. Prints a line a recording or score: its work, a star if you
@@ -53,6 +59,7 @@ def group(
     ] = 1e-3,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> int:
     """Seek the versions of all recordings, group the library into works anew, and show them.
 
