@@ -1,20 +1,23 @@
 """Measure the search for versions on a bed: whole recordings and passages as queries, beside Qmax.
 
     python scripts/bench_versions.py BED [--split dev] [--kinds hard] [--segment 20] [--library DIR]
-        [--peer PYTHON] [--without-third]
+        [--peer PYTHON] [--without-third] [--calibrated SONGS] [--jobs 2]
 
 BED holds manifest.csv (track, work, kind, split, query, path) and the tracks. Every track of the split is indexed and
-is a candidate; tracks with query = 1 are asked for, themselves left out. Prints MAP with its 95 % interval (bootstrap
-over works), the share of queries whose first hit is right, and the share of versions that are among the answers, by
-kind and by sound font of the query, and of easy versions as if there were no far ones. With --peer, an interpreter that
-has essentia, Qmax answers the same queries (see peer_qmax.py). With --without-third every third work is left out of the
-library, and what is accepted for its queries is counted.
+is a candidate; tracks with query = 1 are asked for, themselves left out, whole by their stored vectors. Prints MAP with
+its 95 % interval (bootstrap over works), the share of queries whose first hit is right, and the share of versions that
+are among the answers, by kind and by sound font of the query, and of easy versions as if there were no far ones. With
+--peer, an interpreter that has essentia, Qmax answers the same queries (see peer_qmax.py). With --without-third every
+third work is left out of the library, and what is accepted for its queries is counted. With --calibrated, a file that
+names works on whose songs the score was calibrated (`calibrate_versions.py --songs` prints them), all is printed of the
+other works, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import multiprocessing
 import platform
 import shutil
 import subprocess
@@ -22,7 +25,9 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +39,7 @@ from alignment.audio import read_audio
 from index.library import Library
 from retrieval.collection import Collection
 from retrieval.correspondence import VersionQuery
+from retrieval.version_search import VersionSearch
 
 _FALSE_ACCEPTS = 0.01
 _FAR = "hard"
@@ -74,6 +80,8 @@ def main() -> None:
     parser.add_argument("--library", type=Path, help="keep the library there, and use it if it is there")
     parser.add_argument("--peer", help="a Python interpreter that has essentia")
     parser.add_argument("--without-third", action="store_true")
+    parser.add_argument("--calibrated", type=Path, help="a file of works, one a line")
+    parser.add_argument("--jobs", type=int, default=1, help="queries at once")
     arguments = parser.parse_args()
     rows = [row for row in csv.DictReader((arguments.bed / "manifest.csv").open()) if _wanted(row, arguments)]
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, ", end="")
@@ -93,7 +101,10 @@ def main() -> None:
         asked = [row for row in _queries(rows, arguments) if not out or row["work"] in out]
         with Library(collection.folder) as library:
             numbers = {recording.path: recording.id for recording in library.recordings()}
-        found = [_ask(collection, arguments, row, numbers) for row in asked]
+        ask = partial(_ask, arguments.bed, arguments.segment, numbers)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(arguments.jobs, context, _open, (collection.folder,)) as pool:
+            found = list(pool.map(ask, asked, chunksize=5))
     answers = [_judged(row, each, held, arguments.bed) for row, each in zip(asked, found, strict=True)]
     if out:
         print(f"queries of works left out: {len(answers)}, accepted for {_percent(any(a.accepted) for a in answers)} %")
@@ -104,8 +115,12 @@ def main() -> None:
         if row["kind"] != _FAR
     ]
     print_table("Incipit", answers, easy)
+    if arguments.calibrated:
+        known = set(arguments.calibrated.read_text("utf-8").split())
+        others = [[answer for answer in some if answer.row["work"] not in known] for some in (answers, easy)]
+        print_table("not calibrated on", *others)
     print(f"accepted: right {_percent(r for a in answers for r, ok in zip(a.ranks, a.accepted, strict=True) if ok)} %")
-    print(f"seconds a query: {np.mean([answer.seconds for answer in answers]):.3f}")
+    print(f"CPU seconds a query: {np.mean([answer.seconds for answer in answers]):.3f}")
     if arguments.peer:
         print_table("Qmax", *_peer(arguments, rows))
 
@@ -127,19 +142,32 @@ def _wanted(row: dict[str, str], arguments: argparse.Namespace) -> bool:
     return arguments.split in ("", row["split"])
 
 
-def _ask(collection: Collection, arguments: argparse.Namespace, row: dict[str, str], numbers: dict[str, int]) -> Found:
+_search: VersionSearch
+
+
+def _open(library: Path) -> None:
+    """In each process that asks."""
+    global _search
+    _search = Collection(library).version_search()
+
+
+def _ask(bed: Path, segment: float, numbers: dict[str, int], row: dict[str, str]) -> Found:
     """The track that is asked for, whole or by a passage, is left out: nothing may be found by way of it either."""
-    audio = read_audio(arguments.bed / row["path"])
-    if arguments.segment:
-        count = int(arguments.segment * audio.rate)
-        start = max(0, (len(audio.samples) - count) // 2)
-        audio = replace(audio, samples=audio.samples[start : start + count])
-    itself = str((arguments.bed / row["path"]).absolute())
-    search = collection.version_search()
-    started = time.perf_counter()
-    found = search.found(VersionQuery.of(audio, search.encoder), numbers.get(itself, -1))
-    seconds = time.perf_counter() - started
-    accepted = [search.accepts(likeness, _FALSE_ACCEPTS) for _, likeness in found]
+    number = numbers.get(str((bed / row["path"]).absolute()), -1)
+    started = time.process_time()
+    if number >= 0 and not segment:
+        query = _search.query_of(number)
+    else:
+        audio = read_audio(bed / row["path"])
+        if segment:
+            count = int(segment * audio.rate)
+            start = max(0, (len(audio.samples) - count) // 2)
+            audio = replace(audio, samples=audio.samples[start : start + count])
+        started = time.process_time()
+        query = VersionQuery.of(audio, _search.encoder)
+    found = _search.found(query, number)
+    seconds = time.process_time() - started
+    accepted = [_search.accepts(likeness, _FALSE_ACCEPTS) for _, likeness in found]
     return Found([recording.path for recording, _ in found], accepted, seconds)
 
 

@@ -1,14 +1,15 @@
 """Set the scale of the version score and its threshold, on works that the model was not trained on.
 
     INCIPIT_DATA=DATA python scripts/calibrate_versions.py --folder FOLDER [--jobs 2]
+    INCIPIT_DATA=DATA python scripts/calibrate_versions.py --songs
 
 Families of versions are made of lieder and of popular songs that were not trained on, popular songs being the hardest
 to tell apart, since they share their harmony: of each song two versions near and far, and two near ones. Those are
 songs of POP909 that `scripts/train_versions.py` leaves out, but the first 120: a bed of 60 works and 60 distractors has
-none of them, a larger one has, and measures too well. With the recordings of `recordings/train` they make a library,
-which is asked for each of them, whole and by passages of 10, 20 and 40 s. They are split in two by work; prints what is
-found and falsely accepted in each half with the numbers fitted to the other, then writes the numbers fitted to both
-beside the model. Wants the program `fluidsynth`.
+none of them, a larger one has, and measures too well; --songs only names them. With the recordings of
+`recordings/train` they make a library, which is asked for each of them, whole and by passages of 10, 20 and 40 s. They
+are split in two by work; prints what is found and falsely accepted in each half with the numbers fitted to the other,
+then writes the numbers fitted to both beside the model. Wants the program `fluidsynth`.
 """
 
 from __future__ import annotations
@@ -81,10 +82,15 @@ class Sample(NamedTuple):
 def main() -> None:
     """Measure, fit, and write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--folder", type=Path, required=True, help="where families lie, or shall")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--folder", type=Path, help="where families lie, or shall")
+    what.add_argument("--songs", action="store_true", help="name the songs of POP909 that are used, and end")
     parser.add_argument("--model", type=Path, default=VERSION_MODEL_PATH)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     arguments = parser.parse_args()
+    if arguments.songs:
+        print("\n".join(song.name for song in _pop_songs()))
+        return
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.jobs, context) as pool:
@@ -120,7 +126,6 @@ class Planned(NamedTuple):
 def _plan() -> list[Planned]:
     lieder = held_out_lieder()
     chosen = [lieder[number] for number in np.random.default_rng(99).permutation(len(lieder))[:_LIEDER]]
-    left_out = left_out_songs(Path(os.environ["INCIPIT_DATA"]))[_IN_THE_BED:][:_POP_SONGS]
     return [
         *(
             Planned(
@@ -130,10 +135,14 @@ def _plan() -> list[Planned]:
         ),
         *(
             Planned(kind, song, (number, seed), _POP_VERSIONS, _POP_SECONDS, chances)
-            for number, song in enumerate(left_out)
+            for number, song in enumerate(_pop_songs())
             for kind, seed, chances in (("pop", 78, NEAR_AND_FAR), ("near", 79, MOSTLY_NEAR))
         ),
     ]
+
+
+def _pop_songs() -> list[Path]:
+    return left_out_songs(Path(os.environ["INCIPIT_DATA"]))[_IN_THE_BED:][:_POP_SONGS]
 
 
 def _half(work: str) -> int:
