@@ -54,6 +54,52 @@ def accumulate_chains(gains: Any, jump: float, pointers: Any, before: Any, ends:
 
 
 @njit(cache=True, nogil=True)
+def score_chains(gains: Any, bounds: Any, jump: float, scores: Any) -> None:
+    """Fill in the scores of the best chains with each of some sequences, in blocks of columns.
+
+    Args:
+        gains: float32 `(n, m)`, as in `accumulate_chains`; no path leaves its block.
+        bounds: int64 `(blocks + 1,)`, where each block begins, and the last ends.
+        jump: what the beginning of a path costs.
+        scores: float32 `(blocks,)`, to be filled.
+    """
+    n = gains.shape[0]
+    for block in range(len(scores)):
+        first, end = bounds[block], bounds[block + 1]
+        two_above = np.full(end - first + 2, -np.inf, np.float32)
+        above = np.full(end - first + 2, -np.inf, np.float32)
+        here = np.full(end - first + 2, -np.inf, np.float32)
+        best = np.float32(0.0)
+        for i in range(n):
+            _next_row(gains[i, first:end], np.float32(best - jump), above, two_above, here)
+            best = max(best, _largest(here))
+            two_above, above, here = above, here, two_above
+        scores[block] = best
+
+
+@njit(cache=True, nogil=True)
+def _next_row(gains: Any, fresh: float, above: Any, two_above: Any, here: Any) -> None:
+    """Best chains that end in the cells of a row; the other rows begin with a margin of two columns."""
+    diagonal, two_rows, out = above[1:], two_above[1:], here[2:]
+    for j in range(len(gains)):
+        one = diagonal[j] if diagonal[j] > fresh else fresh
+        other = above[j] if above[j] > two_rows[j] else two_rows[j]
+        out[j] = (one if one > other else other) + gains[j]
+
+
+@njit(cache=True, nogil=True)
+def _largest(values: Any) -> float:
+    """Four at a time: one alone waits for the one before."""
+    a = b = c = d = values[0]
+    for j in range(len(values) // 4):
+        a, b = max(a, values[4 * j]), max(b, values[4 * j + 1])
+        c, d = max(c, values[4 * j + 2]), max(d, values[4 * j + 3])
+    for j in range(len(values) // 4 * 4, len(values)):
+        a = max(a, values[j])
+    return max(max(a, b), max(c, d))
+
+
+@njit(cache=True, nogil=True)
 def accumulate_turns(
     gains: Any, blocks: Any, groups: Any, costs: Any, pointers: Any, entered: Any, inside_ends: Any, ends: Any
 ) -> float:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment._local_kernels import NEW, TWO_COLUMNS, TWO_ROWS, accumulate_chains
+from alignment._local_kernels import NEW, TWO_COLUMNS, TWO_ROWS, accumulate_chains, score_chains
 from alignment.errors import AlignmentError
 
-__all__ = ["Chain", "best_chain", "path_to"]
+__all__ = ["Chain", "best_chain", "chain_scores", "path_to"]
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,41 @@ def best_chain(gains: NDArray[np.float32], jump: float) -> Chain:
     return Chain(score, tuple(reversed(paths)))
 
 
+def chain_scores(gains: NDArray[np.float32], bounds: NDArray[np.int64], jump: float) -> NDArray[np.float32]:
+    """The scores of the best chains of one sequence with each of several, without their paths.
+
+    Args:
+        gains: shape `(rows, columns)`, as in `best_chain`; the columns of the sequences stand one behind the other.
+        bounds: where those of each begin, and those of the last end, shape `(sequences + 1,)`.
+        jump: what it costs to begin a path.
+
+    Returns:
+        shape `(sequences,)`.
+
+    Raises:
+        AlignmentError: `gains` is not two-dimensional or not finite, or `bounds` are not places between its columns.
+    """
+    values = _checked(gains)
+    places = np.asarray(bounds, np.int64)
+    if len(places) == 0 or places[0] < 0 or places[-1] > values.shape[1] or (np.diff(places) < 0).any():
+        raise AlignmentError("The 'bounds' must rise from the first of the columns to the last.")
+    scores = np.empty(len(places) - 1, np.float32)
+    score_chains(values, places, jump, scores)
+    return scores
+
+
 def _accumulated(gains: NDArray[np.float32], jump: float) -> tuple[float, NDArray[np.uint8], NDArray[np.int64]]:
-    if gains.ndim != 2 or not np.isfinite(gains).all():
-        raise AlignmentError("The 'gains' must be finite and two-dimensional.")
+    values = _checked(gains)
     pointers = np.empty(gains.shape, np.uint8)
     before = np.empty(len(gains) + 1, np.float32)
     ends = np.empty(len(gains) + 1, np.int64)
-    values = np.ascontiguousarray(gains, np.float32)
     return float(accumulate_chains(values, jump, pointers, before, ends)), pointers, ends
+
+
+def _checked(gains: NDArray[np.float32]) -> NDArray[np.float32]:
+    if gains.ndim != 2 or not np.isfinite(gains).all():
+        raise AlignmentError("The 'gains' must be finite and two-dimensional.")
+    return np.ascontiguousarray(gains, np.float32)
 
 
 def path_to(pointers: NDArray[np.uint8], row: int, column: int) -> NDArray[np.int64]:

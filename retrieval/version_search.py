@@ -1,9 +1,8 @@
 """Versions: which recordings of the library are of the same work as a clip or as another recording.
 
-1. The segments of the query, 20 s each, ask in twelve keys for their nearest segments of the library, which vote for
-   recordings and keys.
-2. With the recordings that win most votes the query's local vectors are aligned, in the keys most voted for: the
-   best chain of paths (`alignment.local`) tells which parts correspond.
+1. A shortlist is made by segment vectors and thinned local ones (`retrieval.version_shortlist`).
+2. With the recordings on it the query's local vectors are aligned, in the likeliest keys: the best chain of paths
+   (`alignment.local`) tells which parts correspond.
 3. With the likeliest of them it is aligned in two other tempi too: quick vectors of the one with local ones of the
    other. The network hears a tempo, so that the same music much slower is only somewhat alike to it.
 4. How alike they are gives a probability and, against the threshold of the wanted false accepts, the decision.
@@ -15,7 +14,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import reduce
 
 import numpy as np
@@ -25,26 +24,24 @@ from alignment.audio import Audio
 from index.library import Library
 from index.runs import Runs
 from index.schema import Recording
-from index.store import VectorStore
 from retrieval.correspondence import (
-    KEYS_TRIED,
     Likeness,
     VersionQuery,
     correspondences_in_other_tempi,
     likeness_of,
     likeness_where,
 )
-from retrieval.embedding.version_encoder import VersionEncoder, rolled
+from retrieval.embedding.version_encoder import VersionEncoder
 from retrieval.hits import Hit, Wanted, named
 from retrieval.logistic import as_probability, both_hold
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
+from retrieval.version_shortlist import Shortlist, VersionShortlist
 from retrieval.work_upkeep import FALSE_VERSIONS
 
 __all__ = ["VersionSearch"]
 
 _log = logging.getLogger(__name__)
 
-_NEIGHBOURS = 200
 _FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 1000
 _ALIGNED_VECTORS = 25_000
 """Local vectors of the query that are aligned with candidates, counted once for each: of short ones there are more."""
@@ -65,8 +62,6 @@ _FURTHER, _FURTHER_IN_OTHER_TEMPI = 30, 15
 _SHORTEST_SECONDS = 5.0
 
 Vectors = NDArray[np.float32]
-Shortlist = Sequence[tuple[int, list[int]]]
-"""Ids of recordings, and semitones by which the query is taken higher."""
 
 
 def _by_work(found: Iterable[tuple[Recording, Likeness]]) -> list[tuple[Recording, Likeness]]:
@@ -96,7 +91,7 @@ class VersionSearch:
         self._local: Runs = library.runs(encoder.local)
         self._quick: Runs = library.runs(encoder.quick)
         self._segments: Runs = library.runs(encoder.segments)
-        self._store: VectorStore = library.store(encoder.segments, self._segments)
+        self._shortlist = VersionShortlist(library, encoder)
         self._position = {int(number): position for position, number in enumerate(self._local.items)}
         self._quick_position = {int(number): position for position, number in enumerate(self._quick.items)}
 
@@ -208,7 +203,7 @@ class VersionSearch:
             if self._probability(alike[between]) < _HOPELESS:
                 continue
             query = self.query_of(between)
-            further = self._alike(query, self.shortlist(query, between)[:_FURTHER], _FURTHER_IN_OTHER_TEMPI)
+            further = self._alike(query, self._shortlist.of(query, _FURTHER, between), _FURTHER_IN_OTHER_TEMPI)
             for number, onward in further.items():
                 linked = alike[between].by_way_of(onward)
                 known = found.get(number)
@@ -224,32 +219,11 @@ class VersionSearch:
         recordings = self._library.recordings_by_id(list(alike))
         return [(recordings[number], alike[number]) for number in self._likeliest(alike) if number in recordings]
 
-    def shortlist(self, query: VersionQuery, other_than: int) -> Shortlist:
-        """Ids of recordings whose segments are nearest to the query's, those first, and the keys in which they are.
-
-        A recording's votes for a key are, summed over the query's segments, by how much its nearest segment is more
-        alike than the last of the neighbours.
-        """
-        asked = np.concatenate([rolled(query.segments, semitones) for semitones in range(12)])
-        found = self._store.search(asked, _NEIGHBOURS)
-        rows, columns = np.nonzero(found.numbers >= 0)
-        last = np.min(np.where(found.numbers >= 0, found.similarities, 1.0), axis=1, keepdims=True)
-        votes = (found.similarities - last)[rows, columns]
-        positions, _ = self._segments.locate(found.numbers[rows, columns])
-        order = np.lexsort((-votes, rows, positions))
-        nearest = order[np.flatnonzero(np.diff(positions[order] * len(asked) + rows[order], prepend=-1))]
-        cells, inverse = np.unique(positions[nearest] * 12 + rows[nearest] // len(query.segments), return_inverse=True)
-        keys: dict[int, list[tuple[float, int]]] = {}
-        for cell, total in zip(cells, np.bincount(inverse, votes[nearest]), strict=True):
-            number = int(self._segments.items[cell // 12])
-            if number != other_than:
-                keys.setdefault(number, []).append((float(total), int(cell % 12)))
-        ranked = sorted(keys, key=lambda number: -max(keys[number])[0])
-        share, cheap = int(_SHARE_OF_LIBRARY * len(self._segments)), _ALIGNED_VECTORS // len(query.local)
+    def shortlist(self, query: VersionQuery, other_than: int = -1) -> Shortlist:
+        """Recordings but one worth being aligned with a query, and the keys in which they are, the likeliest first."""
+        share, cheap = int(_SHARE_OF_LIBRARY * len(self._shortlist)), _ALIGNED_VECTORS // len(query.local)
         wanted = min(max(_FEWEST_CANDIDATES, share, cheap), _MOST_CANDIDATES)
-        return [
-            (number, [key for _, key in sorted(keys[number])[: -KEYS_TRIED - 1 : -1]]) for number in ranked[:wanted]
-        ]
+        return self._shortlist.of(query, wanted, other_than)
 
     def hit(self, rank: int, recording: Recording, likeness: Likeness, max_false_accepts: float) -> Hit:
         """A recording that has something in common with a query, as a hit."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alignment.errors import AlignmentError
-from alignment.local import best_chain
+from alignment.local import best_chain, chain_scores
 
 
 def oracle(gains, jump):
@@ -72,3 +72,19 @@ def test_nothing_alike_gives_no_path():
 def test_gains_that_are_not_finite_are_refused():
     with pytest.raises(AlignmentError):
         best_chain(np.full((3, 3), np.nan, np.float32), 1.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 12), st.lists(st.integers(1, 9), min_size=1, max_size=5), st.floats(0, 2))
+def test_scores_of_several_are_those_of_each_by_itself(seed, rows, widths, jump):
+    bounds = np.cumsum([0, *widths])
+    gains = np.random.default_rng(seed).normal(-0.1, 0.6, (rows, bounds[-1])).astype(np.float32)
+    alone = [best_chain(part, jump).score for part in np.split(gains, bounds[1:-1], axis=1)]
+    assert chain_scores(gains, bounds, jump) == pytest.approx(alone, abs=1e-5)
+
+
+def test_scores_of_what_is_not_finite_or_not_cut_up_are_refused():
+    with pytest.raises(AlignmentError):
+        chain_scores(np.full((3, 3), np.nan, np.float32), np.array([0, 3]), 1.0)
+    with pytest.raises(AlignmentError):
+        chain_scores(np.zeros((3, 3), np.float32), np.array([0, 4]), 1.0)

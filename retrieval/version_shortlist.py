@@ -1,0 +1,177 @@
+"""The shortlist of the search for versions: which recordings are worth being aligned with a query, likeliest first.
+
+Three sieves, each finer than the one before and asked of fewer recordings:
+
+1. Segments of the query, 20 s each, ask in twelve keys for their nearest segments of the library, which vote for
+   recordings and keys.
+2. Of recordings that have votes: how alike the query's segments are in the mean to the nearest of the recording's.
+3. Of the best by that: how much a chain of paths (`alignment.local`) gains through thinned local vectors. A pair
+   of moments gains what it is alike beyond most of the other recordings' moments: common chords speak for nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alignment.local import chain_scores
+from index.library import Library
+from index.runs import Runs
+from index.store import VectorStore
+from retrieval.correspondence import KEYS_TRIED, VersionQuery
+from retrieval.embedding.version_encoder import VersionEncoder, rolled
+
+__all__ = ["Shortlist", "VersionShortlist"]
+
+Shortlist = list[tuple[int, list[int]]]
+"""Ids of recordings, and semitones by which the query is taken higher, the likeliest first."""
+
+_Vectors = NDArray[np.float32]
+_Integers = NDArray[np.int64]
+
+_FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 200, 1000
+_NEIGHBOURS_OF_ALL = 4000
+_COMPARED, _CHAINED = 4, 3
+"""How many times as many recordings as are wanted go through the second and the third sieve."""
+
+_THINNED_ROWS = 40
+_THINNEST = 3
+_COMMON = 0.1
+"""Share of moments of other recordings that are more alike to a moment of the query than what counts."""
+
+_SAMPLED = 64
+"""Recordings from which that is estimated."""
+
+_JUMP = 2.0
+_CHAIN_WEIGHT = 2.0
+_AT_ONCE = 64
+
+
+class VersionShortlist:
+    """Finds candidates in a snapshot of a library.
+
+    Args:
+        library: an open library.
+        encoder: of the model that filled it.
+    """
+
+    def __init__(self, library: Library, encoder: VersionEncoder) -> None:
+        self._segments: Runs = library.runs(encoder.segments)
+        self._store: VectorStore = library.store(encoder.segments, self._segments)
+        self._local: Runs = library.runs(encoder.local)
+        position = {int(number): at for at, number in enumerate(self._local.items)}
+        self._local_position = np.array([position[int(number)] for number in self._segments.items], np.int64)
+
+    def __len__(self) -> int:
+        """How many recordings can be found."""
+        return len(self._segments)
+
+    def of(self, query: VersionQuery, wanted: int, other_than: int = -1) -> Shortlist:
+        """So many recordings at most.
+
+        Args:
+            query: what is asked for.
+            wanted: how many.
+            other_than: id of a recording that is none.
+        """
+        positions, keys = self._voted(query.segments)
+        others = np.flatnonzero(self._segments.items[positions] != other_than)[: _COMPARED * wanted]
+        positions, keys = positions[others], keys[others]
+        if not len(positions):
+            return []
+        alike, likelier = self._alike(query.segments, positions, keys)
+        first = np.argsort(-alike, kind="stable")[: _CHAINED * wanted]
+        positions, keys = positions[first], keys[first]
+        gains = self._chained(query, positions, keys[np.arange(len(first)), likelier[first]])
+        score = _standard(alike[first]) + _CHAIN_WEIGHT * _standard(gains)
+        return [
+            (int(self._segments.items[positions[at]]), list(dict.fromkeys(keys[at].tolist())))
+            for at in np.argsort(-score, kind="stable")[:wanted]
+        ]
+
+    def _voted(self, segments: _Vectors) -> tuple[_Integers, _Integers]:
+        """Positions of the recordings that have votes, those with most first, and their keys, shape `(recordings, 2)`.
+
+        A recording's votes for a key are, summed over the query's segments, by how much its nearest segment is more
+        alike than the last of the neighbours. Where it has votes for one key alone that one stands twice.
+        """
+        asked = np.concatenate([rolled(segments, semitones) for semitones in range(12)])
+        wanted = min(max(_NEIGHBOURS_OF_ALL // len(segments), _FEWEST_NEIGHBOURS), _MOST_NEIGHBOURS)
+        found = self._store.search(asked, wanted)
+        rows, columns = np.nonzero(found.numbers >= 0)
+        last = np.min(np.where(found.numbers >= 0, found.similarities, 1.0), axis=1, keepdims=True)
+        votes = (found.similarities - last)[rows, columns]
+        voted, _ = self._segments.locate(found.numbers[rows, columns])
+        order = np.lexsort((-votes, rows, voted))
+        nearest = order[np.flatnonzero(np.diff(voted[order] * len(asked) + rows[order], prepend=-1))]
+        cells, inverse = np.unique(voted[nearest] * 12 + rows[nearest] // len(segments), return_inverse=True)
+        of, keys = cells // 12, cells % 12
+        totals = np.bincount(inverse, votes[nearest])
+        order = np.lexsort((-totals, of))
+        begins = np.flatnonzero(np.diff(of[order], prepend=-1))
+        ends = np.append(begins[1:], len(order))
+        tried = order[np.minimum(begins[:, None] + np.arange(KEYS_TRIED), ends[:, None] - 1)]
+        ranked = np.argsort(-totals[tried[:, 0]], kind="stable")
+        return of[tried[ranked, 0]], keys[tried[ranked]]
+
+    def _alike(
+        self, segments: _Vectors, positions: _Integers, keys: _Integers
+    ) -> tuple[NDArray[np.float32], _Integers]:
+        """Of each recording how alike its segments are in the likelier of its keys, and which of them that is."""
+        alike = np.empty(keys.shape, np.float32)
+        for semitones in range(12):
+            which, column = np.nonzero(keys == semitones)
+            for part in _parts(len(which)):
+                vectors, bounds = self._vectors(self._segments, positions[which[part]], 1)
+                similarities = rolled(segments, semitones) @ vectors.T
+                alike[which[part], column[part]] = np.maximum.reduceat(similarities, bounds[:-1], axis=1).mean(axis=0)
+        likelier = np.argmax(alike, axis=1)
+        return alike[np.arange(len(alike)), likelier], likelier
+
+    def _chained(self, query: VersionQuery, positions: _Integers, keys: _Integers) -> NDArray[np.float32]:
+        """Of each recording the gain of the best chain in its key, through thinned local vectors."""
+        thinned = min(max(len(query.local) // _THINNED_ROWS, 1), _THINNEST)
+        rows = [np.ascontiguousarray(vectors[::thinned]) for vectors in query.local_in_keys]
+        local = self._local_position[positions]
+        sampled = slice(None, None, max(1, len(positions) // _SAMPLED))
+        level = self._common(rows, local[sampled], keys[sampled], thinned)
+        gains = np.empty(len(positions), np.float32)
+        for semitones in range(12):
+            which = np.flatnonzero(keys == semitones)
+            for part in _parts(len(which)):
+                vectors, bounds = self._vectors(self._local, local[which[part]], thinned)
+                similarities = rows[semitones] @ vectors.T
+                similarities -= level[:, None]
+                gains[which[part]] = chain_scores(similarities, bounds, _JUMP / thinned)
+        return gains
+
+    def _common(self, rows: list[_Vectors], positions: _Integers, keys: _Integers, thinned: int) -> NDArray[np.float32]:
+        """How alike each row of the query is to what is alike to it by chance."""
+        similarities = np.concatenate(
+            [
+                rows[semitones] @ self._vectors(self._local, positions[keys == semitones], 2 * thinned)[0].T
+                for semitones in np.unique(keys)
+            ],
+            axis=1,
+        )
+        place = int((1 - _COMMON) * (similarities.shape[1] - 1))
+        return np.asarray(np.partition(similarities, place, axis=1)[:, place], np.float32)
+
+    @staticmethod
+    def _vectors(runs: Runs, positions: _Integers, thinned: int) -> tuple[_Vectors, _Integers]:
+        """Every so many-th vector of some runs, and where those of each begin, and of the last end."""
+        cuts = runs.cuts(positions, np.zeros_like(positions), runs.count[positions])
+        parts = [cut[::thinned] for cut in cuts]
+        bounds = np.cumsum([0, *map(len, parts)])
+        return runs.shards[0].format.decode(np.concatenate(parts)), bounds
+
+
+def _parts(count: int) -> Iterator[slice]:
+    return (slice(first, first + _AT_ONCE) for first in range(0, count, _AT_ONCE))
+
+
+def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """In standard deviations above the mean."""
+    return (values - values.mean()) / (values.std() + np.float32(1e-6))
