@@ -35,7 +35,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment.audio import read_audio
+from alignment.audio import Audio, read_audio
 from index.library import Library
 from retrieval.collection import Collection
 from retrieval.correspondence import VersionQuery
@@ -154,21 +154,21 @@ def _open(library: Path) -> None:
 def _ask(bed: Path, segment: float, numbers: dict[str, int], row: dict[str, str]) -> Found:
     """The track that is asked for, whole or by a passage, is left out: nothing may be found by way of it either."""
     number = numbers.get(str((bed / row["path"]).absolute()), -1)
+    audio = _heard(bed / row["path"], segment) if segment or number < 0 else None
     started = time.process_time()
-    if number >= 0 and not segment:
-        query = _search.query_of(number)
-    else:
-        audio = read_audio(bed / row["path"])
-        if segment:
-            count = int(segment * audio.rate)
-            start = max(0, (len(audio.samples) - count) // 2)
-            audio = replace(audio, samples=audio.samples[start : start + count])
-        started = time.process_time()
-        query = VersionQuery.of(audio, _search.encoder)
+    query = _search.query_of(number) if audio is None else VersionQuery.of(audio, _search.encoder)
     found = _search.found(query, number)
     seconds = time.process_time() - started
     accepted = [_search.accepts(likeness, _FALSE_ACCEPTS) for _, likeness in found]
     return Found([recording.path for recording, _ in found], accepted, seconds)
+
+
+def _heard(path: Path, seconds: float) -> Audio:
+    """So much from the middle of a track, or all of it."""
+    audio = read_audio(path)
+    count = int(seconds * audio.rate) or len(audio.samples)
+    start = max(0, (len(audio.samples) - count) // 2)
+    return replace(audio, samples=audio.samples[start : start + count])
 
 
 def _judged(row: dict[str, str], found: Found, candidates: Sequence[dict[str, str]], bed: Path) -> Asked:
