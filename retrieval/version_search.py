@@ -91,7 +91,8 @@ class VersionSearch:
         self._local: Runs = library.runs(encoder.local)
         self._quick: Runs = library.runs(encoder.quick)
         self._segments: Runs = library.runs(encoder.segments)
-        self._shortlist = VersionShortlist(library, encoder)
+        store = library.store(encoder.segments, self._segments)
+        self._shortlist = VersionShortlist(store, self._segments, self._local)
         self._position = {int(number): position for position, number in enumerate(self._local.items)}
         self._quick_position = {int(number): position for position, number in enumerate(self._quick.items)}
 

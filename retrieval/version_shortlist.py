@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.local import chain_scores
-from index.library import Library
 from index.runs import Runs
 from index.store import VectorStore
 from retrieval.correspondence import KEYS_TRIED, VersionQuery
-from retrieval.embedding.version_encoder import VersionEncoder, rolled
+from retrieval.embedding.version_encoder import rolled
 
 __all__ = ["Shortlist", "VersionShortlist"]
 
@@ -53,16 +52,17 @@ class VersionShortlist:
     """Finds candidates in a snapshot of a library.
 
     Args:
-        library: an open library.
-        encoder: of the model that filled it.
+        store: of segment vectors.
+        segments: their runs.
+        local: runs of the local vectors of the same recordings.
     """
 
-    def __init__(self, library: Library, encoder: VersionEncoder) -> None:
-        self._segments: Runs = library.runs(encoder.segments)
-        self._store: VectorStore = library.store(encoder.segments, self._segments)
-        self._local: Runs = library.runs(encoder.local)
-        position = {int(number): at for at, number in enumerate(self._local.items)}
-        self._local_position = np.array([position[int(number)] for number in self._segments.items], np.int64)
+    def __init__(self, store: VectorStore, segments: Runs, local: Runs) -> None:
+        self._store = store
+        self._segments = segments
+        self._local = local
+        position = {int(number): at for at, number in enumerate(local.items)}
+        self._local_position = np.array([position[int(number)] for number in segments.items], np.int64)
 
     def __len__(self) -> int:
         """How many recordings can be found."""

@@ -36,7 +36,9 @@ def shortlist_of(tmp_path, encoder):
             names = {recording.id: recording.title for recording in library.recordings()}
             itself = next((number for number, name in names.items() if name == other_than), -1)
             local, segments = query
-            found = VersionShortlist(library, encoder).of(VersionQuery(local, local[:0], segments), wanted, itself)
+            runs = library.runs(encoder.segments)
+            shortlist = VersionShortlist(library.store(encoder.segments, runs), runs, library.runs(encoder.local))
+            found = shortlist.of(VersionQuery(local, local[:0], segments), wanted, itself)
         return [(names[number], keys) for number, keys in found]
 
     return asked
