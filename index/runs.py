@@ -74,6 +74,11 @@ class Runs:
         return position, (numbers - self.first[position]) * self.hop[position]
 
     @cached_property
+    def position(self) -> dict[int, int]:
+        """At which position the run of each item is."""
+        return {item: position for position, item in enumerate(self.items.tolist())}
+
+    @cached_property
     def _maps(self) -> list[NDArray[Any]]:
         return [np.asarray(shard.map()) for shard in self.shards]  # slices of a memmap cost several times as much
 

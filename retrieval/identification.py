@@ -94,7 +94,6 @@ class Identifier:
         self._runs: Runs = library.runs(encoder.model)
         self._ballot = Ballot(library.store(encoder.model, self._runs), self._runs)
         self._rises = _rises_runs(library)
-        self._rises_of = {int(recording): number for number, recording in enumerate(self._rises.items)}
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """As `identify`."""
@@ -239,7 +238,7 @@ class Identifier:
 
     def stored_rises(self, position: int) -> NDArray[np.uint8] | None:
         """The packed rises of a line's recording; None where there are none."""
-        number = self._rises_of.get(int(self._runs.items[position]))
+        number = self._rises.position.get(int(self._runs.items[position]))
         return None if number is None else self._rises.rows(number).stored
 
     @property

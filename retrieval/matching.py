@@ -84,9 +84,7 @@ class Matcher:
         self._library = library
         self._plausibility = plausibility
         self._runs = library.runs(SONORITY)
-        self._positions = [
-            position for position, number in enumerate(self._runs.items.tolist()) if number not in without
-        ]
+        self._positions = [position for number, position in self._runs.position.items() if number not in without]
         counts, hops = self._runs.count[self._positions], self._runs.hop[self._positions]
         self.hours = float(np.sum(counts * hops)) / 3600.0
 

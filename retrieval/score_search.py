@@ -137,9 +137,7 @@ class ScoreSearch:
         self._store: VectorStore = library.store(encoder.model, self._windows)
         self._frames = library.runs(SCORE_SONORITY)
         self._scores: dict[int, ToldScore] = {}
-        searched = {
-            number: position for position, number in enumerate(self._frames.items.tolist()) if number not in without
-        }
+        searched = {number: position for number, position in self._frames.position.items() if number not in without}
         self._positions = np.array([searched.get(number, -1) for number in self._windows.items.tolist()], np.int64)
         kept = list(searched.values())
         self.hours = float(np.sum(self._frames.count[kept] * self._frames.hop[kept])) / 3600.0

@@ -35,11 +35,10 @@ def follow_scores(library: Library, search: MovementSearch, progress: Progress) 
     if not recordings:
         return
     runs = library.runs(SONORITY)
-    positions = {number: position for position, number in enumerate(runs.items.tolist())}
     for done, recording in enumerate(recordings):
         progress.progress("seeking scores", done, len(recordings))
         try:
-            frames = runs.vectors(positions[recording.id]) if recording.id in positions else None
+            frames = runs.vectors(runs.position[recording.id]) if recording.id in runs.position else None
             candidates = [] if frames is None else search.candidates(frames, FALSE_SCORES)
             if not candidates or _decided(library, recording, candidates):
                 library.alignments.note_sought(recording)

@@ -93,8 +93,6 @@ class VersionSearch:
         self._segments: Runs = library.runs(encoder.segments)
         store = library.store(encoder.segments, self._segments)
         self._shortlist = VersionShortlist(store, self._segments, self._local)
-        self._position = {int(number): position for position, number in enumerate(self._local.items)}
-        self._quick_position = {int(number): position for position, number in enumerate(self._quick.items)}
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The recordings most likely of the same work, accepted or not; none for silence or less than 5 s.
@@ -116,7 +114,7 @@ class VersionSearch:
 
     def versions_of(self, recording: Recording, max_false_accepts: float) -> list[tuple[Recording, float]]:
         """Other recordings of the library accepted as versions of one, each with its probability, surest first."""
-        if recording.id not in self._position:
+        if recording.id not in self._local.position:
             return []
         query = self.query_of(recording.id)
         return [
@@ -127,8 +125,8 @@ class VersionSearch:
 
     def query_of(self, number: int) -> VersionQuery:
         """The stored vectors of the recording of that id, which has any."""
-        position = int(np.flatnonzero(self._segments.items == number)[0])
-        return VersionQuery(self._vectors(number), self._quick_vectors(number), self._segments.vectors(position))
+        segments = self._segments.vectors(self._segments.position[number])
+        return VersionQuery(self._vectors(number), self._quick_vectors(number), segments)
 
     def candidates(self, query: VersionQuery, other_than: int = -1) -> list[tuple[Recording, Likeness]]:
         """Recordings but one that have by themselves anything in common with a query, most alike first."""
@@ -175,11 +173,11 @@ class VersionSearch:
         return self._calibration.logit(evidence) >= threshold
 
     def _vectors(self, number: int) -> Vectors:
-        return self._local.vectors(self._position[number])
+        return self._local.vectors(self._local.position[number])
 
     def _quick_vectors(self, number: int) -> Vectors:
         """None of a recording that was taken in before they were kept."""
-        position = self._quick_position.get(number)
+        position = self._quick.position.get(number)
         return self._vectors(number)[:0] if position is None else self._quick.vectors(position)
 
     def _alike(

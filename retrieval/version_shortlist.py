@@ -61,8 +61,7 @@ class VersionShortlist:
         self._store = store
         self._segments = segments
         self._local = local
-        position = {int(number): at for at, number in enumerate(local.items)}
-        self._local_position = np.array([position[int(number)] for number in segments.items], np.int64)
+        self._local_position = np.array([local.position[number] for number in segments.items.tolist()], np.int64)
 
     def __len__(self) -> int:
         """How many recordings can be found."""

@@ -134,9 +134,8 @@ def _tracks(folder: Path, encoder: VersionEncoder) -> Iterator[Track]:
     with Library(folder) as library:
         kept = [library.runs(model) for model, _ in encoder.kinds]
         names = {recording.id: Path(recording.files[0].path).name for recording in library.recordings()}
-        places = [{int(number): position for position, number in enumerate(runs.items)} for runs in kept]
-        for number in places[0]:
-            vectors = (runs.vectors(place[number]) for runs, place in zip(kept, places, strict=True))
+        for number in kept[0].position:
+            vectors = (runs.vectors(runs.position[number]) for runs in kept)
             yield Track(names[number], VersionVectors(*vectors))
 
 
