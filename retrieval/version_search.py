@@ -202,7 +202,7 @@ class VersionSearch:
             if self._probability(alike[between]) < _HOPELESS:
                 continue
             query = self.query_of(between)
-            further = self._alike(query, self._shortlist.of(query, _FURTHER, between), _FURTHER_IN_OTHER_TEMPI)
+            further = self._alike(query, self._shortlist.near(query, _FURTHER, between), _FURTHER_IN_OTHER_TEMPI)
             for number, onward in further.items():
                 linked = alike[between].by_way_of(onward)
                 known = found.get(number)

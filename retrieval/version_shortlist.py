@@ -1,12 +1,11 @@
 """The shortlist of the search for versions: which recordings are worth being aligned with a query, likeliest first.
 
-Three sieves, each finer than the one before and asked of fewer recordings:
-
 1. Segments of the query, 20 s each, ask in twelve keys for their nearest segments of the library, which vote for
    recordings and keys.
-2. Of recordings that have votes: how alike the query's segments are in the mean to the nearest of the recording's.
-3. Of the best by that: how much a chain of paths (`alignment.local`) gains through thinned local vectors. A pair
-   of moments gains what it is alike beyond most of the other recordings' moments: common chords speak for nobody.
+2. Of those with most votes: how alike the query's segments are in the mean to the nearest of the recording's, and how
+   much a chain of paths (`alignment.local`) gains through thinned local vectors. A pair of moments gains what it is
+   alike beyond most of the other recordings' moments: common chords speak for nobody.
+3. The likeliest are asked for in their turn, and what is near to them comes in between.
 """
 
 from __future__ import annotations
@@ -32,8 +31,14 @@ _Integers = NDArray[np.int64]
 
 _FEWEST_NEIGHBOURS, _MOST_NEIGHBOURS = 200, 1000
 _NEIGHBOURS_OF_ALL = 4000
-_COMPARED, _CHAINED = 4, 3
-"""How many times as many recordings as are wanted go through the second and the third sieve."""
+_COMPARED = 3
+"""How many times as many recordings as are wanted are compared, of those with votes."""
+
+_BETWEEN = 3
+"""How many of the likeliest recordings are asked for in their turn."""
+
+_DETOUR = 2
+"""By how much a place in what is likely by way of these counts for less than in what is likely by itself."""
 
 _THINNED_ROWS = 40
 _THINNEST = 3
@@ -68,27 +73,44 @@ class VersionShortlist:
         return len(self._segments)
 
     def of(self, query: VersionQuery, wanted: int, other_than: int = -1) -> Shortlist:
-        """So many recordings at most.
+        """So many recordings at most, some of which are but near to what is near.
 
         Args:
             query: what is asked for.
             wanted: how many.
             other_than: id of a recording that is none.
         """
+        near = self.near(query, wanted, other_than)
+        placed = [(float(place), number, keys) for place, (number, keys) in enumerate(near)]
+        for between, (semitones, *_) in near[:_BETWEEN]:
+            for place, (number, keys) in enumerate(self.near(self._asked_for(between), wanted // _DETOUR, between), 1):
+                if number != other_than:
+                    placed.append((_DETOUR * place, number, [(semitones + key) % 12 for key in keys]))
+        first: dict[int, list[int]] = {}
+        for _, number, keys in sorted(placed, key=lambda one: one[0]):
+            first.setdefault(number, keys)
+        return list(first.items())[:wanted]
+
+    def near(self, query: VersionQuery, wanted: int, other_than: int = -1) -> Shortlist:
+        """Those that are near to the query by themselves; as `of`."""
         positions, keys = self._voted(query.segments)
         others = np.flatnonzero(self._segments.items[positions] != other_than)[: _COMPARED * wanted]
         positions, keys = positions[others], keys[others]
         if not len(positions):
             return []
-        alike, likelier = self._alike(query.segments, positions, keys)
-        first = np.argsort(-alike, kind="stable")[: _CHAINED * wanted]
-        positions, keys = positions[first], keys[first]
-        gains = self._chained(query, positions, keys[np.arange(len(first)), likelier[first]])
-        score = _standard(alike[first]) + _CHAIN_WEIGHT * _standard(gains)
+        alike, keys = self._alike(query.segments, positions, keys)
+        gains = self._chained(query, positions, keys[:, 0])
+        score = _standard(alike) + _CHAIN_WEIGHT * _standard(gains)
         return [
             (int(self._segments.items[positions[at]]), list(dict.fromkeys(keys[at].tolist())))
             for at in np.argsort(-score, kind="stable")[:wanted]
         ]
+
+    def _asked_for(self, number: int) -> VersionQuery:
+        """A recording as a query in one tempo, of every other segment: they overlap."""
+        at = self._segments.position[number]
+        local = self._local.vectors(int(self._local_position[at]))
+        return VersionQuery(local, local[:0], self._segments.vectors(at)[::2])
 
     def _voted(self, segments: _Vectors) -> tuple[_Integers, _Integers]:
         """Positions of the recordings that have votes, those with most first, and their keys, shape `(recordings, 2)`.
@@ -118,7 +140,7 @@ class VersionShortlist:
     def _alike(
         self, segments: _Vectors, positions: _Integers, keys: _Integers
     ) -> tuple[NDArray[np.float32], _Integers]:
-        """Of each recording how alike its segments are in the likelier of its keys, and which of them that is."""
+        """Of each recording how alike its segments are in the likelier of its keys, and its keys, that one first."""
         alike = np.empty(keys.shape, np.float32)
         for semitones in range(12):
             which, column = np.nonzero(keys == semitones)
@@ -126,8 +148,8 @@ class VersionShortlist:
                 vectors, bounds = self._vectors(self._segments, positions[which[part]], 1)
                 similarities = rolled(segments, semitones) @ vectors.T
                 alike[which[part], column[part]] = np.maximum.reduceat(similarities, bounds[:-1], axis=1).mean(axis=0)
-        likelier = np.argmax(alike, axis=1)
-        return alike[np.arange(len(alike)), likelier], likelier
+        likelier = np.argsort(-alike, axis=1, kind="stable")
+        return alike.max(axis=1), np.take_along_axis(keys, likelier, axis=1)
 
     def _chained(self, query: VersionQuery, positions: _Integers, keys: _Integers) -> NDArray[np.float32]:
         """Of each recording the gain of the best chain in its key, through thinned local vectors."""

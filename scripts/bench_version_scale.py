@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from bench_alignment import ONE_THREAD, in_own_process, machine
-from bench_versions import Asked, print_table, qmax
+from bench_versions import Asked, interval, print_table, qmax
 from large_library import noisy, unit
 from numpy.typing import NDArray
 
@@ -99,11 +99,14 @@ def main() -> None:
             in_own_process(partial(make_library, large, arguments.tracks, arguments.library, arguments.others, rows))
         found = in_own_process(partial(measure, large, rows, arguments.queries, arguments.passages))
     print_table(f"{arguments.tracks} tracks", found.answers)
-    kinds = [answer.row["kind"] for answer in found.answers]
-    for kind in sorted(set(kinds)):
-        shares = [share for share, its in zip(found.shortlisted, kinds, strict=True) if its == kind]
-        print(f"versions in the first {_SHORTLIST:.0%}, {kind:10s} {100 * np.mean(shares):5.1f} %")
-    print(f"versions in the first {_SHORTLIST:.0%}, all        {100 * np.mean(found.shortlisted):5.1f} %")
+    shares = list(zip((answer.row for answer in found.answers), found.shortlisted, strict=True))
+    for kind in (*sorted({row["kind"] for row, _ in shares}), "all"):
+        chosen, values = zip(*(one for one in shares if kind in (one[0]["kind"], "all")), strict=True)
+        low, high = interval(chosen, values)
+        print(
+            f"versions in the first {_SHORTLIST:.0%}, {kind:10s} {100 * np.mean(values):5.1f} % "
+            f"({100 * low:.1f}-{100 * high:.1f})"
+        )
     print(f"CPU seconds a query: first stage {found.first_stage:.3f}, both {found.whole:.3f}")
     if arguments.peer:
         few, seconds = rows[:_PEER_TRACKS], 20.0 if arguments.passages else 0.0

@@ -234,7 +234,7 @@ def print_table(title: str, answers: Sequence[Asked], easy: Sequence[Asked] = ()
     for name, group in [*groups.items(), ("easy among easy", easy), ("all", answers)]:
         if not group:
             continue
-        low, high = _interval(group)
+        low, high = interval([answer.row for answer in group], [answer.average_precision for answer in group])
         found = [sum(answer.ranks) / max(answer.relevant, 1) for answer in group]
         print(
             f"{name:24s}{len(group):9d}{np.mean([a.average_precision for a in group]):7.3f}{low:8.3f}-{high:.3f}"
@@ -242,11 +242,11 @@ def print_table(title: str, answers: Sequence[Asked], easy: Sequence[Asked] = ()
         )
 
 
-def _interval(answers: Sequence[Asked]) -> tuple[float, float]:
-    """Of the mean, by resampling works."""
+def interval(rows: Sequence[dict[str, str]], values: Sequence[float]) -> tuple[float, float]:
+    """That holds 95 % of the means of what queries have, by resampling works."""
     works: dict[str, list[float]] = defaultdict(list)
-    for answer in answers:
-        works[answer.row["work"]].append(answer.average_precision)
+    for row, value in zip(rows, values, strict=True):
+        works[row["work"]].append(value)
     groups = list(works.values())
     rng = np.random.default_rng(0)
     means = [

@@ -120,3 +120,13 @@ def test_short_and_long_queries_find_what_contains_them_or_is_contained(encoder,
 
 def test_an_empty_library_has_no_candidates(encoder, shortlist_of):
     assert shortlist_of({}, drawn(encoder, np.random.default_rng(5)), 10) == []
+
+
+def test_what_is_like_the_likeliest_alone_is_found_by_way_of_it_and_in_its_key(encoder, shortlist_of):
+    rng = np.random.default_rng(5)
+    query, far = drawn(encoder, rng), drawn(encoder, rng)
+    between = tuple(unit(one + other) for one, other in zip(query, far, strict=True))
+    recordings = {**others(encoder, rng), "between": moved(between, 3), "far": moved(far, 8)}
+    found = dict(shortlist_of(recordings, query, 4))
+    assert found["between"][0] == 3
+    assert found["far"][0] == 8
