@@ -40,6 +40,9 @@ _BETWEEN = 3
 _DETOUR = 2
 """By how much a place in what is likely by way of these counts for less than in what is likely by itself."""
 
+_SEGMENTS_APART = 4
+"""Of these every so many-th segment asks."""
+
 _THINNED_ROWS = 40
 _THINNEST = 3
 _COMMON = 0.1
@@ -81,9 +84,10 @@ class VersionShortlist:
             other_than: id of a recording that is none.
         """
         near = self.near(query, wanted, other_than)
+        further = wanted // _DETOUR
         placed = [(float(place), number, keys) for place, (number, keys) in enumerate(near)]
         for between, (semitones, *_) in near[:_BETWEEN]:
-            for place, (number, keys) in enumerate(self.near(self._asked_for(between), wanted // _DETOUR, between), 1):
+            for place, (number, keys) in enumerate(self.near(self._asked_for(between), further, between, 1), 1):
                 if number != other_than:
                     placed.append((_DETOUR * place, number, [(semitones + key) % 12 for key in keys]))
         first: dict[int, list[int]] = {}
@@ -91,10 +95,15 @@ class VersionShortlist:
             first.setdefault(number, keys)
         return list(first.items())[:wanted]
 
-    def near(self, query: VersionQuery, wanted: int, other_than: int = -1) -> Shortlist:
-        """Those that are near to the query by themselves; as `of`."""
+    def near(self, query: VersionQuery, wanted: int, other_than: int = -1, compared: int = _COMPARED) -> Shortlist:
+        """Those that are near to the query by themselves; as `of`.
+
+        Args:
+            query, wanted, other_than: as there.
+            compared: how many times as many, of those with most votes, are compared with the query.
+        """
         positions, keys = self._voted(query.segments)
-        others = np.flatnonzero(self._segments.items[positions] != other_than)[: _COMPARED * wanted]
+        others = np.flatnonzero(self._segments.items[positions] != other_than)[: compared * wanted]
         positions, keys = positions[others], keys[others]
         if not len(positions):
             return []
@@ -107,10 +116,10 @@ class VersionShortlist:
         ]
 
     def _asked_for(self, number: int) -> VersionQuery:
-        """A recording as a query in one tempo, of every other segment: they overlap."""
+        """A recording as a query in one tempo, of few of its segments: they overlap."""
         at = self._segments.position[number]
         local = self._local.vectors(int(self._local_position[at]))
-        return VersionQuery(local, local[:0], self._segments.vectors(at)[::2])
+        return VersionQuery(local, local[:0], self._segments.vectors(at)[::_SEGMENTS_APART])
 
     def _voted(self, segments: _Vectors) -> tuple[_Integers, _Integers]:
         """Positions of the recordings that have votes, those with most first, and their keys, shape `(recordings, 2)`.
