@@ -22,6 +22,7 @@ import soundfile as sf
 from instrument_pairs import render as render_instruments
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.stats import rankdata
 from train_sync import held_out_lieder, sound_fonts
 
 from alignment.acceptance import Evidence
@@ -211,8 +212,8 @@ def logistic(inputs: NDArray[np.float64], right: NDArray[np.bool_], balanced: bo
 
 
 def auroc(score: NDArray[np.float64], right: NDArray[np.bool_]) -> float:
-    """Probability that a right one scores above a wrong one."""
-    ranks = np.argsort(np.argsort(score)) + 1
+    """Probability that a right one scores above a wrong one, of equals one half."""
+    ranks = rankdata(score)
     count = right.sum()
     return float((ranks[right].sum() - count * (count + 1) / 2) / max(count * (~right).sum(), 1))
 

@@ -2,15 +2,15 @@
 
     python scripts/check_annotations.py PAIRS.csv [--debias]
 
-PAIRS.csv has a row for each pair: a folder as `scripts/bench_alignment.py` takes it, and the MIDI files from which
-its a.wav and b.wav were played, on the same clocks. Each pair is aligned. For a point beyond 50 or 100 ms the notes
-within .7 s of it in a are laid into b, once so that the point falls where the annotation has it, once where the
-alignment has it, at that tempo from .7 to 1.4 times the annotation's at which most of them meet the same pitch (a
-Gaussian of 30 ms). Who is .08 ahead is right; else nothing is decided, as where a figure returns or hands are apart.
-Printed are percentages of all points: beyond, of these the annotation's fault, the alignment's, undecided. Then, of all
-pairs together, how well the confidence tells what is beyond 100 ms (AUROC), with all points and without those where the
-annotation is wrong, and the share of points that the interval holds. With --debias each pair's median error is taken
-off first, since slow attacks lag their MIDI time.
+PAIRS.csv has a row for each pair: a folder as `scripts/bench_structure.py` takes it, and the MIDI files from which its
+a.wav and b.wav were played, on the same clocks; without them nothing is decided. Each pair is aligned. For a point
+beyond 50 or 100 ms the notes within .7 s of it in a are laid into b, once so that the point falls where the annotation
+has it, once where the alignment has it, at that tempo from .7 to 1.4 times the annotation's at which most of them meet
+the same pitch (a Gaussian of 30 ms). Who is .08 ahead is right; else nothing is decided, as where a figure returns or
+hands are apart. Printed are percentages of all points: beyond, of these the annotation's fault, the alignment's,
+undecided. Then, of all pairs together, how well the confidence tells what is beyond 100 ms (AUROC), with all points and
+without those where the annotation is wrong, and the share of points that the interval holds. With --debias each pair's
+median error is taken off first, since slow attacks lag their MIDI time.
 """
 
 from __future__ import annotations
@@ -85,14 +85,14 @@ class Judged(NamedTuple):
         ]
 
 
-def judged(folder: Path, first: Path, second: Path, *, debias: bool) -> Judged:
-    """Align a pair, and say who is wrong where."""
+def judged(folder: Path, played: Sequence[Path], *, debias: bool) -> Judged:
+    """Align a pair, and say who is wrong where, if it is known from which two MIDI files it was played."""
     truth = struck(folder)
     errors, confidence, interval = _aligned(folder, truth)
     known = np.isfinite(errors)
     if debias and known.any():
         errors = errors - np.median(errors[known])
-    notes, others = notes_of(first), notes_of(second)
+    notes, others = [notes_of(path) for path in played] or [np.zeros((0, 2))] * 2
     by_pitch = {int(pitch): others[others[:, 1] == pitch, 0] for pitch in np.unique(others[:, 1])}
     faults = []
     for window in _WINDOWS_MS:
@@ -111,7 +111,9 @@ def _aligned(folder: Path, truth: NDArray[np.float64]) -> NDArray[np.float64]:
     for segment in synchronise(read_audio(folder / "a.wav"), read_audio(folder / "b.wav")).segments:
         if segment.path is None:
             continue
-        error = carry(np.column_stack([segment.path.ref, segment.path.other]), truth[:, 0]) - truth[:, 1]
+        carried = carry(np.column_stack([segment.path.ref, segment.path.other]), truth[:, 0])
+        errors = np.stack([carried - true for true in (truth[:, 1], *truth.T[3:])])
+        error = np.take_along_axis(errors, np.argmin(np.abs(errors), axis=0)[None], axis=0)[0]
         sure = (np.interp(truth[:, 0], segment.path.ref, each) for each in (segment.confidence, segment.interval))
         found = np.where(np.abs(error) < np.abs(found[0]), np.stack([error, *sure]), found)
     return found
@@ -146,9 +148,10 @@ def main() -> None:
     heads = "".join(f"{f'>{window} ms':>10s}{'annot.':>8s}{'align.':>8s}{'?':>8s}" for window in _WINDOWS_MS)
     print(f"{'':44s}{heads}")
     pairs = []
-    for folder, first, second in csv.reader(arguments.pairs.read_text("utf-8").splitlines()):
-        pairs.append(judged(Path(folder), Path(first), Path(second), debias=arguments.debias))
-        print(f"{Path(folder).name[:44]:44s}{_cells(pairs[-1].shares())}", flush=True)
+    for row in csv.reader(arguments.pairs.read_text("utf-8").splitlines()):
+        folder, *played = map(Path, row)
+        pairs.append(judged(folder, played, debias=arguments.debias))
+        print(f"{folder.name[:44]:44s}{_cells(pairs[-1].shares())}", flush=True)
     print(f"{f'mean over {len(pairs)} pairs':44s}{_cells(list(np.mean([pair.shares() for pair in pairs], axis=0)))}")
     print_confidence(pairs)
 
