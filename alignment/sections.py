@@ -1,7 +1,7 @@
 """The sections of a pair that correspond, and whether it is the same music.
 
-Embeddings at 5 frames a second tell the sections (`alignment.structure`); cuts between them are placed anew
-at 50 frames a second.
+Embeddings at 5 frames a second tell the sections (`alignment.structure`, `alignment.pace`); cuts between them are
+placed anew at 50 frames a second.
 """
 
 from __future__ import annotations
@@ -17,24 +17,18 @@ from scipy.ndimage import maximum_filter1d
 from alignment.acceptance import Evidence, evidence_of_same_music
 from alignment.analysed import Analysed
 from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
-from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
-from alignment.pair import Pair, anchor_frames, band_around, part_of_band
-from alignment.structure import Correspondence, Gaps, bridged, corresponding_sections, sharpen
+from alignment.pace import GAPS, SHORTEST_SECTION_SECONDS, at_best_pace
+from alignment.pair import Pair, anchor_frames
+from alignment.structure import Correspondence, bridged, sharpen
 
 __all__ = ["Section", "matching_sections", "sharpened"]
 
-_MOST_COARSE_CELLS = 90_000_000
-"""A programme of an hour against an hour takes every second coarse frame."""
-
 _QUIET_DECIBELS = -50.0
 _QUIET_SHARE = 0.12
-_HALT = 0.25
-_GAPS = Gaps(each=0.6, halt=_HALT, opening=10.0, exchange=20.0, start=8.0, end=8.0, least_gain=10.0)
-_SHARPENING_GAPS = Gaps(each=0.6, halt=_HALT, opening=25.0, exchange=0.0, start=np.inf, end=np.inf, least_gain=0.0)
+_SHARPENING_GAPS = replace(GAPS, opening=25.0, exchange=0.0, start=np.inf, end=np.inf, least_gain=0.0)
 _SHARPENING_REACH_SECONDS = 4.0
-_SHORTEST_SECTION_SECONDS = 5.0
 _SAMPLED_SECONDS = 15.0
 _FEWEST_FRAMES = 5
 
@@ -54,33 +48,34 @@ class Section:
 def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
     """Sections that correspond, in the order of the reference, and what speaks for the same music, if anything."""
     x, y = _with_quiet(pair.x.coarse, pair.left), _with_quiet(pair.y.coarse, pair.right)
-    pooled = int(np.ceil(np.sqrt(x.shape[1] * y.shape[1] / _MOST_COARSE_CELLS)))
-    x, y = _pooled(x, pooled), _pooled(y, pooled)
-    gaps = replace(
-        _GAPS,
-        opening=_GAPS.opening / pooled,
-        exchange=_GAPS.exchange / pooled,
-        start=_GAPS.start / pooled,
-        end=_GAPS.end / pooled,
-        least_gain=_GAPS.least_gain / pooled,
-    )
-    scale = pooled * COARSE_DOWNSAMPLING
-    fixed = [(round(i / scale), round(j / scale)) for i, j in map(anchor_frames, pair.anchors)]
-    line = _rising([(0, 0), *fixed, (x.shape[1], y.shape[1])])
-    allowed = None if pair.band is None else band_around(line, pair.band * FEATURE_RATE / scale)
-    shortest = round(_SHORTEST_SECTION_SECONDS * FEATURE_RATE / scale)
-    found: list[Correspondence] = []
-    for number, ((i, j), (k, m)) in enumerate(pairwise(line)):
-        part = _between_anchors(gaps, bool(number), number < len(line) - 2)
-        within = None if allowed is None else part_of_band(allowed, i, j, k, m)
-        matches = corresponding_sections(x[:, i:k], y[:, j:m], part, shortest, within)
-        found += [Correspondence(match.path + np.array([i, j]), match.gain) for match in matches]
-    if not found:
+    band = None if pair.band is None else pair.band * FEATURE_RATE
+    found = at_best_pace(x, y, list(map(anchor_frames, pair.anchors)), band)
+    if not found.matches:
         return [], None
-    evidence = evidence_of_same_music(x, y, found, gaps, pooled)
-    if allowed is None:
-        found = bridged(x, y, found, gaps)
-    return [_section(match, scale, pair.frames) for match in _joined(found)], evidence
+    evidence = evidence_of_same_music(found.x, found.y, found.matches, found.gaps, found.pooled)
+    matches = bridged(found.x, found.y, found.matches, found.gaps) if band is None else found.matches
+    sections = [_section(match, found.scale, (0, 0), pair.frames) for match in matches]
+    if band is None and not pair.anchors:
+        sections = _filled(x, y, sections, pair.frames)
+    return _joined(sections), evidence
+
+
+def _filled(
+    x: NDArray[np.float32], y: NDArray[np.float32], sections: Sequence[Section], frames: tuple[int, int]
+) -> list[Section]:
+    """The sections, and those that correspond at a pace of their own where both sides stand alone.
+
+    Scores go on as before where performers play a cadenza or a small print four times as fast.
+    """
+    out = list(sections)
+    starts, ends = [section.start for section in sections], [section.end for section in sections]
+    for start, end in zip([(0, 0), *ends], [*starts, frames], strict=True):
+        (i, j), (k, m) = ([frame // COARSE_DOWNSAMPLING for frame in corner] for corner in (start, end))
+        long = min(k - i, m - j) >= SHORTEST_SECTION_SECONDS * FEATURE_RATE / COARSE_DOWNSAMPLING
+        if long and not any(start[1] <= other[1] < end[1] for other in starts):
+            found = at_best_pace(x[:, i:k], y[:, j:m])
+            out += [_section(match, found.scale, start, end) for match in found.matches]
+    return sorted(out, key=lambda section: section.start)
 
 
 def _with_quiet(coarse: NDArray[np.float32], side: Analysed) -> NDArray[np.float32]:
@@ -97,51 +92,24 @@ def _with_quiet(coarse: NDArray[np.float32], side: Analysed) -> NDArray[np.float
     return np.concatenate([np.sqrt(1.0 - _QUIET_SHARE) * coarse, np.sqrt(_QUIET_SHARE) * sign[None]]).astype(np.float32)
 
 
-def _rising(line: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The first and the last point, and of those between, what rises on both sides."""
-    first, *between, last = line
-    out = [first]
-    for point in between:
-        if all(a < b < c for a, b, c in zip(out[-1], point, last, strict=True)):
-            out.append(point)
-    return [*out, last]
+def _section(
+    match: Correspondence, scale: tuple[float, float], corner: tuple[int, int], end: tuple[int, int]
+) -> Section:
+    """A match found between two corners."""
+    points = np.rint(match.path * scale).astype(np.int64) + corner
+    last = np.minimum(np.rint((match.path[-1] + 1) * scale).astype(np.int64) + corner, end)
+    return Section((int(points[0, 0]), int(points[0, 1])), (int(last[0]), int(last[1])), points)
 
 
-def _between_anchors(gaps: Gaps, from_anchor: bool, to_anchor: bool) -> Gaps:
-    """The costs of a stretch that begins or ends at an anchor, where it corresponds whatever that costs."""
-    if not from_anchor and not to_anchor:
-        return gaps
-    return replace(
-        gaps,
-        start=np.inf if from_anchor else gaps.start,
-        end=np.inf if to_anchor else gaps.end,
-        least_gain=-np.inf,
-    )
-
-
-def _pooled(features: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Unit means of `count` frames each."""
-    if count == 1:
-        return features
-    starts = np.arange(0, features.shape[1], count)
-    return normalise_columns(np.add.reduceat(features, starts, axis=1))
-
-
-def _joined(found: Sequence[Correspondence]) -> list[Correspondence]:
+def _joined(sections: Sequence[Section]) -> list[Section]:
     """Sections that meet on both sides are one."""
-    out: list[Correspondence] = []
-    for match in found:
-        if out and out[-1].x[1] == match.x[0] and out[-1].y[1] == match.y[0]:
+    out: list[Section] = []
+    for section in sections:
+        if out and out[-1].end == section.start:
             last = out.pop()
-            match = Correspondence(np.concatenate([last.path, match.path]), last.gain + match.gain)
-        out.append(match)
+            section = Section(last.start, section.end, np.concatenate([last.points, section.points]))
+        out.append(section)
     return out
-
-
-def _section(match: Correspondence, scale: int, frames: tuple[int, int]) -> Section:
-    (x_start, x_end), (y_start, y_end) = match.x, match.y
-    end = min(x_end * scale, frames[0]), min(y_end * scale, frames[1])
-    return Section((x_start * scale, y_start * scale), end, match.path * scale)
 
 
 def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:

@@ -2,8 +2,8 @@
 
 1. Silence and steady noise at the ends are set aside but for half a second, and the tuning of both sides estimated.
 2. The transposition is the one of twelve at which CENS, once a second, warp most cheaply.
-3. Embeddings at 5 frames a second tell which sections correspond and which stand alone (`alignment.structure`),
-   and whether it is the same music at all (`alignment.acceptance`).
+3. Embeddings at 5 frames a second tell which sections correspond and which stand alone (`alignment.structure`), at
+   the pace of either side (`alignment.pace`), and whether it is the same music at all (`alignment.acceptance`).
 4. Cuts are placed anew at 50 frames a second.
 5. Inside a corridor around each section's coarse path, fine features are warped exactly; the mean over all
    paths near that one (`alignment.posterior`) is the result, and their spread tells how sure it is.
@@ -15,7 +15,7 @@ Grosche (ICASSP 2009).
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -115,24 +115,36 @@ def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignmen
 def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) -> int:
     """Semitones, -5 to 6, to add to the other; 0 wins a near tie.
 
-    The shorter side is warped to the whole of the longer, or to the best part of one more than twice as long.
+    The shorter side is warped to the whole of the longer; and to the best part of one more than twice as long, if that
+    sets one transposition further apart from the others.
 
     Args:
         ref, other: CENS, shapes `(12, n)` and `(12, m)`, of which about one a second is compared.
     """
-    excerpt = max(ref.shape[1], other.shape[1]) > 2 * min(ref.shape[1], other.shape[1])
     step = round(FEATURE_RATE / COARSE_DOWNSAMPLING)
     step = max(1, min(step, min(ref.shape[1], other.shape[1]) // _FEWEST_COMPARED))
-
-    def cost(shift: int) -> float:
-        x, y = ref[:, ::step], np.roll(other, shift, axis=0)[:, ::step]
-        if x.shape[1] > y.shape[1]:
-            x, y = y, x
-        return dtw(x, y, weights=SYMMETRIC_WEIGHTS, subsequence=excerpt).cost
-
-    costs = {shift: cost(shift) for shift in range(-5, 7)}
+    x, y = ref[:, ::step], other[:, ::step]
+    lengths = sorted((x.shape[1], y.shape[1]))
+    costs = _costs_of_shifts(x, y, excerpt=False)
+    if lengths[1] > 2 * lengths[0]:
+        costs = min(costs, _costs_of_shifts(x, y, excerpt=True), key=_distinctness)
     best = min(costs, key=lambda shift: costs[shift])
     return best if costs[best] < 0.97 * costs[0] else 0
+
+
+def _costs_of_shifts(x: NDArray[np.float32], y: NDArray[np.float32], *, excerpt: bool) -> dict[int, float]:
+    """Of each shift of y, what warping costs; of the shorter side to a part of the longer, or of both whole."""
+    costs = {}
+    for shift in range(-5, 7):
+        sides = sorted((x, np.roll(y, shift, axis=0)), key=lambda side: side.shape[1])
+        costs[shift] = dtw(*sides, weights=SYMMETRIC_WEIGHTS, subsequence=excerpt).cost
+    return costs
+
+
+def _distinctness(costs: Mapping[int, float]) -> float:
+    """The least cost over the next; the less, the more distinct."""
+    least, following = sorted(costs.values())[:2]
+    return least / max(following, 1e-9)
 
 
 def _matches(pair: Pair, paths: Iterable[MeanPath], confidence: float) -> list[Segment]:

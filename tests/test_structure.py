@@ -2,26 +2,12 @@
 
 import numpy as np
 import pytest
+from columns import music, played
 
 from alignment.structure import Gaps, bridged, corresponding_sections, sharpen
 
 GAPS = Gaps(each=0.6, halt=0.25, opening=10.0, exchange=20.0, start=8.0, end=8.0, least_gain=15.0)
 SHORTEST = 25
-
-
-def music(seed, frames, dims=16, held=4):
-    """Unit columns that change every few frames, as harmonies do."""
-    rng = np.random.default_rng(seed)
-    values = np.repeat(rng.standard_normal((dims, frames // held + 1)), held, axis=1)[:, :frames]
-    values = values + 0.2 * rng.standard_normal(values.shape)
-    return (values / np.linalg.norm(values, axis=0)).astype(np.float32)
-
-
-def played(parts, seed):
-    """Another performance: the parts one after the other, with noise."""
-    whole = np.concatenate(parts, axis=1)
-    noisy = whole + 0.08 * np.random.default_rng(seed).standard_normal(whole.shape).astype(np.float32)
-    return noisy / np.linalg.norm(noisy, axis=0)
 
 
 def spans(found):

@@ -4,11 +4,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from demo_music import Performance, perform
+from demo_pieces import PIECES
 
 from alignment import Audio, FeatureError, read_audio, synchronise
 from alignment.export import path_csv, synchronisation_document
 
 RATE = 22050
+MINUET = next(piece for piece in PIECES if piece.name == "petzold-minuet")
 
 
 def errors(result, first, second):
@@ -121,6 +124,32 @@ def test_another_key_is_found(music):
     assert result.accepted
     wanted = result.path.ref / 2 ** (2 / 12)
     assert np.median(np.abs(result.path.other - wanted)) < 0.02
+
+
+@pytest.mark.parametrize(("tempo_scale", "transposition"), [(0.35, 0), (0.4, 3), (2.6, 0)])
+def test_a_performance_several_times_as_slow_or_as_fast_meets_at_the_notes(music, tempo_scale, transposition):
+    first, _ = music.pair("petzold-minuet")
+    second = perform(MINUET, Performance(5, "guitar", tempo_scale, transposition=transposition))
+    result = synchronise(read_audio(first.path), Audio(second.samples))
+    assert result.accepted
+    assert result.transposition == -transposition
+    slower = (second.seconds[-1] - second.seconds[0]) / (first.seconds[-1] - first.seconds[0])
+    found = errors(result, first, second) / max(1.0, slower)
+    assert np.median(found) < 0.03
+    assert np.mean(found < 0.1) > 0.9
+
+
+def test_a_passage_at_a_pace_of_its_own_belongs_to_the_match(music):
+    """As where a score goes on as before and the performer plays small print several times as fast."""
+    first, _ = music.pair("petzold-minuet")
+    slow, even = (perform(MINUET, Performance(5, "guitar", scale, rubato=0.0, lead=0.0)) for scale in (0.3, 1.0))
+    cuts = np.searchsorted(even.beats, [MINUET.beats / 3, 2 * MINUET.beats / 3])
+    parts = [round(times.seconds[cut] * RATE) for times in (even, slow) for cut in cuts]
+    second = np.concatenate([even.samples[: parts[0]], slow.samples[parts[2] : parts[3]], even.samples[parts[1] :]])
+    result = synchronise(read_audio(first.path), Audio(second))
+    alone = sum(np.ptp(segment.ref) for segment in result.segments if segment.kind == "only_ref")
+    assert result.accepted
+    assert alone < 0.05 * first.seconds[-1]
 
 
 def test_different_works_are_not_accepted_and_no_path_is_made_up(music):
