@@ -32,6 +32,8 @@ _QUICKEST = 6.0
 _ANOTHER = 1.3
 """A pace is another one if it is so many times as fast."""
 
+_ROUNDING = 1e-6
+
 
 class AtPace(NamedTuple):
     """Sections found at a pace.
@@ -151,7 +153,8 @@ def _pooled(features: NDArray[np.float32], count: float) -> NDArray[np.float32]:
     if count == 1:
         return features
     frames = features.shape[1]
-    edges = np.append(np.arange(0, frames, count), frames)
+    columns = int(np.ceil(frames / count - _ROUNDING))
+    edges = np.append(count * np.arange(columns), frames)
     sums = np.concatenate([np.zeros((len(features), 1)), np.cumsum(features, axis=1, dtype=np.float64)], axis=1)
     whole = np.minimum(edges.astype(np.int64), frames - 1)
     until = sums[:, whole] + (edges - whole) * features[:, whole]

@@ -1,12 +1,12 @@
 """Make a bed of alignment pairs: for every work of ASAP, two of its performances, as different pianos play them.
 
-    python scripts/asap_pairs.py ASAP OUT --fonts FONT FONT... [--pace 1] [--without WORK...] [--jobs 2]
+    python scripts/asap_pairs.py ASAP OUT --fonts FONT FONT... [--pace 1] [--without WORK...] [--every 1] [--jobs 2]
 
 ASAP is a folder of the ASAP data (MIDI files and `*_annotations.txt`). OUT gets for each work a folder as
 `bench_alignment.py` and `bench_structure.py` take it, and `pairs.csv` as `check_annotations.py` takes it. Of a work
 with one performance the other side is the score's MIDI. Which performances, which two of the sound fonts and who is in
 a room are drawn by the work's name. --pace 2.5 makes the second performance 2.5 times as long. Works whose path is
-WORK are left out. Wants the program `fluidsynth` and the extra `score`.
+WORK are left out; --every 4 takes every fourth of the others. Wants the program `fluidsynth` and the extra `score`.
 
 A beat is a point where it is annotated in both. Where ASAP crams the beats that a performer leaves out into a moment,
 they are dropped; struck are those at which a note begins within 30 ms on both sides.
@@ -49,10 +49,11 @@ def main() -> None:
     parser.add_argument("--fonts", type=Path, nargs="+", required=True, metavar="FONT")
     parser.add_argument("--pace", type=float, default=1.0)
     parser.add_argument("--without", nargs="*", default=[], metavar="WORK")
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     works = sorted({str(path.parent.relative_to(arguments.asap)) for path in arguments.asap.rglob("*_annotations.txt")})
-    kept = [work for work in works if work not in arguments.without]
+    kept = [work for work in works if work not in arguments.without][:: arguments.every]
     make = partial(made, arguments.asap, arguments.out, arguments.fonts, arguments.pace)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         rows = [row for row in pool.map(make, kept) if row]

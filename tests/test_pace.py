@@ -11,10 +11,10 @@ UNLIKE = 77
 
 def slowed(columns, times):
     """Each column held as long as wanted."""
-    return np.repeat(columns, times, axis=1)
+    return columns[:, (np.arange(round(times * columns.shape[1])) / times).astype(int)]
 
 
-@pytest.mark.parametrize("times", [1, 2, 3, 5])
+@pytest.mark.parametrize("times", [1, 2, 2.37, 10 / 3, 5])
 def test_the_whole_is_found_at_the_pace_of_either_side(times):
     quick = music(0, 400)
     x, y = played([quick], 1), played([slowed(quick, times)], 2)
