@@ -32,6 +32,9 @@ _QUICKEST = 6.0
 _ANOTHER = 1.3
 """A pace is another one if it is so many times as fast."""
 
+_OTHERS = (0.5, 2.0)
+"""Paces from which others are found, where nothing is at 1, as in excerpts."""
+
 _ROUNDING = 1e-6
 
 
@@ -72,7 +75,7 @@ class AtPace(NamedTuple):
 def at_best_pace(
     x: NDArray[np.float32], y: NDArray[np.float32], anchors: Sequence[tuple[int, int]] = (), band: float | None = None
 ) -> AtPace:
-    """Find the sections at the pace at which most is saved, of 1, that which makes both as long, and what they tell.
+    """Find the sections at the pace at which most is saved: 1, that which makes both as long, or what these tell.
 
     Args:
         x, y: unit columns, 5 a second.
@@ -80,7 +83,8 @@ def at_best_pace(
         band: fine frames by which it may stray from the straight line between the ends and anchors.
     """
     best = _at_pace(1.0, x, y, anchors, band)
-    tried, paces = [best.pace], [y.shape[1] / x.shape[1], best.pace_of_matches]
+    usual = () if best.matches else _OTHERS
+    tried, paces = [best.pace], [*usual, y.shape[1] / x.shape[1], best.pace_of_matches]
     while paces:
         pace = paces.pop()
         if not 1.0 / _QUICKEST <= pace <= _QUICKEST or any(_near(pace, known) for known in tried):

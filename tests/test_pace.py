@@ -6,7 +6,9 @@ from columns import music, played
 
 from alignment.pace import at_best_pace
 
-UNLIKE = 77
+OTHER_MUSIC = 77
+BADLY_HEARD = 0.25
+"""Noise at which nothing is found while every second frame stands still."""
 
 
 def slowed(columns, times):
@@ -47,4 +49,13 @@ def test_an_anchor_is_gone_through_at_any_pace():
 
 def test_unlike_music_of_any_length_saves_nothing():
     for frames in (150, 400, 1600):
-        assert at_best_pace(music(3, 400), music(UNLIKE, frames)).matches == []
+        assert at_best_pace(music(3, 400), music(OTHER_MUSIC, frames)).matches == []
+
+
+@pytest.mark.parametrize("times", [0.4, 2.6])
+def test_an_excerpt_finds_its_place_at_another_pace(times):
+    whole = music(4, 900, held=6)
+    found = at_best_pace(played([whole], 1, BADLY_HEARD), played([slowed(whole[:, 400:520], times)], 2, BADLY_HEARD))
+    (match,) = found.matches
+    assert np.array(match.x) * found.scale[0] / 10 == pytest.approx((400, 520), abs=6)
+    assert found.pace_of_matches == pytest.approx(times, rel=0.1)

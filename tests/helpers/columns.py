@@ -11,8 +11,8 @@ def music(seed, frames, dims=16, held=4):
     return (values / np.linalg.norm(values, axis=0)).astype(np.float32)
 
 
-def played(parts, seed):
+def played(parts, seed, noise=0.08):
     """Another performance: the parts one after the other, with noise."""
     whole = np.concatenate(parts, axis=1)
-    noisy = whole + 0.08 * np.random.default_rng(seed).standard_normal(whole.shape).astype(np.float32)
+    noisy = whole + noise * np.random.default_rng(seed).standard_normal(whole.shape).astype(np.float32)
     return noisy / np.linalg.norm(noisy, axis=0)
