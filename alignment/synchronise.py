@@ -1,7 +1,7 @@
 """Synchronisation of two performances: which sections correspond, and moment by moment how.
 
 1. Silence and steady noise at the ends are set aside but for half a second, and the tuning of both sides estimated.
-2. The transposition is the one of twelve at which CENS, once a second, warp most cheaply.
+2. The transposition is the one of twelve at which CENS, once a second, warp most cheaply, or none.
 3. Embeddings at 5 frames a second tell which sections correspond and which stand alone (`alignment.structure`), at
    the pace of either side (`alignment.pace`), and whether it is the same music at all (`alignment.acceptance`).
 4. Cuts are placed anew at 50 frames a second.
@@ -32,7 +32,7 @@ from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
 from alignment.pair import Pair
 from alignment.rests import matches_over_rests, path_of_music, sections_over_rests
-from alignment.sections import matching_sections, sharpened
+from alignment.sections import Section, matching_sections, sharpened
 from alignment.segments import Segment, Synchronisation
 from alignment.warping import MeanPath, mean_path_near, mean_path_of
 
@@ -42,6 +42,9 @@ _log = logging.getLogger(__name__)
 
 _ACCEPTED = 0.85
 """Refusing the same music is the lesser evil."""
+
+_SAME_KEY = 4.0
+"""Times as likely as any other key."""
 
 _FEWEST_COMPARED = 40
 
@@ -75,15 +78,7 @@ def synchronise_analysed(
     right = analyse(other)
     if left.features is None or right.features is None:
         return _unrelated(left, right, 0.0), right
-    transposition = transposition_between(left.features.harmony, right.features.harmony)
-    _log.info("the other sounds %+d semitones to the reference", -transposition)
-    if transposition:
-        right = retuned(other, right, right.tuning - 100.0 * transposition)
-    pair = Pair.of(left, right, band, anchors)
-    sections, evidence = matching_sections(pair)
-    confidence = probability_of_same_music(evidence) if evidence else 0.0
-    told = len(sections), confidence, _ACCEPTED
-    _log.info("sections that correspond: %d; the same music with a probability of %.3f, %.2f is enough", *told)
+    right, pair, sections, confidence = _in_likeliest_key(left, right, other, band, anchors)
     if confidence < _ACCEPTED:
         return _unrelated(left, right, confidence), right
     whole_sections = sections_over_rests(pair, sharpened(pair, sections))
@@ -95,6 +90,29 @@ def synchronise_analysed(
     whole = round(interval / 100.0)
     segments = all_segments(matches_over_rests(pair, matches), left, right)
     return Synchronisation(segments, True, confidence, -whole, interval - 100.0 * whole), right
+
+
+def _in_likeliest_key(
+    left: Analysed, right: Analysed, other: Audio, band: float | None, anchors: Sequence[tuple[float, float]]
+) -> tuple[Analysed, Pair, list[Section], float]:
+    """The other in the key of the reference, the sections that correspond, and how likely it is the same music.
+
+    The key is misheard now and then, as in a short excerpt at another pace; the other is asked for as it is, too, and
+    the same key is the likelier before anything is heard.
+    """
+    assert left.features is not None, "the reference has sound"
+    assert right.features is not None, "the other has sound"
+    asked, odds = [], []
+    for shift in dict.fromkeys((transposition_between(left.features.harmony, right.features.harmony), 0)):
+        side = retuned(other, right, right.tuning - 100.0 * shift) if shift else right
+        pair = Pair.of(left, side, band, anchors)
+        sections, evidence = matching_sections(pair)
+        confidence = probability_of_same_music(evidence) if evidence else 0.0
+        told = -shift, len(sections), confidence, _ACCEPTED
+        _log.info("%+d semitones: %d sections; the same music with a probability of %.3f, %.2f is enough", *told)
+        asked.append((side, pair, sections, confidence))
+        odds.append(confidence / (1.0 - confidence) * (1.0 if shift else _SAME_KEY))
+    return asked[int(np.argmax(odds))]
 
 
 def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignment: Synchronisation) -> Synchronisation:
