@@ -23,7 +23,10 @@ from alignment.structure import Correspondence, Gaps, corresponding_sections
 __all__ = ["GAPS", "SHORTEST_SECTION_SECONDS", "AtPace", "at_best_pace"]
 
 GAPS = Gaps(each=0.6, halt=0.25, opening=10.0, exchange=20.0, start=8.0, end=8.0, least_gain=10.0)
+"""What it costs that coarse frames stand alone."""
+
 SHORTEST_SECTION_SECONDS = 5.0
+"""Of one out of order, or at a pace of its own."""
 
 _MOST_COARSE_CELLS = 90_000_000
 """A programme of an hour against an hour takes every second coarse frame."""

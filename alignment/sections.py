@@ -65,7 +65,7 @@ def _filled(
 ) -> list[Section]:
     """The sections, and those that correspond at a pace of their own where both sides stand alone.
 
-    Scores go on as before where performers play a cadenza or a small print four times as fast.
+    Scores go on as before where performers play a cadenza or small notes four times as fast.
     """
     out = list(sections)
     starts, ends = [section.start for section in sections], [section.end for section in sections]
@@ -93,11 +93,11 @@ def _with_quiet(coarse: NDArray[np.float32], side: Analysed) -> NDArray[np.float
 
 
 def _section(
-    match: Correspondence, scale: tuple[float, float], corner: tuple[int, int], end: tuple[int, int]
+    match: Correspondence, scale: tuple[float, float], start: tuple[int, int], end: tuple[int, int]
 ) -> Section:
     """A match found between two corners."""
-    points = np.rint(match.path * scale).astype(np.int64) + corner
-    last = np.minimum(np.rint((match.path[-1] + 1) * scale).astype(np.int64) + corner, end)
+    points = np.rint(match.path * scale).astype(np.int64) + start
+    last = np.minimum(np.rint((match.path[-1] + 1) * scale).astype(np.int64) + start, end)
     return Section((int(points[0, 0]), int(points[0, 1])), (int(last[0]), int(last[1])), points)
 
 

@@ -1,12 +1,13 @@
 """Make a bed of alignment pairs: for every work of ASAP, two of its performances, as different pianos play them.
 
-    python scripts/asap_pairs.py ASAP OUT --fonts FONT FONT... [--pace 1] [--without WORK...] [--every 1] [--jobs 2]
+    python scripts/asap_pairs.py ASAP OUT --fonts FONT FONT... [--pace 1] [--every 1] [--jobs 2]
 
 ASAP is a folder of the ASAP data (MIDI files and `*_annotations.txt`). OUT gets for each work a folder as
 `bench_alignment.py` and `bench_structure.py` take it, and `pairs.csv` as `check_annotations.py` takes it. Of a work
 with one performance the other side is the score's MIDI. Which performances, which two of the sound fonts and who is in
-a room are drawn by the work's name. --pace 2.5 makes the second performance 2.5 times as long. Works whose path is
-WORK are left out; --every 4 takes every fourth of the others. Wants the program `fluidsynth` and the extra `score`.
+a room are drawn by the work's name. --pace 2.5 makes the second performance 2.5 times as long, --every 4 takes every
+fourth work. The works by which the synchroniser's features were chosen are left out. Wants the program `fluidsynth` and
+the extra `score`.
 
 A beat is a point where it is annotated in both. Where ASAP crams the beats that a performer leaves out into a moment,
 they are dropped; struck are those at which a note begins within 30 ms on both sides.
@@ -31,6 +32,22 @@ import soundfile
 from check_annotations import notes_of
 from numpy.typing import NDArray
 
+CHOSEN_ON = (
+    "Bach/Fugue/bwv_857",
+    "Beethoven/Piano_Sonatas/17-1",
+    "Beethoven/Piano_Sonatas/17-1_no_repeat",
+    "Beethoven/Piano_Sonatas/26-3",
+    "Beethoven/Piano_Sonatas/31-1",
+    "Chopin/Ballades/1",
+    "Chopin/Etudes_op_10/12",
+    "Haydn/Keyboard_Sonatas/46-1",
+    "Liszt/Transcendental_Etudes/10",
+    "Schumann/Kreisleriana/1",
+    "Schumann/Kreisleriana/1_no_first_repeat",
+    "Schumann/Kreisleriana/3",
+)
+"""Works that are left out, with their variants."""
+
 _RATE = 22050
 _SCORE = "midi_score"
 _FEWEST_STRUCK = 30
@@ -48,22 +65,25 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--fonts", type=Path, nargs="+", required=True, metavar="FONT")
     parser.add_argument("--pace", type=float, default=1.0)
-    parser.add_argument("--without", nargs="*", default=[], metavar="WORK")
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
-    works = sorted({str(path.parent.relative_to(arguments.asap)) for path in arguments.asap.rglob("*_annotations.txt")})
-    kept = [work for work in works if work not in arguments.without][:: arguments.every]
-    make = partial(made, arguments.asap, arguments.out, arguments.fonts, arguments.pace)
+    asap, out = arguments.asap.absolute(), arguments.out.absolute()
+    works = sorted({str(path.parent.relative_to(asap)) for path in asap.rglob("*_annotations.txt")} - {*CHOSEN_ON})
+    kept = works[:: arguments.every]
+    make = partial(made, asap, out, arguments.fonts, arguments.pace)
     with ProcessPoolExecutor(arguments.jobs) as pool:
         rows = [row for row in pool.map(make, kept) if row]
-    with (arguments.out / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
+    with (out / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows(rows)
-    print(f"{len(rows)} pairs of {len(kept)} works in {arguments.out}")
+    print(f"{len(rows)} pairs of {len(kept)} works in {out}")
 
 
-def made(asap: Path, out: Path, fonts: Sequence[Path], pace: float, work: str) -> tuple[Path, Path, Path] | None:
-    """The folder of a work's pair and the MIDI files of its sides; None where no two have the same beats."""
+def made(asap: Path, out: Path, fonts: Sequence[Path], pace: float, work: str) -> list[Path] | None:
+    """The folder of a work's pair and, if it has their pace, the MIDI files of its sides.
+
+    None where no two performances have the same beats.
+    """
     rng = np.random.default_rng(crc32(work.encode()))
     stems = sorted(path.name.removesuffix("_annotations.txt") for path in (asap / work).glob("*_annotations.txt"))
     performers = [stem for stem in stems if stem != _SCORE and (asap / work / f"{stem}.mid").exists()]
@@ -87,7 +107,7 @@ def made(asap: Path, out: Path, fonts: Sequence[Path], pace: float, work: str) -
             truth[:, 1] *= pace
             header = "time_a,time_b,struck"
             np.savetxt(folder / "truth.csv", truth, ["%.6f", "%.6f", "%d"], ",", header=header, comments="")
-        return folder, *sides
+        return [folder, *(sides if pace == 1.0 else [])]
     return None
 
 
