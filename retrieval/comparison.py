@@ -231,7 +231,7 @@ def _judged(found: Correspondence, swapped: bool) -> VersionLikeness:
     paths = tuple(found.seconds(path)[:, ::turn] for path in found.chain.paths)
     return VersionLikeness(
         probability=calibration.probability(evidence),
-        accepted=calibration.logit(evidence) >= calibration.threshold(_MAX_FALSE_ACCEPTS, 1, evidence.query),
+        accepted=calibration.accepts(evidence, _MAX_FALSE_ACCEPTS, 1),
         places=_stretches(likeness, swapped),
         transposition=(5 - (-found.semitones if swapped else found.semitones)) % 12 - 5,
         similarities=found.similarities.T if swapped else found.similarities,

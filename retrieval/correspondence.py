@@ -99,12 +99,15 @@ class Likeness(NamedTuple):
         evidence: what they are worth; by way of a third recording, which corresponds to both, that of the query and
             the third.
         onward: then that of the third and the recording.
+        rest: log odds that the query reaches with the rest of the library, where that is known; by way of a third
+            recording, the rest beside that one.
     """
 
     semitones: int
     places: tuple[Place, ...]
     evidence: VersionEvidence
     onward: VersionEvidence | None = None
+    rest: float | None = None
 
     @property
     def links(self) -> tuple[VersionEvidence, ...]:
@@ -122,7 +125,7 @@ class Likeness(NamedTuple):
             for further in onward.places
             if (carried := _carried(place, further)) is not None
         )
-        return Likeness((self.semitones + onward.semitones) % 12, places, self.evidence, onward.evidence)
+        return Likeness((self.semitones + onward.semitones) % 12, places, self.evidence, onward.evidence, self.rest)
 
 
 def _carried(place: Place, further: Place) -> Place | None:

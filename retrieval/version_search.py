@@ -5,7 +5,8 @@
    (`alignment.local`) tells which parts correspond.
 3. With the likeliest of them it is aligned in two other tempi too: quick vectors of the one with local ones of the
    other. The network hears a tempo, so that the same music much slower is only somewhat alike to it.
-4. How alike they are gives a probability and, against the threshold of the wanted false accepts, the decision.
+4. How alike they are gives a probability and, against the threshold of the wanted false accepts, the decision. So does
+   how far ahead of the rest of the library one is.
 5. The two likeliest recordings are asked for in their turn: a version that is far from the query is often near to
    another one, and such a chain of two holds if both links do. (That versions form sets, by which a ranking can be
    mended, is found by Serra et al., ISMIR 2009.)
@@ -34,7 +35,7 @@ from retrieval.correspondence import (
 from retrieval.embedding.version_encoder import VersionEncoder
 from retrieval.hits import Hit, Wanted, named
 from retrieval.logistic import as_probability, both_hold
-from retrieval.version_calibration import VersionCalibration, VersionEvidence
+from retrieval.version_calibration import VersionCalibration, level_of_rest
 from retrieval.version_shortlist import Shortlist, VersionShortlist
 from retrieval.work_upkeep import FALSE_VERSIONS
 
@@ -130,12 +131,12 @@ class VersionSearch:
 
     def candidates(self, query: VersionQuery, other_than: int = -1) -> list[tuple[Recording, Likeness]]:
         """Recordings but one that have by themselves anything in common with a query, most alike first."""
-        return self._ranked(self._alike(query, self.shortlist(query, other_than)))
+        return self._ranked(self._beside_the_rest(self._alike(query, self.shortlist(query, other_than))))
 
     def found(self, query: VersionQuery, other_than: int = -1) -> list[tuple[Recording, Likeness]]:
         """Recordings but one that have anything in common with a query, some by way of another, most alike first."""
         shortlist = self.shortlist(query, other_than)
-        alike = self._alike(query, shortlist)
+        alike = self._beside_the_rest(self._alike(query, shortlist))
         _log.info(
             "%d segments ask: %d recordings are looked at, %d share something",
             len(query.segments),
@@ -163,14 +164,10 @@ class VersionSearch:
         What is found by way of another recording has to be alike enough to that one to be put to its work: songs on the
         same chords are taken for each other, and each mistake would bring others.
         """
-        onward = likeness.onward
-        return self._suffices(likeness.evidence, max_false_accepts) and (
-            onward is None or self._suffices(onward, min(max_false_accepts, FALSE_VERSIONS))
+        onward, recordings = likeness.onward, len(self._segments)
+        return self._calibration.accepts(likeness.evidence, max_false_accepts, recordings, likeness.rest) and (
+            onward is None or self._calibration.accepts(onward, min(max_false_accepts, FALSE_VERSIONS), recordings)
         )
-
-    def _suffices(self, evidence: VersionEvidence, max_false_accepts: float) -> bool:
-        threshold = self._calibration.threshold(max_false_accepts, len(self._segments), evidence.query)
-        return self._calibration.logit(evidence) >= threshold
 
     def _vectors(self, number: int) -> Vectors:
         return self._local.vectors(self._local.position[number])
@@ -194,6 +191,23 @@ class VersionSearch:
                 if most.gain > alike[number].evidence.gain:
                     alike[number] = likeness_where(most)
         return {number: likeness for number, likeness in alike.items() if likeness.places}
+
+    def _beside_the_rest(self, alike: Mapping[int, Likeness]) -> dict[int, Likeness]:
+        """Each with what the query reaches with other works; what is put to none is a work by itself."""
+        work_of = {
+            number: recording.work_id or -number
+            for number, recording in self._library.recordings_by_id([*alike]).items()
+        }
+        works: dict[int, float] = {}
+        for number in self._likeliest(alike):
+            if number in work_of:
+                works.setdefault(work_of[number], self.logit(alike[number]))
+        return {
+            number: likeness._replace(
+                rest=level_of_rest(logit for work, logit in works.items() if work != work_of.get(number))
+            )
+            for number, likeness in alike.items()
+        }
 
     def _with_further(self, alike: Mapping[int, Likeness], other_than: int) -> dict[int, Likeness]:
         """With what is likelier by way of one of the likeliest recordings."""

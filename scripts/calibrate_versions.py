@@ -22,7 +22,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -43,7 +43,7 @@ from retrieval.embedding.version_encoder import VERSION_MODEL_PATH, VersionEncod
 from retrieval.embedding.version_families import MOSTLY_FAR, MOSTLY_NEAR, NEAR_AND_FAR, Family, make_family
 from retrieval.embedding.version_patches import FRAME_SECONDS, version_spectrogram
 from retrieval.logistic import TAIL
-from retrieval.version_calibration import VersionCalibration, VersionEvidence
+from retrieval.version_calibration import VersionCalibration, VersionEvidence, level_of_rest
 from retrieval.version_search import VersionSearch
 
 LENGTHS = (0, 10, 20, 40)
@@ -196,7 +196,7 @@ _ids: dict[int, int]
 def _open(model: Path, folder: Path, items: Sequence[Item]) -> None:
     global _items, _search, _ids
     library = Library(folder)
-    _items, _search = items, VersionSearch(library, VersionEncoder(model), _ByGain((), (), 1))
+    _items, _search = items, VersionSearch(library, VersionEncoder(model), _ByGain((), (), (), 1))
     _ids = {int(recording.title): recording.id for recording in library.recordings()}
 
 
@@ -225,7 +225,7 @@ def fit(samples: Sequence[Sample], recordings: int) -> VersionCalibration:
     The false ones of a query are of its own kind, so the size of the library is that of the smallest kind.
     """
     by_length = {}
-    for length in sorted(LENGTHS, key=lambda length: length or np.inf):
+    for length in _from_short_to_long():
         some = [sample for sample in samples if sample.length == length]
         by_length[round(float(np.log2(np.median([sample.evidence.query for sample in some]))), 4)] = some
     lengths = list(by_length)
@@ -241,9 +241,69 @@ def fit(samples: Sequence[Sample], recordings: int) -> VersionCalibration:
     standard = minimize(_loss, np.zeros(len(spreads)), (columns, right, query), "L-BFGS-B", jac=True).x
     rounded = np.round((standard / spreads).reshape(len(lengths), -1), 4)
     weights = tuple(tuple(map(float, row)) for row in rounded)
-    blank = VersionCalibration(weights, tuple((octave, 0.0, 0.0) for octave in lengths), recordings)
-    tails = tuple((octave, *_tail(blank, some)) for octave, some in by_length.items())
-    return VersionCalibration(weights, tails, recordings)
+    flat = tuple((octave, 0.0, 0.0) for octave in lengths)
+    return with_tails(VersionCalibration(weights, flat, flat, recordings), samples)
+
+
+def with_tails(calibration: VersionCalibration, samples: Sequence[Sample]) -> VersionCalibration:
+    """With the tails of the outsiders' logits and leads, for the calibration's lengths."""
+    tails, leads = [], []
+    answered = _answered(calibration, samples)
+    for (octave, *_), length in zip(calibration.tails, _from_short_to_long(), strict=True):
+        some = [one for one in answered if one.length == length]
+        tails.append((octave, *_tail([(one.kind, one.highest) for one in some])))
+        leads.append((octave, *_tail([(one.kind, one.highest - one.rest_beside_highest) for one in some])))
+    return replace(calibration, tails=tuple(tails), leads=tuple(leads))
+
+
+def _from_short_to_long() -> list[int]:
+    return sorted(LENGTHS, key=lambda length: length or np.inf)
+
+
+class Answered(NamedTuple):
+    """A query and what was found.
+
+    Attributes:
+        length, kind: of the query.
+        versions: what speaks for each.
+        rest: what the query reaches with the rest of the library, of works that are none.
+        outsider: what speaks for the likeliest that is none, if there is any.
+        highest: its logit.
+        rest_beside_highest: of works but its own.
+    """
+
+    length: int
+    kind: str
+    versions: list[VersionEvidence]
+    rest: float
+    outsider: VersionEvidence | None
+    highest: float
+    rest_beside_highest: float
+
+
+def _answered(calibration: VersionCalibration, samples: Sequence[Sample]) -> list[Answered]:
+    asked: dict[tuple[int, int], list[Sample]] = {}
+    for sample in samples:
+        asked.setdefault((sample.query, sample.length), []).append(sample)
+    return [_answer(calibration, some) for some in asked.values()]
+
+
+def _answer(calibration: VersionCalibration, samples: Sequence[Sample]) -> Answered:
+    versions = [sample.evidence for sample in samples if sample.work == sample.other]
+    others = [(calibration.logit(sample.evidence), sample) for sample in samples if sample.work != sample.other]
+    likeliest: dict[str, tuple[float, VersionEvidence]] = {}
+    for logit, sample in sorted(others, key=lambda one: -one[0]):
+        likeliest.setdefault(sample.other, (logit, sample.evidence))
+    logits = [logit for logit, _ in likeliest.values()]
+    return Answered(
+        samples[0].length,
+        samples[0].kind,
+        versions,
+        level_of_rest(logits),
+        next((evidence for _, evidence in likeliest.values()), None),
+        max(logits, default=_NOTHING),
+        level_of_rest(logits[1:]),
+    )
 
 
 def _loss(
@@ -264,42 +324,31 @@ def _loss(
     return float(loss + _SHRINKING * weights @ weights), columns.T @ slopes + 2 * _SHRINKING * weights
 
 
-def _tail(calibration: VersionCalibration, samples: Sequence[Sample]) -> tuple[float, float]:
-    """Start and scale of the tail of the highest false logits.
+def _tail(values: Sequence[tuple[str, float]]) -> tuple[float, float]:
+    """Start and scale of the tail of what outsiders reach, given with the kind of each.
 
     Each kind is looked at by itself, and there are few of any: of 200 samples of each with replacement, the tail is
     that which asks for more at a rate of 1 % than nineteen in twenty do; of all kinds that which asks for most.
     """
     kinds = []
-    for kind in sorted({sample.kind for sample in samples}):
-        highest = np.array(list(_highest(calibration, [s for s in samples if s.kind == kind]).values()))
+    for kind in sorted({kind for kind, _ in values}):
+        reached = np.array([value for its, value in values if its == kind])
         rng = np.random.default_rng(0)
-        tails = sorted((_exponential(rng.choice(highest, len(highest))) for _ in range(_RESAMPLED)), key=_level)
+        tails = sorted((_exponential(rng.choice(reached, len(reached))) for _ in range(_RESAMPLED)), key=_level)
         kinds.append(tails[int(0.95 * _RESAMPLED)])
     start, scale = max(kinds, key=_level)
     return round(start, 4), round(scale, 4)
 
 
-def _exponential(highest: NDArray[np.float64]) -> tuple[float, float]:
-    start = float(np.quantile(highest, 1.0 - TAIL))
-    above = highest[highest > start]
+def _exponential(reached: NDArray[np.float64]) -> tuple[float, float]:
+    start = float(np.quantile(reached, 1.0 - TAIL))
+    above = reached[reached > start]
     return start, float(np.mean(above - start)) if len(above) else 0.0
 
 
 def _level(tail: tuple[float, float]) -> float:
-    """Logit at a rate of 1 %."""
+    """What is exceeded at a rate of 1 %."""
     return tail[0] + tail[1] * float(np.log(TAIL / 0.01))
-
-
-def _highest(calibration: VersionCalibration, samples: Sequence[Sample]) -> dict[tuple[int, int], float]:
-    """The highest logit of each query among candidates of other works."""
-    highest: dict[tuple[int, int], float] = {}
-    for sample in samples:
-        key = sample.query, sample.length
-        highest.setdefault(key, _NOTHING)
-        if sample.work != sample.other:
-            highest[key] = max(highest[key], calibration.logit(sample.evidence))
-    return highest
 
 
 def judge(calibration: VersionCalibration, samples: Sequence[Sample]) -> None:
@@ -307,14 +356,14 @@ def judge(calibration: VersionCalibration, samples: Sequence[Sample]) -> None:
 
     Only versions that are in the shortlist, and alike at all, count as not found.
     """
+    answered = _answered(calibration, samples)
     print("length  kind        found%  queries with a false one%  queries")
     for length in LENGTHS:
-        for kind in sorted({sample.kind for sample in samples}):
-            chosen = [sample for sample in samples if (sample.length, sample.kind) == (length, kind)]
-            query = int(np.median([sample.evidence.query for sample in chosen]))
-            threshold = calibration.threshold(0.01, calibration.recordings, query)
-            found = [calibration.logit(s.evidence) >= threshold for s in chosen if s.work == s.other]
-            false = [logit >= threshold for logit in _highest(calibration, chosen).values()]
+        for kind in sorted({one.kind for one in answered}):
+            chosen = [one for one in answered if (one.length, one.kind) == (length, kind)]
+            accepts = partial(calibration.accepts, max_false_accepts=0.01, recordings=calibration.recordings)
+            found = [accepts(evidence, rest=one.rest) for one in chosen for evidence in one.versions]
+            false = [one.outsider is not None and accepts(one.outsider, rest=one.rest_beside_highest) for one in chosen]
             shown = f"{100 * np.mean(found):6.1f}" if found else "     -"
             print(f"{length or 'whole':>6}  {kind:10s}  {shown}  {100 * np.mean(false):6.1f}  {len(false):6d}")
 

@@ -6,25 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recorded_vectors import between, keep, recorded
 
-from index.library import FileState, Library, NewRecording
-from index.runs import Vectors
+from index.library import Library
 from retrieval.correspondence import Likeness, VersionQuery
-from retrieval.embedding.version_encoder import (
-    LOCAL_HOP_SECONDS,
-    QUICK_HOP_SECONDS,
-    SEGMENT_HOP_SECONDS,
-    VersionEncoder,
-    rolled,
-)
+from retrieval.embedding.version_encoder import VersionEncoder, rolled
 from retrieval.hits import Place
 from retrieval.logistic import as_probability, both_hold
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
 from retrieval.version_search import VersionSearch
 from retrieval.work_upkeep import FALSE_VERSIONS
-
-ROWS = 120
-"""Local vectors of a recording: a minute and a half."""
 
 seconds = st.floats(0, 300)
 evidence = VersionEvidence(20.0, 40.0, 0.8, 0.1, 0.3, 0.2, 1, 100, 100)
@@ -58,25 +49,6 @@ def test_a_chain_is_as_probable_as_both_of_its_links(one, other):
     assert both_hold(one, other) <= min(one, other)
 
 
-def unit(vectors):
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
-
-
-def recorded(encoder, rng, rows=ROWS):
-    """Random vectors, those of no music."""
-    sizes = [model.format.dimensions for model in (encoder.local, encoder.quick, encoder.segments)]
-    counts = rows, rows * LOCAL_HOP_SECONDS // QUICK_HOP_SECONDS, rows * LOCAL_HOP_SECONDS // SEGMENT_HOP_SECONDS
-    drawn = (rng.standard_normal((int(count), size)) for count, size in zip(counts, sizes, strict=True))
-    return VersionQuery(*map(unit, drawn))
-
-
-def between(one, other):
-    """As like the one as the other."""
-    return VersionQuery(
-        unit(one.local + other.local), unit(one.quick + other.quick), unit(one.segments + other.segments)
-    )
-
-
 @pytest.fixture
 def searched(tmp_path):
     """What finds: a query, its neighbour, a recording like that neighbour alone in another key, and others."""
@@ -87,15 +59,7 @@ def searched(tmp_path):
         "far": VersionQuery(*(rolled(part, 3) for part in (far.local, far.quick, far.segments))),
         **{f"other {number}": recorded(encoder, rng) for number in range(20)},
     }
-    models = encoder.local, encoder.quick, encoder.segments
-    hops = LOCAL_HOP_SECONDS, QUICK_HOP_SECONDS, SEGMENT_HOP_SECONDS
-    with Library(tmp_path / "library", write=True) as library:
-        for number, (name, its) in enumerate(kept.items()):
-            parts = zip(models, (its.local, its.quick, its.segments), hops, strict=True)
-            runs = [Vectors(model, vectors, hop) for model, vectors, hop in parts]
-            recording = NewRecording(f"{number:012x}", ROWS * LOCAL_HOP_SECONDS, name)
-            library.add(recording, FileState(f"/{name}", 0, 0), runs)
-        library.refresh_store(encoder.segments)
+    keep(tmp_path / "library", encoder, kept)
     with Library(tmp_path / "library") as library:
         yield VersionSearch(library, encoder, VersionCalibration.load()), query
 
