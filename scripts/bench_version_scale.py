@@ -11,9 +11,9 @@ library stays in DIR, and is not made again if it is there.
 
 Queries are the tracks of BED with query = 1, themselves left out, by their stored vectors, or by those of 20 s from the
 middle. Prints, by kind, the share of versions that are in the first twentieth of the first stage's ranking, MAP and the
-share of first hits that are right; the CPU seconds of both stages, one thread; and, with --peer, an interpreter that
-has essentia, the seconds of Qmax for a pair of tracks of BED (see peer_qmax.py), and how many times faster the search
-is than Qmax with every track.
+share of first hits that are right; what is accepted; the CPU seconds of both stages, one thread; and, with --peer, an
+interpreter that has essentia, the seconds of Qmax for a pair of tracks of BED (see peer_qmax.py), and how many times
+faster the search is than Qmax with every track.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from bench_alignment import ONE_THREAD, in_own_process, machine
-from bench_versions import Asked, interval, print_table, qmax
+from bench_versions import FALSE_ACCEPTS, Asked, interval, print_accepted, print_table, qmax
 from large_library import noisy, unit
 from numpy.typing import NDArray
 
@@ -99,6 +99,7 @@ def main() -> None:
             in_own_process(partial(make_library, large, arguments.tracks, arguments.library, arguments.others, rows))
         found = in_own_process(partial(measure, large, rows, arguments.queries, arguments.passages))
     print_table(f"{arguments.tracks} tracks", found.answers)
+    print_accepted(found.answers)
     shares = list(zip((answer.row for answer in found.answers), found.shortlisted, strict=True))
     for kind in (*sorted({row["kind"] for row, _ in shares}), "all"):
         chosen, values = zip(*(one for one in shares if kind in (one[0]["kind"], "all")), strict=True)
@@ -177,11 +178,12 @@ def measure(folder: Path, rows: Sequence[Row], queries: int, passages: bool) -> 
             started = time.process_time()
             near = [other for other, _ in search.shortlist(query, number)]
             between = time.process_time()
-            found = [recording.id for recording, _ in search.found(query, number)]
+            found = search.found(query, number)
             seconds.append((between - started, time.process_time() - between))
             right = {other for other, its in known.items() if its["work"] == row["work"] and other != number}
             shortlisted.append(len(right & set(near[:wanted])) / len(right))
-            answers.append(Asked(row, [other in right for other in found], len(right), [], 0.0))
+            accepted = [search.accepts(likeness, FALSE_ACCEPTS) for _, likeness in found]
+            answers.append(Asked(row, [recording.id in right for recording, _ in found], len(right), accepted, 0.0))
     first_stage, whole = np.mean(seconds, axis=0)
     return Measured(answers, shortlisted, float(first_stage), float(whole))
 

@@ -41,7 +41,7 @@ from retrieval.collection import Collection
 from retrieval.correspondence import VersionQuery
 from retrieval.version_search import VersionSearch
 
-_FALSE_ACCEPTS = 0.01
+FALSE_ACCEPTS = 0.01
 _FAR = "hard"
 """The kind of version that is not easy."""
 
@@ -119,7 +119,7 @@ def main() -> None:
         known = set(arguments.calibrated.read_text("utf-8").split())
         others = [[answer for answer in some if answer.row["work"] not in known] for some in (answers, easy)]
         print_table("not calibrated on", *others)
-    print(f"accepted: right {_percent(r for a in answers for r, ok in zip(a.ranks, a.accepted, strict=True) if ok)} %")
+    print_accepted(answers)
     print(f"CPU seconds a query: {np.mean([answer.seconds for answer in answers]):.3f}")
     if arguments.peer:
         print_table("Qmax", *_peer(arguments, rows))
@@ -154,16 +154,16 @@ def _open(library: Path) -> None:
 def _ask(bed: Path, segment: float, numbers: dict[str, int], row: dict[str, str]) -> Found:
     """The track that is asked for, whole or by a passage, is left out: nothing may be found by way of it either."""
     number = numbers.get(str((bed / row["path"]).absolute()), -1)
-    audio = _heard(bed / row["path"], segment) if segment or number < 0 else None
+    audio = heard(bed / row["path"], segment) if segment or number < 0 else None
     started = time.process_time()
     query = _search.query_of(number) if audio is None else VersionQuery.of(audio, _search.encoder)
     found = _search.found(query, number)
     seconds = time.process_time() - started
-    accepted = [_search.accepts(likeness, _FALSE_ACCEPTS) for _, likeness in found]
+    accepted = [_search.accepts(likeness, FALSE_ACCEPTS) for _, likeness in found]
     return Found([recording.path for recording, _ in found], accepted, seconds)
 
 
-def _heard(path: Path, seconds: float) -> Audio:
+def heard(path: Path, seconds: float) -> Audio:
     """So much from the middle of a track, or all of it."""
     audio = read_audio(path)
     count = int(seconds * audio.rate) or len(audio.samples)
@@ -240,6 +240,13 @@ def print_table(title: str, answers: Sequence[Asked], easy: Sequence[Asked] = ()
             f"{name:24s}{len(group):9d}{np.mean([a.average_precision for a in group]):7.3f}{low:8.3f}-{high:.3f}"
             f"{_percent(a.ranks[:1] == [True] for a in group):>9s}{100 * np.mean(found):9.1f}"
         )
+
+
+def print_accepted(answers: Sequence[Asked]) -> None:
+    """How many of the versions are accepted, and how much of what is accepted is right."""
+    accepted = [right for answer in answers for right, ok in zip(answer.ranks, answer.accepted, strict=True) if ok]
+    of_versions = 100 * sum(accepted) / max(sum(answer.relevant for answer in answers), 1)
+    print(f"accepted: {of_versions:.1f} % of the versions; right {_percent(accepted)} %")
 
 
 def interval(rows: Sequence[dict[str, str]], values: Sequence[float]) -> tuple[float, float]:
