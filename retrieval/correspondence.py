@@ -101,6 +101,7 @@ class Likeness(NamedTuple):
         onward: then that of the third and the recording.
         rest: log odds that the query reaches with the rest of the library, where that is known; by way of a third
             recording, the rest beside that one.
+        by_itself: what query and recording have in common without the third one, if anything.
     """
 
     semitones: int
@@ -108,6 +109,7 @@ class Likeness(NamedTuple):
     evidence: VersionEvidence
     onward: VersionEvidence | None = None
     rest: float | None = None
+    by_itself: Likeness | None = None
 
     @property
     def links(self) -> tuple[VersionEvidence, ...]:

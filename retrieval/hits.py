@@ -70,7 +70,7 @@ class Hit:
         path: where its file lies, absolute.
         title, work: as known, or None.
         score: estimated probability that the hit is right.
-        accepted: whether the score passes the threshold that the wanted rate of false accepts sets.
+        accepted: whether the evidence suffices at the wanted rate of false accepts.
         places: all places found, the best first.
         transposition: semitones that make the hit sound like the query.
         tempo_ratio: hit seconds per query second.

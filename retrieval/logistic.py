@@ -55,10 +55,10 @@ def both_hold(one: float, other: float) -> float:
 
 
 def tail_level(tails: Sequence[tuple[float, float, float]], share: float, octaves: float) -> float:
-    """Logit that a share of the outsiders exceed, between tails measured at some lengths.
+    """What a share of the outsiders exceed, between tails measured at some lengths.
 
     Args:
-        tails: by length, from short to long: its octaves, the logit that a tenth exceed, and the mean excess of that
+        tails: by length, from short to long: its octaves, what a tenth exceed, and the mean excess of that
             tenth, taken as exponential.
         share: of the outsiders.
         octaves: log2 of the length asked for.

@@ -8,11 +8,11 @@ a logistic regression for the probability, whose weights go from those of short 
 the threshold the tail of the best logits that queries reach in a library without a version of theirs. What longer
 queries have in common is taken in proportion, since longer ones were not looked at.
 
-Such a threshold is that of the music that is most often mistaken. What is far ahead of all other works of the library
-is accepted below it: how far the best outsider is ahead of those behind it depends less on the music, and as long as
-the tail is exponential not on how many there are. (In speaker verification scores are set in relation to those of a
-cohort likewise: Auckenthaler et al., "Score normalization for text-independent speaker verification systems", Digital
-Signal Processing 2000.)
+Such a threshold is that of the music that is most often mistaken. What is far ahead of the rest of the library is
+accepted below it: how far the best outsider is ahead depends less on the music, and as long as the tail is exponential
+not on how many there are. (In speaker verification scores are set in relation to those of a cohort likewise:
+Auckenthaler et al., "Score normalization for text-independent speaker verification systems", Digital Signal Processing
+2000.)
 """
 
 from __future__ import annotations
@@ -36,14 +36,17 @@ _REST = 2, 6
 """Which of the other works, the likeliest first, are the rest: versions that are not yet put to a work come before."""
 
 _LEAST_REST = -6.0
+"""Log odds below which it does not matter how unlike the rest is: else anything would lead where all is unlike."""
 
 
 def level_of_rest(logits: Iterable[float]) -> float:
-    """The logit that a query reaches with the rest of the library: that by which a hit is ahead of it is its lead.
+    """The log odds that a query reaches with the rest of the library; a hit's lead is by how much its own are higher.
 
     Args:
-        logits: of works other than the hit's, one each, highest first. None counts for less than a least one, nor does
-            one that is not there.
+        logits: of works other than the hit's, one each, highest first.
+
+    Returns:
+        the mean over those from the third to the sixth, each at least -6, as those are taken to be that are missing.
     """
     rest = [max(logit, _LEAST_REST) for logit in islice(logits, *_REST)]
     missing = _REST[1] - _REST[0] - len(rest)
@@ -128,7 +131,7 @@ class VersionCalibration:
         weights: of the regressors, by length of the query, from short to long.
         tails: the outsiders' tail at the same lengths: log2 of the query's local vectors, the logit that a tenth of the
             outsiders exceed, and the mean excess of that tenth, taken as exponential.
-        leads: likewise of the outsiders' leads.
+        leads: likewise of the leads of the likeliest outsiders.
         recordings: size of the library in which that was measured.
     """
 
@@ -165,14 +168,9 @@ class VersionCalibration:
         share = max_false_accepts * min(1.0, self.recordings / max(recordings, 1))
         return tail_level(self.tails, share, math.log2(max(query, 1)))
 
-    def lead_threshold(self, max_false_accepts: float, recordings: int, query: int) -> float:
-        """Lead that outsiders of so many local vectors exceed at this rate in a library of so many recordings.
-
-        In one larger than the one measured the threshold stays as it is, since the rest comes nearer, too. In smaller
-        ones the rest is what would be the likeliest of the larger one.
-        """
-        share = max_false_accepts * min(1.0, recordings / self.recordings)
-        return tail_level(self.leads, share, math.log2(max(query, 1)))
+    def lead_threshold(self, max_false_accepts: float, query: int) -> float:
+        """Lead that outsiders of so many local vectors exceed at this rate, in a library of whatever size."""
+        return tail_level(self.leads, max_false_accepts, math.log2(max(query, 1)))
 
     def accepts(
         self, evidence: VersionEvidence, max_false_accepts: float, recordings: int, rest: float | None = None
@@ -182,7 +180,7 @@ class VersionCalibration:
         Args:
             evidence: of the query and a recording.
             max_false_accepts: share of queries without a version for which one may be accepted; where the rest of the
-                library is known, the half of it by the logit and the other by the lead.
+                library is known, half of them by the log odds and half by the lead.
             recordings: of the library.
             rest: as by `level_of_rest`.
         """
@@ -191,5 +189,5 @@ class VersionCalibration:
             return logit >= self.threshold(max_false_accepts, recordings, evidence.query)
         each = max_false_accepts / 2.0
         return logit >= self.threshold(each, recordings, evidence.query) or (
-            logit - rest >= self.lead_threshold(each, recordings, evidence.query)
+            logit - rest >= self.lead_threshold(each, evidence.query)
         )

@@ -65,11 +65,16 @@ _SHORTEST_SECONDS = 5.0
 Vectors = NDArray[np.float32]
 
 
+def _work_of(recording: Recording) -> int:
+    """Of one that is put to none a work by itself."""
+    return recording.work_id or -recording.id
+
+
 def _by_work(found: Iterable[tuple[Recording, Likeness]]) -> list[tuple[Recording, Likeness]]:
     """Recordings of one work together, works in the order of their first."""
     works: dict[int, list[tuple[Recording, Likeness]]] = {}
     for recording, likeness in found:
-        works.setdefault(recording.work_id or -recording.id, []).append((recording, likeness))
+        works.setdefault(_work_of(recording), []).append((recording, likeness))
     return [item for items in works.values() for item in items]
 
 
@@ -165,9 +170,12 @@ class VersionSearch:
         same chords are taken for each other, and each mistake would bring others.
         """
         onward, recordings = likeness.onward, len(self._segments)
-        return self._calibration.accepts(likeness.evidence, max_false_accepts, recordings, likeness.rest) and (
-            onward is None or self._calibration.accepts(onward, min(max_false_accepts, FALSE_VERSIONS), recordings)
-        )
+        return (
+            self._calibration.accepts(likeness.evidence, max_false_accepts, recordings, likeness.rest)
+            and (
+                onward is None or self._calibration.accepts(onward, min(max_false_accepts, FALSE_VERSIONS), recordings)
+            )
+        ) or (likeness.by_itself is not None and self.accepts(likeness.by_itself, max_false_accepts))
 
     def _vectors(self, number: int) -> Vectors:
         return self._local.vectors(self._local.position[number])
@@ -193,11 +201,9 @@ class VersionSearch:
         return {number: likeness for number, likeness in alike.items() if likeness.places}
 
     def _beside_the_rest(self, alike: Mapping[int, Likeness]) -> dict[int, Likeness]:
-        """Each with what the query reaches with other works; what is put to none is a work by itself."""
-        work_of = {
-            number: recording.work_id or -number
-            for number, recording in self._library.recordings_by_id([*alike]).items()
-        }
+        """Each with what the query reaches with other works."""
+        recordings = self._library.recordings_by_id([*alike])
+        work_of = {number: _work_of(recording) for number, recording in recordings.items()}
         works: dict[int, float] = {}
         for number in self._likeliest(alike):
             if number in work_of:
@@ -221,7 +227,7 @@ class VersionSearch:
                 linked = alike[between].by_way_of(onward)
                 known = found.get(number)
                 if number != other_than and linked.places and (known is None or self.logit(linked) > self.logit(known)):
-                    found[number] = linked
+                    found[number] = linked._replace(by_itself=alike.get(number))
         return found
 
     def _likeliest(self, alike: Mapping[int, Likeness]) -> list[int]:

@@ -9,64 +9,56 @@ from hypothesis import strategies as st
 from recorded_vectors import between, keep, recorded
 
 from index.library import Library
+from retrieval.correspondence import Likeness
 from retrieval.embedding.version_encoder import VersionEncoder
 from retrieval.version_calibration import VersionCalibration, VersionEvidence, level_of_rest
 from retrieval.version_search import VersionSearch
 
 STRANGERS = 20
-VERSIONS = 8
+VERSIONS = [f"version {number}" for number in range(12)]
 
 ordinary = VersionEvidence(0.0, 18.0, 0.75, 0.1, 0.3, 0.2, 1, 25, 250)
+WEAK = [replace(ordinary, gain=float(gain)) for gain in np.linspace(30.0, 0.0, 300)]
+"""From what suffices in any library to what suffices in none."""
+
 evidences = st.floats(0.0, 30.0).map(lambda gain: replace(ordinary, gain=gain))
 rests = st.floats(-6.0, 10.0)
 
-
-@pytest.fixture(scope="module")
-def calibration():
-    return VersionCalibration.load()
+CALIBRATION = VersionCalibration.load()
 
 
-def test_a_lead_makes_up_for_a_likeness_that_does_not_suffice(calibration):
+def test_a_lead_makes_up_for_a_likeness_that_does_not_suffice():
     likely = next(
         evidence
         for gain in np.linspace(0.0, 30.0, 300)
-        if 0.0 < calibration.logit(evidence := replace(ordinary, gain=float(gain))) < 3.0
+        if 0.0 < CALIBRATION.logit(evidence := replace(ordinary, gain=float(gain))) < 3.0
     )
-    lead = calibration.lead_threshold(0.005, 1000, likely.query)
-    assert not calibration.accepts(likely, 0.01, 1000)
-    assert not calibration.accepts(likely, 0.01, 1000, rest=calibration.logit(likely) - lead + 0.01)
-    assert calibration.accepts(likely, 0.01, 1000, rest=calibration.logit(likely) - lead - 0.01)
+    lead = CALIBRATION.lead_threshold(0.005, likely.query)
+    assert not CALIBRATION.accepts(likely, 0.01, 1000)
+    assert not CALIBRATION.accepts(likely, 0.01, 1000, rest=CALIBRATION.logit(likely) - lead + 0.01)
+    assert CALIBRATION.accepts(likely, 0.01, 1000, rest=CALIBRATION.logit(likely) - lead - 0.01)
 
 
 @given(evidences, rests, rests, st.floats(1e-4, 0.1))
 def test_the_nearer_the_rest_the_less_is_accepted(evidence, one, other, rate):
-    calibration = VersionCalibration.load()
     near, far = max(one, other), min(one, other)
-    assert calibration.accepts(evidence, rate, 1000, far) >= calibration.accepts(evidence, rate, 1000, near)
-    assert calibration.accepts(evidence, rate, 1000, far) >= calibration.accepts(evidence, rate / 2, 1000)
+    assert CALIBRATION.accepts(evidence, rate, 1000, far) >= CALIBRATION.accepts(evidence, rate, 1000, near)
+    assert CALIBRATION.accepts(evidence, rate, 1000, near) >= CALIBRATION.accepts(evidence, rate / 2, 1000)
 
 
 @given(evidences, rests)
 def test_no_less_is_accepted_of_surer_ones_and_at_a_higher_rate(evidence, rest):
-    calibration = VersionCalibration.load()
-    accepted = calibration.accepts(evidence, 0.01, 1000, rest)
-    assert calibration.accepts(replace(evidence, gain=evidence.gain + 5.0), 0.01, 1000, rest) >= accepted
-    assert calibration.accepts(evidence, 0.02, 1000, rest) >= accepted
+    accepted = CALIBRATION.accepts(evidence, 0.01, 1000, rest)
+    assert CALIBRATION.accepts(replace(evidence, gain=evidence.gain + 5.0), 0.01, 1000, rest) >= accepted
+    assert CALIBRATION.accepts(evidence, 0.02, 1000, rest) >= accepted
 
 
-def test_the_lead_that_is_wanted_is_greater_in_small_libraries(calibration):
-    wanted = [calibration.lead_threshold(0.01, recordings, 25) for recordings in (5, 50, 90, 1000, 100_000)]
-    assert wanted[0] > wanted[1] > wanted[2] == wanted[3] == wanted[4]
-
-
-@given(st.lists(st.floats(-20.0, 20.0), max_size=30))
-def test_the_rest_is_neither_of_the_likeliest_nor_of_what_counts_for_nothing(logits):
-    ordered = sorted(logits, reverse=True)
-    level = level_of_rest(ordered)
-    assert -6.0 <= level <= max([-6.0, *ordered[2:3]])
-    assert level_of_rest([*ordered, -30.0]) == pytest.approx(level)
-    if len(ordered) > 2:
-        assert level_of_rest([ordered[0] + 100.0, ordered[1] + 50.0, *ordered[2:]]) == pytest.approx(level)
+@pytest.mark.parametrize(
+    ("logits", "level"),
+    [((9, 8, 7, 6, 4, 3, 2, 1), 5.0), ((9, 8, 7, -50), (7 - 6 - 6 - 6) / 4), ((9,), -6.0), ((), -6.0)],
+)
+def test_the_rest_is_the_third_to_the_sixth_of_the_other_works(logits, level):
+    assert level_of_rest(logits) == pytest.approx(level)
 
 
 @pytest.fixture(scope="module")
@@ -75,29 +67,50 @@ def searched(tmp_path_factory):
     encoder, rng = VersionEncoder(), np.random.default_rng(0)
     query = recorded(encoder, rng, 60)
     kept = {f"stranger {number}": recorded(encoder, rng) for number in range(STRANGERS)}
-    for number in range(VERSIONS):
-        kept[f"version {number}"] = between(query, recorded(encoder, rng, 60), 0.4)
+    for name in VERSIONS:
+        kept[name] = between(query, recorded(encoder, rng, 60), 0.4)
     folder = tmp_path_factory.mktemp("vectors") / "library"
     keep(folder, encoder, kept)
     return folder, encoder, query
 
 
-def leads(searched):
-    """By title, how far ahead of the rest each recording that is like the query is."""
-    folder, encoder, query = searched
+@pytest.fixture
+def search(searched):
+    folder, encoder, _ = searched
     with Library(folder) as library:
-        search = VersionSearch(library, encoder, VersionCalibration.load())
-        return {its.title: search.logit(likeness) - likeness.rest for its, likeness in search.candidates(query)}
+        yield VersionSearch(library, encoder, CALIBRATION)
 
 
 def test_versions_are_no_rest_to_each_other_once_they_are_put_to_a_work(searched):
-    folder, *_ = searched
-    versions = {f"version {number}" for number in range(VERSIONS)}
-    scattered = leads(searched)
-    with Library(folder, write=True) as library:
-        library.works.merge([recording for recording in library.recordings() if recording.title in versions])
-    grouped = leads(searched)
-    assert versions <= set(scattered) == set(grouped)
-    for name in versions:
-        assert scattered[name] < 2.0
-        assert grouped[name] > scattered[name] + 2.0
+    folder, encoder, query = searched
+    leads = []
+    for _ in range(2):
+        with Library(folder) as library:
+            search = VersionSearch(library, encoder, CALIBRATION)
+            found = {recording.title: likeness for recording, likeness in search.candidates(query)}
+        likely = sorted((search.logit(likeness) for likeness in found.values()), reverse=True)
+        leads.append([search.logit(found[name]) - found[name].rest for name in VERSIONS])
+        if len(leads) == 1:
+            best = max(VERSIONS, key=lambda name: search.logit(found[name]))
+            assert found[best].rest == pytest.approx(level_of_rest(likely[1:]))
+            with Library(folder, write=True) as library:
+                library.works.merge([one for one in library.recordings() if one.title in VERSIONS])
+    strangers = [search.logit(found[name]) for name in found if name not in VERSIONS]
+    for name, scattered, grouped in zip(VERSIONS, *leads, strict=True):
+        assert scattered < 2.0 < grouped - scattered
+        assert found[name].rest == pytest.approx(level_of_rest(sorted(strangers, reverse=True)))
+
+
+def test_a_hit_that_leads_is_accepted_by_the_search(search):
+    weak = Likeness(0, (), next(one for one in WEAK if not CALIBRATION.accepts(one, 0.01, len(VERSIONS) + STRANGERS)))
+    leading = weak._replace(rest=-6.0)
+    assert not search.accepts(weak, 0.01)
+    assert search.accepts(leading, 0.01)
+    assert leading.by_way_of(weak).rest == leading.rest
+
+
+def test_a_likelier_way_round_takes_back_no_hit(search):
+    leading = Likeness(0, (), next(one for one in WEAK if not CALIBRATION.accepts(one, 0.01, 120)), rest=-6.0)
+    round_about = leading.by_way_of(Likeness(0, (), ordinary))
+    assert not search.accepts(round_about, 0.01)
+    assert search.accepts(round_about._replace(by_itself=leading), 0.01)
