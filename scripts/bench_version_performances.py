@@ -4,9 +4,10 @@
         [--library DIR] [--jobs 2]
 
 The library holds the two recordings of each anthem in DATA/anthems, both sides of each pair of FOLDER, which
-`asap_pairs.py` made, and DATA/recordings. Each is asked for, itself left out, whole and by a passage from the middle;
-of the recordings there is no version. Prints, by group and length, for how many the first hit is of the same work, for
-how many such a hit is accepted, and for how many one of another work; intervals of 95 % by bootstrap over works.
+`asap_pairs.py` made at their own pace, and DATA/recordings. Each is asked for, itself left out, whole and by a passage
+from the middle; of DATA/recordings there are no versions, but those of one source may be of one work. Prints, by group
+and length, for how many the first hit is of the same work and for how many such a hit is accepted, with intervals of
+95 % by bootstrap over works, and for how many queries one of another work is accepted.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ from retrieval.version_search import VersionSearch
 _REPEATS = re.compile(r"(_no)?(_\d)?(_first)?_repeat$")
 """What ASAP adds to a work's name where repeats are played or not."""
 
-_ALONE = "recordings"
-"""The group of which there are no versions."""
+_ALONE = "others"
+"""The groups of which there are no versions."""
 
 
 class Side(NamedTuple):
@@ -67,13 +68,13 @@ def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     data = Path(os.environ["INCIPIT_DATA"])
     sides = [*anthems(data), *(performances(arguments.pairs) if arguments.pairs else [])]
-    sides += [Side(_ALONE, str(path), path) for path in sorted((data / "recordings").glob("*/*"))]
+    sides += [Side(f"{_ALONE} {path.parent.name}", path.name.split("__")[0], path) for path in recordings(data)]
     print(machine("numpy", "onnxruntime", "numba"))
     with tempfile.TemporaryDirectory() as folder:
         collection = Collection(arguments.library or Path(folder) / "library")
         collection.add(*(side.path for side in sides), works=False)
         works = {str(side.path.absolute()): side.work for side in sides}
-        print(f"{'':12s}{'length':>8s}{'queries':>9s}{'first %':>24s}{'accepted %':>24s}{'with a wrong one %':>24s}")
+        print(f"{'':16s}{'length':>8s}{'queries':>9s}{'first %':>24s}{'accepted %':>24s}{'with a wrong one':>19s}")
         for seconds in (*arguments.seconds, 0.0):
             ask = partial(_ask, works, seconds)
             context = multiprocessing.get_context("spawn")
@@ -86,6 +87,11 @@ def main() -> None:
 def anthems(data: Path) -> list[Side]:
     """Two recordings of each."""
     return [Side("anthems", path.name.split("-")[0], path) for path in sorted((data / "anthems").glob("*-[ab].*"))]
+
+
+def recordings(data: Path) -> list[Path]:
+    """Of other music, those by which the search was calibrated, in `train`, and others."""
+    return sorted((data / "recordings").glob("*/*"))
 
 
 def performances(folder: Path) -> list[Side]:
@@ -125,15 +131,12 @@ def _ask(works: dict[str, str], seconds: float, side: Side) -> Answer:
 
 
 def _print_row(group: str, seconds: float, answers: Sequence[Answer]) -> None:
-    shares = [
-        _share(answers, (answer.first for answer in answers)),
-        _share(answers, (answer.accepted for answer in answers)),
-        _share(answers, (answer.mistaken for answer in answers)),
-    ]
-    if group == _ALONE:
-        shares[:2] = "-", "-"
-    length = f"{seconds:g} s" if seconds else "whole"
-    print(f"{group:12s}{length:>8s}{len(answers):9d}{shares[0]:>24s}{shares[1]:>24s}{shares[2]:>24s}", flush=True)
+    first, accepted = "-", "-"
+    if not group.startswith(_ALONE):
+        first = _share(answers, (answer.first for answer in answers))
+        accepted = _share(answers, (answer.accepted for answer in answers))
+    length, mistaken = f"{seconds:g} s" if seconds else "whole", sum(answer.mistaken for answer in answers)
+    print(f"{group:16s}{length:>8s}{len(answers):9d}{first:>24s}{accepted:>24s}{mistaken:19d}", flush=True)
 
 
 def _share(answers: Sequence[Answer], flags: Iterable[bool]) -> str:
