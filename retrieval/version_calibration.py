@@ -49,8 +49,8 @@ def level_of_rest(logits: Iterable[float]) -> float:
         the mean over those from the third to the sixth, each at least -6, as those are taken to be that are missing.
     """
     rest = [max(logit, _LEAST_REST) for logit in islice(logits, *_REST)]
-    missing = _REST[1] - _REST[0] - len(rest)
-    return (sum(rest) + missing * _LEAST_REST) / (len(rest) + missing)
+    rest += [_LEAST_REST] * (_REST[1] - _REST[0] - len(rest))
+    return sum(rest) / len(rest)
 
 
 @dataclass(frozen=True)

@@ -169,13 +169,12 @@ class VersionSearch:
         What is found by way of another recording has to be alike enough to that one to be put to its work: songs on the
         same chords are taken for each other, and each mistake would bring others.
         """
+        if likeness.by_itself is not None and self.accepts(likeness.by_itself, max_false_accepts):
+            return True
         onward, recordings = likeness.onward, len(self._segments)
-        return (
-            self._calibration.accepts(likeness.evidence, max_false_accepts, recordings, likeness.rest)
-            and (
-                onward is None or self._calibration.accepts(onward, min(max_false_accepts, FALSE_VERSIONS), recordings)
-            )
-        ) or (likeness.by_itself is not None and self.accepts(likeness.by_itself, max_false_accepts))
+        return self._calibration.accepts(likeness.evidence, max_false_accepts, recordings, likeness.rest) and (
+            onward is None or self._calibration.accepts(onward, min(max_false_accepts, FALSE_VERSIONS), recordings)
+        )
 
     def _vectors(self, number: int) -> Vectors:
         return self._local.vectors(self._local.position[number])

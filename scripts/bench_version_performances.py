@@ -67,8 +67,7 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     data = Path(os.environ["INCIPIT_DATA"])
-    sides = [*anthems(data), *(performances(arguments.pairs) if arguments.pairs else [])]
-    sides += [Side(f"{_ALONE} {path.parent.name}", path.name.split("__")[0], path) for path in recordings(data)]
+    sides = [*anthems(data), *(performances(arguments.pairs) if arguments.pairs else []), *others(data)]
     print(machine("numpy", "onnxruntime", "numba"))
     with tempfile.TemporaryDirectory() as folder:
         collection = Collection(arguments.library or Path(folder) / "library")
@@ -89,9 +88,10 @@ def anthems(data: Path) -> list[Side]:
     return [Side("anthems", path.name.split("-")[0], path) for path in sorted((data / "anthems").glob("*-[ab].*"))]
 
 
-def recordings(data: Path) -> list[Path]:
-    """Of other music, those by which the search was calibrated, in `train`, and others."""
-    return sorted((data / "recordings").glob("*/*"))
+def others(data: Path) -> list[Side]:
+    """Other music: in `train` that by which the search was calibrated."""
+    paths = sorted((data / "recordings").glob("*/*"))
+    return [Side(f"{_ALONE} {path.parent.name}", path.name.split("__")[0], path) for path in paths]
 
 
 def performances(folder: Path) -> list[Side]:
@@ -120,7 +120,8 @@ def _ask(works: dict[str, str], seconds: float, side: Side) -> Answer:
     query = VersionQuery.of(heard(side.path, seconds), _search.encoder)
     found = _search.found(query, _numbers[str(side.path.absolute())])
     hits = [
-        (works[recording.path] == side.work, _search.accepts(likeness, FALSE_ACCEPTS)) for recording, likeness in found
+        (works.get(recording.path) == side.work, _search.accepts(likeness, FALSE_ACCEPTS))
+        for recording, likeness in found
     ]
     return Answer(
         side,

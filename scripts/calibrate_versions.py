@@ -269,7 +269,7 @@ class Answered(NamedTuple):
         rest: what the query reaches with the rest of the library, of works that are none.
         outsider: what speaks for the likeliest that is none, if there is any.
         highest: its logit.
-        rest_beside_highest: of works but its own.
+        rest_beside_highest: what the query reaches with the rest of the works that are none, the outsider's left out.
     """
 
     length: int
@@ -295,13 +295,14 @@ def _answer(calibration: VersionCalibration, samples: Sequence[Sample]) -> Answe
     for logit, sample in sorted(others, key=lambda one: -one[0]):
         likeliest.setdefault(sample.other, (logit, sample.evidence))
     logits = [logit for logit, _ in likeliest.values()]
+    highest, outsider = next(iter(likeliest.values()), (_NOTHING, None))
     return Answered(
         samples[0].length,
         samples[0].kind,
         versions,
         level_of_rest(logits),
-        next((evidence for _, evidence in likeliest.values()), None),
-        max(logits, default=_NOTHING),
+        outsider,
+        highest,
         level_of_rest(logits[1:]),
     )
 
