@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment.analysed import Analysed, analyse
+from alignment.analysed import Analysed, analyse, retuned
 from alignment.audio import Audio
 from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
@@ -34,6 +34,7 @@ class Ensemble:
     """
 
     def __init__(self, ref: Audio | Analysed):
+        self._sound = ref if isinstance(ref, Audio) else None
         self._ref = analyse(ref) if isinstance(ref, Audio) else ref
         self._added: list[tuple[Synchronisation, Analysed]] = []
         self._free: list[int] = []
@@ -42,7 +43,9 @@ class Ensemble:
         self, other: Audio, *, band: float | None = None, anchors: Sequence[tuple[float, float]] = ()
     ) -> Synchronisation:
         """Synchronise one more with the reference; arguments as in `synchronise`."""
-        alignment, side = synchronise_analysed(self._ref, other, band=band, anchors=anchors)
+        alignment, ref, side = synchronise_analysed(self._ref, other, ref=self._sound, band=band, anchors=anchors)
+        if ref is not self._ref:  # the performances are summed in its own key
+            side = retuned(other, side, side.tuning + self._ref.tuning - ref.tuning)
         if alignment.accepted and band is None and not anchors:
             self._free.append(len(self._added))
         self._added.append((alignment, side))

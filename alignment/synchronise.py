@@ -18,6 +18,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,7 @@ _SAME_KEY = 4.0
 """Times as likely as any other key."""
 
 _FEWEST_COMPARED = 40
+_LOWEST_SHIFT, _TRITONE = -5, 6
 
 
 def synchronise(
@@ -64,62 +66,100 @@ def synchronise(
     Raises:
         FeatureError: one is not at the analysis rate, or the band or the anchors make no sense.
     """
-    return synchronise_analysed(analyse(ref) if isinstance(ref, Audio) else ref, other, band=band, anchors=anchors)[0]
+    sound, left = (ref, analyse(ref)) if isinstance(ref, Audio) else (None, ref)
+    return synchronise_analysed(left, other, ref=sound, band=band, anchors=anchors)[0]
 
 
 def synchronise_analysed(
-    left: Analysed, other: Audio, *, band: float | None = None, anchors: Sequence[tuple[float, float]] = ()
-) -> tuple[Synchronisation, Analysed]:
-    """As `synchronise`; gives too what was computed of the other, transposed to the reference."""
+    left: Analysed,
+    other: Audio,
+    *,
+    ref: Audio | None = None,
+    band: float | None = None,
+    anchors: Sequence[tuple[float, float]] = (),
+) -> tuple[Synchronisation, Analysed, Analysed]:
+    """As `synchronise`, of a reference that is analysed; gives too what was computed of both sides, in one key.
+
+    The key is the lower one, so that the sides may be exchanged; that of the reference where its sound is not given.
+    """
     if band is not None and not band > 0.0:
         raise FeatureError(f"The 'band' parameter must be positive. Got {band} instead.")
     if any(b[0] <= a[0] or b[1] <= a[1] for a, b in pairwise(anchors)):
         raise FeatureError("The 'anchors' must rise on both sides.")
     right = analyse(other)
     if left.features is None or right.features is None:
-        return _unrelated(left, right, 0.0), right
-    right, pair, sections, confidence = _in_likeliest_key(left, right, other, band, anchors)
+        return _unrelated(left, right, 0.0), left, right
+    pair, sections, confidence = _in_likeliest_key(_Recording(left, ref), _Recording(right, other), band, anchors)
+    left, right = pair.left, pair.right
     if confidence < _ACCEPTED:
-        return _unrelated(left, right, confidence), right
+        return _unrelated(left, right, confidence), left, right
     whole_sections = sections_over_rests(pair, sharpened(pair, sections))
     matches = _matches(pair, (mean_path_of(pair, section) for section in whole_sections), confidence)
     if not matches:
-        return _unrelated(left, right, confidence), right
+        return _unrelated(left, right, confidence), left, right
     _log.info("exact paths: %d", len(matches))
     interval = right.tuning - left.tuning
     whole = round(interval / 100.0)
     segments = all_segments(matches_over_rests(pair, matches), left, right)
-    return Synchronisation(segments, True, confidence, -whole, interval - 100.0 * whole), right
+    transposition = _LOWEST_SHIFT + (-whole - _LOWEST_SHIFT) % 12
+    return Synchronisation(segments, True, confidence, transposition, interval - 100.0 * whole), left, right
+
+
+class _Recording(NamedTuple):
+    """What was computed of a recording, and its sound, if that is known."""
+
+    analysed: Analysed
+    sound: Audio | None
+
+    def lowered(self, semitones: int) -> Analysed:
+        """What is computed of it as if it sounded lower."""
+        assert self.sound is not None, "only what is known is transposed"
+        return retuned(self.sound, self.analysed, self.analysed.tuning + 100.0 * semitones)
 
 
 def _in_likeliest_key(
-    left: Analysed, right: Analysed, other: Audio, band: float | None, anchors: Sequence[tuple[float, float]]
-) -> tuple[Analysed, Pair, list[Section], float]:
-    """The other in the key of the reference, the sections that correspond, and how likely it is the same music.
+    one: _Recording, two: _Recording, band: float | None, anchors: Sequence[tuple[float, float]]
+) -> tuple[Pair, list[Section], float]:
+    """Both in one key, the sections that correspond, and how likely it is the same music.
 
-    The key is misheard now and then, as in a short excerpt at another pace; the other is asked for as it is, too, and
+    The key is misheard now and then, as in a short excerpt at another pace; both are compared as they are, too, and
     the same key is the likelier before anything is heard.
     """
-    assert left.features is not None, "the reference has sound"
-    assert right.features is not None, "the other has sound"
+    left, right = one.analysed.features, two.analysed.features
+    assert left is not None, "the reference has sound"
+    assert right is not None, "the other has sound"
     asked, odds = [], []
-    for shift in dict.fromkeys((transposition_between(left.features.harmony, right.features.harmony), 0)):
-        side = retuned(other, right, right.tuning - 100.0 * shift) if shift else right
-        pair = Pair.of(left, side, band, anchors)
+    for shift in dict.fromkeys((transposition_between(left.harmony, right.harmony), 0)):
+        pair = Pair.of(*_in_one_key(one, two, shift), band, anchors)
         sections, evidence = matching_sections(pair)
         confidence = probability_of_same_music(evidence) if evidence else 0.0
         told = -shift, len(sections), confidence, _ACCEPTED
         _log.info("%+d semitones: %d sections; the same music with a probability of %.3f, %.2f is enough", *told)
-        asked.append((side, pair, sections, confidence))
+        asked.append((pair, sections, confidence))
         odds.append(confidence / (1.0 - confidence) * (1.0 if shift else _SAME_KEY))
     return asked[int(np.argmax(odds))]
+
+
+def _in_one_key(one: _Recording, two: _Recording, shift: int) -> tuple[Analysed, Analysed]:
+    """Both sides, one of them lowered so that the second is so many semitones higher than it is, to the octave.
+
+    It is the higher one, of a tritone the shorter one, whichever of them is the reference: what features tell of a
+    note depends on its register, and so would the path. High notes are dated better.
+    """
+    if shift == _TRITONE and two.analysed.duration < one.analysed.duration:
+        shift = -_TRITONE
+    if shift == 0:
+        return one.analysed, two.analysed
+    if shift > 0 and one.sound is not None:
+        return one.lowered(shift), two.analysed
+    return one.analysed, two.lowered(-shift)
 
 
 def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignment: Synchronisation) -> Synchronisation:
     """An alignment whose paths are found anew, near where they are, with other features of the reference.
 
     Args:
-        left, right: of the reference, and of the other as `synchronise_analysed` gave it.
+        left, right: of the reference, and of the other in its key.
         fine: in place of the reference's, unit columns, shape as there.
         alignment: accepted.
     """
@@ -153,7 +193,7 @@ def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) 
 def _costs_of_shifts(x: NDArray[np.float32], y: NDArray[np.float32], *, excerpt: bool) -> dict[int, float]:
     """Of each shift of y, what warping costs; of the shorter side to a part of the longer, or of both whole."""
     costs = {}
-    for shift in range(-5, 7):
+    for shift in range(_LOWEST_SHIFT, _LOWEST_SHIFT + 12):
         sides = sorted((x, np.roll(y, shift, axis=0)), key=lambda side: side.shape[1])
         costs[shift] = dtw(*sides, weights=SYMMETRIC_WEIGHTS, subsequence=excerpt).cost
     return costs

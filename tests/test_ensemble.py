@@ -1,5 +1,7 @@
 """Several performances aligned jointly agree with each other and with the truth."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from demo_music import contrasting, perform
@@ -68,6 +70,18 @@ def test_two_recordings_alone_are_aligned_as_a_pair(performances):
     ensemble.add(audio[1])
     (alignment,) = ensemble.joint()
     assert np.array_equal(alignment.path.other, synchronise(audio[0], audio[1]).path.other)
+
+
+def test_performances_in_other_keys_meet_the_reference_at_the_notes(performances):
+    seconds, audio = performances
+    one, two = contrasting(0)
+    manners = replace(one, transposition=4), replace(two, transposition=-3)
+    turned = [perform(PIECES[0], manner, ANALYSIS_RATE) for manner in manners]
+    joint = synchronise_all(audio[2], [audio[3], *(Audio(one.samples) for one in turned)])
+    for truth, alignment in zip([seconds[3], *(one.seconds for one in turned)], joint, strict=True):
+        errors = np.abs(alignment.path.map(seconds[2]) - truth)
+        assert np.median(errors) < 0.05
+        assert np.mean(errors < 0.1) > 0.9
 
 
 def test_what_the_user_anchored_stays(performances, joint):
