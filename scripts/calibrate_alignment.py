@@ -26,14 +26,14 @@ from scipy.stats import rankdata
 from train_sync import held_out_lieder, sound_fonts
 
 from alignment.acceptance import Evidence
-from alignment.analysed import Analysed, analyse, retuned
+from alignment.analysed import analyse
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from alignment.confidence import INPUTS, path_evidence
 from alignment.errors import ScoreError
 from alignment.pair import Pair
 from alignment.rests import path_of_music, sections_over_rests
 from alignment.sections import matching_sections, sharpened
-from alignment.synchronise import transposition_between
+from alignment.transposition import Recording, in_one_key, transposition_between
 from alignment.warping import mean_path_of
 from retrieval.embedding.additive import additive_sound
 from retrieval.embedding.fluidsynth import fluidsynth_sound
@@ -109,15 +109,13 @@ def _times(rng: np.random.Generator, quarters: NDArray[np.float64]) -> NDArray[n
     return np.concatenate([[0], np.cumsum(steps)])[: len(quarters)]
 
 
-def paired(left: Analysed, other: Audio) -> Pair | None:
+def paired(left: Recording, other: Audio) -> Pair | None:
     """Both sides as `synchronise` compares them, or None where one is silent."""
-    right = analyse(other)
-    if left.features is None or right.features is None:
+    right = Recording(analyse(other), other)
+    if left.analysed.features is None or right.analysed.features is None:
         return None
-    transposition = transposition_between(left.features.harmony, right.features.harmony)
-    if transposition:
-        right = retuned(other, right, right.tuning - 100.0 * transposition)
-    return Pair.of(left, right, None, ())
+    transposition = transposition_between(left.analysed.features.harmony, right.analysed.features.harmony)
+    return Pair.of(*in_one_key(left, right, transposition), None, ())
 
 
 def without_middle(audio: Audio) -> Audio:
@@ -137,7 +135,7 @@ def gather(folders: list[Path]) -> list[tuple[Evidence, bool, int]]:
     """Evidence of right and wrong pairs."""
     rng = np.random.default_rng(0)
     evidence: list[tuple[Evidence, bool, int]] = []
-    lefts = [analyse(read_audio(folder / "a.wav")) for folder in folders]
+    lefts = [Recording(analyse(read_audio(folder / "a.wav")), None) for folder in folders]
     for number, folder in enumerate(folders):
         other = read_audio(folder / "b.wav")
         seconds = float(np.exp(rng.uniform(np.log(5), np.log(40))))
@@ -170,7 +168,8 @@ def gather_points(pairs: list[tuple[Path, str]], elsewhere: float = np.inf) -> P
     works = sorted({work for _, work in pairs})
     for number, (folder, work) in enumerate(pairs):
         truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)
-        pair = paired(analyse(read_audio(folder / "a.wav")), read_audio(folder / "b.wav"))
+        ref = read_audio(folder / "a.wav")
+        pair = paired(Recording(analyse(ref), ref), read_audio(folder / "b.wav"))
         if pair is not None:
             points.append(_points(pair, matching_sections(pair)[0], truth, works.index(work), elsewhere))
         print(f"{number + 1} of {len(pairs)}", end="\r", flush=True)
