@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from alignment._musicxml import plain_musicxml
+from alignment._musicxml_document import plain_musicxml
 
 __all__ = ["encode"]
 
