@@ -93,7 +93,8 @@ def tidy(root: Any) -> None:
         octaves = as_number(transpose.findtext("octave-change", "0"))
         chromatic = transpose.find("chromatic")
         if octaves and math.isfinite(octaves) and chromatic is not None:
-            chromatic.text = str(round(as_number(chromatic.text) + 12 * octaves))
+            semitones = as_number(chromatic.text)
+            chromatic.text = str(round((semitones if math.isfinite(semitones) else 0.0) + 12 * octaves))
 
 
 def strip(root: Any) -> None:

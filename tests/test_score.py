@@ -166,8 +166,10 @@ def test_a_tempo_in_the_middle_of_a_measure(musicxml):
     [
         ("<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose>", 58),
         ("<transpose><chromatic>0</chromatic><octave-change>-1</octave-change></transpose>", 48),
+        ("<transpose><chromatic/><octave-change>-1</octave-change></transpose>", 48),
+        ("<transpose><chromatic>inf</chromatic><octave-change>-1</octave-change></transpose>", 48),
     ],
-    ids=["clarinet in B flat", "double bass"],
+    ids=["clarinet in B flat", "double bass", "no semitones", "no finite number of them"],
 )
 def test_transposing_instruments_sound_where_they_sound(musicxml, transpose, sounding):
     score = musicxml(measure(1, note(60, 4), attributes=attributes(transpose=transpose)))
