@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from alignment.path import WarpingPath
 from alignment.segments import Segment, Synchronisation
+from alignment.transposition import nearest_transposition
 
 __all__ = ["carry_span", "carry_spans", "carry_times", "inverted", "place_in_other"]
 
@@ -109,7 +110,7 @@ def inverted(alignment: Synchronisation) -> Synchronisation:
         ),
         alignment.accepted,
         alignment.confidence,
-        -alignment.transposition,
+        nearest_transposition(-alignment.transposition),
         -alignment.tuning_cents,
     )
 

@@ -14,12 +14,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment.analysed import Analysed, analyse, retuned
+from alignment.analysed import Analysed
 from alignment.audio import Audio
 from alignment.features.chroma import normalise_columns
 from alignment.features.frames import FEATURE_RATE
 from alignment.segments import Synchronisation
-from alignment.synchronise import refined, synchronise_analysed
+from alignment.synchronise import refined, synchronise_in_one_key
+from alignment.transposition import Transposable
 
 __all__ = ["Ensemble"]
 
@@ -30,12 +31,11 @@ class Ensemble:
     """Performances that are added one by one.
 
     Args:
-        ref: the reference, or what `analyse` made of it.
+        ref: the reference. Its sound is kept, unless what was computed of it is given.
     """
 
-    def __init__(self, ref: Audio | Analysed):
-        self._sound = ref if isinstance(ref, Audio) else None
-        self._ref = analyse(ref) if isinstance(ref, Audio) else ref
+    def __init__(self, ref: Audio | Transposable):
+        self._ref = Transposable.of(ref) if isinstance(ref, Audio) else ref
         self._added: list[tuple[Synchronisation, Analysed]] = []
         self._free: list[int] = []
 
@@ -43,11 +43,12 @@ class Ensemble:
         self, other: Audio, *, band: float | None = None, anchors: Sequence[tuple[float, float]] = ()
     ) -> Synchronisation:
         """Synchronise one more with the reference; arguments as in `synchronise`."""
-        alignment, ref, side = synchronise_analysed(self._ref, other, ref=self._sound, band=band, anchors=anchors)
-        if ref is not self._ref:  # the performances are summed in its own key
-            side = retuned(other, side, side.tuning + self._ref.tuning - ref.tuning)
+        added = Transposable.of(other)
+        alignment, ref, side = synchronise_in_one_key(self._ref, added, band, anchors)
         if alignment.accepted and band is None and not anchors:
             self._free.append(len(self._added))
+            if higher := round((ref.tuning - self._ref.analysed.tuning) / 100.0):  # they are summed in its own key
+                side = added.lowered(-higher)
         self._added.append((alignment, side))
         return alignment
 
@@ -57,17 +58,18 @@ class Ensemble:
         What was aligned within a band or by anchors stays as it is.
         """
         out = [alignment for alignment, _ in self._added]
-        features = self._ref.features
+        ref = self._ref.analysed
+        features = ref.features
         if len(self._free) < 2 or features is None:
             return out
         total = features.fine.astype(np.float32)
         for number in self._free:
-            _add(total, self._ref, *self._added[number], 1.0)
+            _add(total, ref, *self._added[number], 1.0)
         for number in self._free:
             alignment, side = self._added[number]
             without = total.copy()
-            _add(without, self._ref, alignment, side, -1.0)
-            out[number] = refined(self._ref, normalise_columns(without), side, alignment)
+            _add(without, ref, alignment, side, -1.0)
+            out[number] = refined(ref, normalise_columns(without), side, alignment)
         return out
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.acceptance import probability_of_same_music
-from alignment.analysed import Analysed, analyse
+from alignment.analysed import Analysed
 from alignment.arrangement import all_segments, match_segment
 from alignment.audio import Audio
 from alignment.errors import FeatureError
@@ -31,10 +31,10 @@ from alignment.pair import Pair
 from alignment.rests import matches_over_rests, path_of_music, sections_over_rests
 from alignment.sections import Section, matching_sections, sharpened
 from alignment.segments import Segment, Synchronisation
-from alignment.transposition import Recording, in_one_key, nearest_transposition, transposition_between
+from alignment.transposition import Transposable, in_one_key, nearest_transposition, transposition_between
 from alignment.warping import MeanPath, mean_path_near, mean_path_of
 
-__all__ = ["refined", "synchronise", "synchronise_analysed"]
+__all__ = ["refined", "synchronise", "synchronise_in_one_key"]
 
 _log = logging.getLogger(__name__)
 
@@ -46,44 +46,36 @@ _SAME_KEY = 4.0
 
 
 def synchronise(
-    ref: Audio | Analysed, other: Audio, *, band: float | None = None, anchors: Sequence[tuple[float, float]] = ()
+    ref: Audio | Transposable, other: Audio, *, band: float | None = None, anchors: Sequence[tuple[float, float]] = ()
 ) -> Synchronisation:
     """Find the corresponding times of two recordings of the same music.
 
     Recordings without sound, or of unlike music, are not accepted, and both then stand alone.
 
     Args:
-        ref, other: at the analysis rate.
+        ref, other: at the analysis rate; or of the reference what was computed of it already.
         band: seconds by which the path may stray from the straight line between the ends and anchors.
         anchors: corresponding times `(ref, other)` in seconds, rising on both sides, that the path goes through.
 
     Raises:
         FeatureError: one is not at the analysis rate, or the band or the anchors make no sense.
     """
-    sound, left = (ref, analyse(ref)) if isinstance(ref, Audio) else (None, ref)
-    return synchronise_analysed(left, other, ref=sound, band=band, anchors=anchors)[0]
+    one = Transposable.of(ref) if isinstance(ref, Audio) else ref
+    return synchronise_in_one_key(one, Transposable.of(other), band, anchors)[0]
 
 
-def synchronise_analysed(
-    left: Analysed,
-    other: Audio,
-    *,
-    ref: Audio | None = None,
-    band: float | None = None,
-    anchors: Sequence[tuple[float, float]] = (),
+def synchronise_in_one_key(
+    one: Transposable, two: Transposable, band: float | None, anchors: Sequence[tuple[float, float]]
 ) -> tuple[Synchronisation, Analysed, Analysed]:
-    """As `synchronise`, of a reference that is analysed; gives too what was computed of both sides, in one key.
-
-    The key is the lower one, so that the sides may be exchanged; that of the reference where its sound is not given.
-    """
+    """As `synchronise`; gives too what is computed of both sides, the higher one lowered to the key of the other."""
     if band is not None and not band > 0.0:
         raise FeatureError(f"The 'band' parameter must be positive. Got {band} instead.")
     if any(b[0] <= a[0] or b[1] <= a[1] for a, b in pairwise(anchors)):
         raise FeatureError("The 'anchors' must rise on both sides.")
-    right = analyse(other)
+    left, right = one.analysed, two.analysed
     if left.features is None or right.features is None:
         return _unrelated(left, right, 0.0), left, right
-    pair, sections, confidence = _in_likeliest_key(Recording(left, ref), Recording(right, other), band, anchors)
+    pair, sections, confidence = _in_likeliest_key(one, two, band, anchors)
     left, right = pair.left, pair.right
     if confidence < _ACCEPTED:
         return _unrelated(left, right, confidence), left, right
@@ -100,7 +92,7 @@ def synchronise_analysed(
 
 
 def _in_likeliest_key(
-    one: Recording, two: Recording, band: float | None, anchors: Sequence[tuple[float, float]]
+    one: Transposable, two: Transposable, band: float | None, anchors: Sequence[tuple[float, float]]
 ) -> tuple[Pair, list[Section], float]:
     """Both in one key, the sections that correspond, and how likely it is the same music.
 
@@ -126,7 +118,7 @@ def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignmen
     """An alignment whose paths are found anew, near where they are, with other features of the reference.
 
     Args:
-        left, right: of the reference, and of the other in its key.
+        left, right: of the reference, and of the other in the reference's key.
         fine: in place of the reference's, unit columns, shape as there.
         alignment: accepted.
     """

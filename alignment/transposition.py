@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alignment.analysed import Analysed, retuned
+from alignment.analysed import Analysed, analyse, retuned
 from alignment.audio import Audio
 from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
 
-__all__ = ["Recording", "in_one_key", "nearest_transposition", "transposition_between"]
+__all__ = ["Transposable", "in_one_key", "nearest_transposition", "transposition_between"]
 
 _FEWEST_COMPARED = 40
 _LOWEST, _TRITONE = -5, 6
 
 
-class Recording(NamedTuple):
-    """What was computed of a recording, and its sound, if that is known."""
+class Transposable(NamedTuple):
+    """What was computed of a recording, and what gives its sound once more: to be kept, an hour takes 300 MB."""
 
     analysed: Analysed
-    sound: Audio | None
+    sound: Callable[[], Audio]
+
+    @classmethod
+    def of(cls, audio: Audio) -> Transposable:
+        """A recording whose sound is kept.
+
+        Raises:
+            FeatureError: it is not at the analysis rate.
+        """
+        return cls(analyse(audio), lambda: audio)
+
+    @classmethod
+    def read_by(cls, sound: Callable[[], Audio]) -> Transposable:
+        """A recording that is read now, and again where it is wanted once more; raises as `of`, and as reading does."""
+        return cls(analyse(sound()), sound)
 
     def lowered(self, semitones: int) -> Analysed:
         """What is computed of it as if it sounded lower."""
-        assert self.sound is not None, "only what is known is transposed"
-        return retuned(self.sound, self.analysed, self.analysed.tuning + 100.0 * semitones)
+        return retuned(self.sound(), self.analysed, self.analysed.tuning + 100.0 * semitones)
 
 
 def nearest_transposition(semitones: int) -> int:
@@ -72,16 +85,21 @@ def _distinctness(costs: Mapping[int, float]) -> float:
     return least / max(following, 1e-9)
 
 
-def in_one_key(one: Recording, two: Recording, shift: int) -> tuple[Analysed, Analysed]:
+def in_one_key(one: Transposable, two: Transposable, shift: int) -> tuple[Analysed, Analysed]:
     """Both sides, one of them lowered so that the second is so many semitones higher than it is, to the octave.
 
     It is the higher one, of a tritone the shorter one, whichever of them is the reference: what features tell of a
-    note depends on its register, and so would the path. High notes are dated better.
+    note depends on its register, and so would the path. (With the lower one raised a few notes fewer are met.)
     """
-    if shift == _TRITONE and two.analysed.duration < one.analysed.duration:
+    if shift == _TRITONE and _length(two.analysed) < _length(one.analysed):
         shift = -_TRITONE
     if shift == 0:
         return one.analysed, two.analysed
-    if shift > 0 and one.sound is not None:
+    if shift > 0:
         return one.lowered(shift), two.analysed
     return one.analysed, two.lowered(-shift)
+
+
+def _length(side: Analysed) -> tuple[float, ...]:
+    """By what sides are ordered; two that are as long differ in when they sound, or in tuning."""
+    return side.duration, side.end - side.start, side.start, side.tuning

@@ -22,6 +22,7 @@ from alignment.audio import Audio
 from alignment.segments import Synchronisation
 from alignment.straightness import Straightness, straightness
 from alignment.synchronise import synchronise
+from alignment.transposition import nearest_transposition
 from retrieval.correspondence import (
     FIRST_CENTRE,
     Correspondence,
@@ -233,7 +234,7 @@ def _judged(found: Correspondence, swapped: bool) -> VersionLikeness:
         probability=calibration.probability(evidence),
         accepted=calibration.accepts(evidence, _MAX_FALSE_ACCEPTS, 1),
         places=_stretches(likeness, swapped),
-        transposition=(5 - (-found.semitones if swapped else found.semitones)) % 12 - 5,
+        transposition=nearest_transposition(-turn * found.semitones),
         similarities=found.similarities.T if swapped else found.similarities,
         hops=found.hops[::-1] if swapped else found.hops,
         paths=paths,

@@ -17,6 +17,7 @@ from alignment.audio import Audio
 from alignment.score_sound import score_sound
 from alignment.segments import Synchronisation
 from alignment.synchronise import synchronise
+from alignment.transposition import nearest_transposition
 from index.library import Library
 from retrieval import kept_alignment
 from retrieval.embedding.sonority import SONORITY_RATE
@@ -125,7 +126,7 @@ class MovementSearch:
                 places = tuple(_later(place, best.start) for place in best.place.answers(_EXCERPT_SECONDS))
                 transposition = best.place.transposition
             else:
-                places, transposition = _matches(alignment), -alignment.transposition
+                places, transposition = _matches(alignment), nearest_transposition(-alignment.transposition)
             hits.append(
                 self._passages.hit(
                     len(hits) + 1,

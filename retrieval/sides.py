@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from alignment.audio import Audio
     from alignment.score import Score
     from alignment.segments import Synchronisation
+    from alignment.transposition import Transposable
     from index.library import Library
     from index.schema import Item
 
-__all__ = ["Other", "Side", "kept_alignment", "kept_either_way", "read_side", "resolve", "score_among"]
+__all__ = ["Other", "Side", "kept_alignment", "kept_either_way", "read_side", "resolve", "score_among", "transposable"]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,14 @@ def read_side(path: str) -> tuple[Side, Audio]:
         return Side(os.path.abspath(path), sound.duration, score), sound
     sound = read_audio(path)
     return Side(os.path.abspath(path), sound.duration, None, sound.warnings), sound
+
+
+def transposable(path: str, sound: Audio) -> Transposable:
+    """What synchronising needs of a side; the sound can be let go, and is read again where it is wanted once more."""
+    from alignment.analysed import analyse
+    from alignment.transposition import Transposable
+
+    return Transposable(analyse(sound), lambda: read_side(path)[1])
 
 
 def kept_alignment(ref: str, other: str, folder: Path) -> tuple[Side, Other] | None:

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alignment.audio import Audio
+from alignment.transposition import nearest_transposition
 from index.library import Library
 from index.runs import Runs
 from index.schema import Recording
@@ -253,6 +254,6 @@ class VersionSearch:
             score=self._probability(likeness),
             accepted=self.accepts(likeness, max_false_accepts),
             places=likeness.places,
-            transposition=(5 - likeness.semitones) % 12 - 5,
+            transposition=nearest_transposition(-likeness.semitones),
             tempo_ratio=round((best.end - best.start) / passed, 4) if passed else None,
         )

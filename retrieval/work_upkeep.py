@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from alignment.analysed import analyse
 from alignment.audio import read_audio
 from alignment.errors import AlignmentError
 from alignment.synchronise import synchronise
+from alignment.transposition import Transposable
 from index.library import Library
 from index.schema import ItemFile, Recording
 from retrieval.kept_alignment import alignment_method, to_kept
@@ -116,7 +117,7 @@ def align_works(library: Library, progress: Progress) -> None:
     total, done = sum(len(others) for _, others in wanted), 0
     for ref, others in wanted:
         try:
-            reference = analyse(read_audio(ref.path))
+            reference = Transposable.read_by(partial(read_audio, ref.path))
         except AlignmentError as error:
             progress.say(str(error))
             done += len(others)

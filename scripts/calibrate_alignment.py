@@ -14,6 +14,7 @@ pairs, or works, that they were not fitted on. Wants the `train` extra, `fluidsy
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,14 +27,13 @@ from scipy.stats import rankdata
 from train_sync import held_out_lieder, sound_fonts
 
 from alignment.acceptance import Evidence
-from alignment.analysed import analyse
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from alignment.confidence import INPUTS, path_evidence
 from alignment.errors import ScoreError
 from alignment.pair import Pair
 from alignment.rests import path_of_music, sections_over_rests
 from alignment.sections import matching_sections, sharpened
-from alignment.transposition import Recording, in_one_key, transposition_between
+from alignment.transposition import Transposable, in_one_key, transposition_between
 from alignment.warping import mean_path_of
 from retrieval.embedding.additive import additive_sound
 from retrieval.embedding.fluidsynth import fluidsynth_sound
@@ -109,9 +109,9 @@ def _times(rng: np.random.Generator, quarters: NDArray[np.float64]) -> NDArray[n
     return np.concatenate([[0], np.cumsum(steps)])[: len(quarters)]
 
 
-def paired(left: Recording, other: Audio) -> Pair | None:
-    """Both sides as `synchronise` compares them, or None where one is silent."""
-    right = Recording(analyse(other), other)
+def paired(left: Transposable, other: Audio) -> Pair | None:
+    """Both sides as `synchronise` compares them in the likeliest key, or None where one is silent."""
+    right = Transposable.of(other)
     if left.analysed.features is None or right.analysed.features is None:
         return None
     transposition = transposition_between(left.analysed.features.harmony, right.analysed.features.harmony)
@@ -135,7 +135,7 @@ def gather(folders: list[Path]) -> list[tuple[Evidence, bool, int]]:
     """Evidence of right and wrong pairs."""
     rng = np.random.default_rng(0)
     evidence: list[tuple[Evidence, bool, int]] = []
-    lefts = [Recording(analyse(read_audio(folder / "a.wav")), None) for folder in folders]
+    lefts = [Transposable.read_by(partial(read_audio, folder / "a.wav")) for folder in folders]
     for number, folder in enumerate(folders):
         other = read_audio(folder / "b.wav")
         seconds = float(np.exp(rng.uniform(np.log(5), np.log(40))))
@@ -168,8 +168,7 @@ def gather_points(pairs: list[tuple[Path, str]], elsewhere: float = np.inf) -> P
     works = sorted({work for _, work in pairs})
     for number, (folder, work) in enumerate(pairs):
         truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)
-        ref = read_audio(folder / "a.wav")
-        pair = paired(Recording(analyse(ref), ref), read_audio(folder / "b.wav"))
+        pair = paired(Transposable.read_by(partial(read_audio, folder / "a.wav")), read_audio(folder / "b.wav"))
         if pair is not None:
             points.append(_points(pair, matching_sections(pair)[0], truth, works.index(work), elsewhere))
         print(f"{number + 1} of {len(pairs)}", end="\r", flush=True)

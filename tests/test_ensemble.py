@@ -1,16 +1,19 @@
 """Several performances aligned jointly agree with each other and with the truth."""
 
+import gc
+import weakref
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from demo_music import contrasting, perform
+from demo_music import Performance, contrasting, perform
 from demo_pieces import PIECES
 
-from alignment import Audio, synchronise
+from alignment import Audio, read_audio, synchronise
 from alignment.audio import ANALYSIS_RATE
 from alignment.ensemble import Ensemble
 from alignment.path import WarpingPath
+from retrieval.sides import transposable
 
 
 def synchronise_all(ref, others):
@@ -106,3 +109,15 @@ def test_long_recordings_are_refined_in_blocks_that_meet(performances, monkeypat
         assert two.path.is_strictly_monotone
         times = np.linspace(1.0, one.path.ref[-1] - 1.0, 500)
         assert np.quantile(np.abs(one.path.map(times) - two.path.map(times)), 0.99) < 0.02
+
+
+def test_the_sound_of_a_reference_is_let_go_and_read_again_where_it_is_lowered(music):
+    path = str(music.pair(PIECES[0].name)[0].path)
+    other = Audio(perform(PIECES[0], Performance(5, "guitar", transposition=-4)).samples)
+    sound = read_audio(path)
+    expected, samples = synchronise(sound, other), weakref.ref(sound.samples)
+    ref = transposable(path, sound)
+    del sound
+    gc.collect()
+    assert samples() is None
+    assert np.array_equal(synchronise(ref, other).path.other, expected.path.other)

@@ -8,6 +8,7 @@ from demo_music import Performance, perform
 from demo_pieces import PIECES
 
 from alignment import Audio, FeatureError, read_audio, synchronise
+from alignment.carrying import inverted
 from alignment.export import path_csv, synchronisation_document
 
 RATE = 22050
@@ -51,11 +52,13 @@ def test_path_is_strictly_monotone_and_inside_both(aligned):
 def test_exchanging_the_sides_exchanges_the_path(music, transposition):
     first, _ = music.pair("petzold-minuet")
     ref = read_audio(first.path)
-    other = Audio(perform(MINUET, Performance(5, "guitar", transposition=transposition)).samples)
+    samples = perform(MINUET, Performance(5, "guitar", transposition=transposition)).samples
+    other = Audio(np.resize(np.append(samples, np.zeros(60 * RATE, np.float32)), len(ref.samples)))
     there, back = synchronise(ref, other), synchronise(other, ref)
-    assert (there.transposition % 12, back.transposition % 12) == (-transposition % 12, transposition % 12)
+    assert (there.transposition, back.transposition) == {6: (6, 6)}.get(transposition, (-transposition, transposition))
+    assert inverted(there).transposition == back.transposition
     times = np.linspace(there.path.ref[0], there.path.ref[-1], 500)
-    assert np.abs(back.path.map(there.path.map(times)) - times).max() < 0.02
+    assert np.abs(back.path.map(there.path.map(times)) - times).max() < 1e-3
 
 
 def test_a_file_aligned_with_itself_is_the_identity(music):

@@ -34,7 +34,7 @@ from retrieval.cli.console import (
 )
 from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
 from retrieval.documents import alignment_document
-from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side, resolve
+from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side, resolve, transposable
 
 if TYPE_CHECKING:
     from alignment.annotations import Annotations
@@ -230,7 +230,7 @@ def align_with(paths: list[str], others: list[str], options: dict[str, Any], qui
     from alignment.ensemble import Ensemble
 
     reference, sound = read_side(paths[0])
-    ensemble = Ensemble(sound)
+    ensemble = Ensemble(transposable(paths[0], sound))
     del sound
     _tell_warnings(reference)
     return reference, _align_all(reference, ensemble, list(zip(others, paths[1:], strict=True)), options, quiet)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from alignment.analysed import Analysed
     from alignment.audio import Audio
     from alignment.pulse import LocalPulse
     from alignment.score import Score
+    from alignment.transposition import Transposable
     from retrieval.sides import Side
 
     Floats = NDArray[np.float64]
@@ -68,15 +68,15 @@ def tempo(
 
     Example: incipit tempo sonata.musicxml gould.flac richter.mp3 --plot tempo.svg
     """
-    from alignment.analysed import analyse
     from alignment.errors import AlignmentError
-    from retrieval.sides import read_side, resolve
+    from retrieval.sides import read_side, resolve, transposable
 
     hush_decoders()
     started = time.monotonic()
     _require_writable({"-o": output, "--plot": plot})
     try:
-        side, sound = read_side(resolve(file, library_folder(library)))
+        path = resolve(file, library_folder(library))
+        side, sound = read_side(path)
     except AlignmentError as error:
         warn(str(error))
         if json:
@@ -88,11 +88,10 @@ def tempo(
     times = _times(side)
     curves: list[_Curve] = []
     if others:
-        analysed = analyse(sound)
+        ref = transposable(path, sound)
         del sound
         curves = [
-            _curve(side, analysed, other, resolve(other, library_folder(library)), times, window, quiet)
-            for other in others
+            _curve(side, ref, other, resolve(other, library_folder(library)), times, window, quiet) for other in others
         ]
     _write(_csv(side.score, times, curves), output, json)
     if json:
@@ -136,7 +135,7 @@ def _times(side: Side) -> Floats:
     return np.arange(0.0, side.duration, _STEP_SECONDS)
 
 
-def _curve(side: Side, analysed: Analysed, name: str, path: str, times: Floats, window: float, quiet: bool) -> _Curve:
+def _curve(side: Side, ref: Transposable, name: str, path: str, times: Floats, window: float, quiet: bool) -> _Curve:
     import numpy as np
 
     from alignment.errors import AlignmentError
@@ -149,7 +148,7 @@ def _curve(side: Side, analysed: Analysed, name: str, path: str, times: Floats, 
         other, sound = read_side(path)
         _warn_all(other)
         with working(f"aligning {name}", quiet):
-            result = synchronise(analysed, sound)
+            result = synchronise(ref, sound)
     except AlignmentError as error:
         warn(str(error))
         return _Curve(absolute(path), nothing, False, _cause(error))

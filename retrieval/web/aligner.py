@@ -13,7 +13,7 @@ from alignment.errors import AlignmentError
 from index.errors import LibraryLocked
 from index.library import Library
 from retrieval.kept_alignment import alignment_method, as_kept, to_kept
-from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side
+from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side, transposable
 from retrieval.web.problems import cause_of
 from retrieval.work_upkeep import is_unchanged
 
@@ -45,7 +45,8 @@ class Aligner:
         if found := [both for both in kept if both is not None] if all(kept) else []:
             return found[0][0], [other for _, other in found]
         side, sound = read_side(ref)
-        ensemble = Ensemble(sound)
+        ensemble = Ensemble(transposable(ref, sound))
+        del sound
         done: list[Other] = []
         for number, path in enumerate(others):
             tell(number)
@@ -75,7 +76,7 @@ class Aligner:
             if (kept := kept_either_way(ref, path, self._library)) is not None:
                 done.append(kept[1])
                 continue
-            ensemble = ensemble or Ensemble(read_side(ref)[1])
+            ensemble = ensemble or Ensemble(transposable(ref, read_side(ref)[1]))
             other = _added(ensemble, path)
             self._keep_soon(ref, other)
             done.append(other if other.alignment is None else replace(other, alignment=as_kept(other.alignment)))
