@@ -147,12 +147,14 @@ class Correspondence(NamedTuple):
         semitones: by which the query is taken higher.
         similarities: of their vectors in that key, shape `(query, reference)`.
         chain: the best one.
+        in_another_key: mean similarity of its pairs in that of the other keys in which they are most alike.
         query_pace, reference_pace: how many times as fast as they are they were heard.
     """
 
     semitones: int
     similarities: Vectors
     chain: Chain
+    in_another_key: float
     query_pace: float = 1.0
     reference_pace: float = 1.0
 
@@ -193,7 +195,20 @@ def _correspondence(query_in_keys: Sequence[Vectors], reference: Vectors, keys: 
     alike = {semitones: query_in_keys[semitones] @ reference.T for semitones in keys}
     chains = {semitones: best_chain(similarities - _LEVEL, _JUMP) for semitones, similarities in alike.items()}
     semitones = max(keys, key=lambda key: chains[key].score)
-    return Correspondence(semitones, alike[semitones], chains[semitones])
+    chain = chains[semitones]
+    return Correspondence(
+        semitones, alike[semitones], chain, _in_another_key(query_in_keys[semitones], reference, chain)
+    )
+
+
+def _in_another_key(query: Vectors, reference: Vectors, chain: Chain) -> float:
+    """Of the pairs of a chain, how alike they are in the mean with the query 1 to 11 semitones higher, at most."""
+    if not chain.paths:
+        return 0.0
+    rows, columns = np.concatenate(chain.paths).T
+    pitch_classes = query[rows].reshape(-1, 12).T @ reference[columns].reshape(-1, 12)
+    semitones = np.arange(1, 12)[:, None]
+    return float(pitch_classes[np.arange(12), (np.arange(12) + semitones) % 12].sum(axis=1).max()) / len(rows)
 
 
 def likeness_of(query: VersionQuery, reference: Vectors, keys: Sequence[int]) -> Likeness:
@@ -228,6 +243,7 @@ def likeness_where(found: Correspondence) -> Likeness:
         paths=len(paths),
         query=rows_at_own_pace,
         reference=similarities.shape[1],
+        in_another_key=found.in_another_key,
     )
     weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
     return Likeness(found.semitones, tuple(_place(found.seconds(path[[0, -1]])) for path in weighed), evidence)

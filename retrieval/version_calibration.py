@@ -32,6 +32,12 @@ __all__ = ["VERSION_CALIBRATION_PATH", "VersionCalibration", "VersionEvidence", 
 
 VERSION_CALIBRATION_PATH = VERSION_MODEL_PATH.with_name("versions.calibration.json")
 
+_KEYS_APART = 0.15, 0.35
+"""By how much what corresponds is more alike in its key than in any other, from not at all to as music is."""
+
+_IN_NO_KEY = 5.0
+"""Log odds that are taken from what is not."""
+
 _REST = 2, 6
 """Which of the other works, the likeliest first, are the rest: versions that are not yet put to a work come before."""
 
@@ -43,7 +49,7 @@ def level_of_rest(logits: Iterable[float]) -> float:
     """The log odds that a query reaches with the rest of the library; a hit's lead is by how much its own are higher.
 
     Args:
-        logits: of works other than the hit's, one each, highest first.
+        logits: of works other than the hit's, in any key, one each, highest first.
 
     Returns:
         the mean over those from the third to the sixth, each at least -6, as those are taken to be that are missing.
@@ -68,6 +74,8 @@ class VersionEvidence:
         elsewhere_less: of the others.
         paths: of the chain.
         query, reference: local vectors of the query and of the recording.
+        in_another_key: mean similarity of the pairs in that of the other keys in which they are most alike. Drums and
+            noise are alike in all keys.
     """
 
     gain: float
@@ -79,6 +87,7 @@ class VersionEvidence:
     paths: int
     query: int
     reference: int
+    in_another_key: float = 0.0
 
     def regressors(self) -> tuple[float, ...]:
         """What the logistic regression weighs."""
@@ -150,7 +159,13 @@ class VersionCalibration:
         return cls(**numbers_of(path, "a calibration", [field.name for field in fields(cls)]))
 
     def logit(self, evidence: VersionEvidence) -> float:
-        """Log odds that the two are of one work, between those by the weights of the lengths around the query's."""
+        """Log odds that the two are of one work."""
+        apart = evidence.similarity - evidence.in_another_key
+        return self.logit_in_any_key(evidence) - float(np.interp(apart, _KEYS_APART, (_IN_NO_KEY, 0.0)))
+
+    def logit_in_any_key(self, evidence: VersionEvidence) -> float:
+        """The same, however alike they are in other keys: between those by the weights of the lengths around the
+        query's."""
         lengths = [octaves for octaves, _, _ in self.tails]
         regressors = evidence.of_no_more_than(lengths[-1]).regressors()
         return float(np.interp(evidence.octaves, lengths, [weighed(weights, regressors) for weights in self.weights]))

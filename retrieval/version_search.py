@@ -204,10 +204,11 @@ class VersionSearch:
         """Each with what the query reaches with other works."""
         recordings = self._library.recordings_by_id([*alike])
         work_of = {number: _work_of(recording) for number, recording in recordings.items()}
+        in_any_key = {number: self._calibration.logit_in_any_key(one.evidence) for number, one in alike.items()}
         works: dict[int, float] = {}
-        for number in self._likeliest(alike):
+        for number, logit in sorted(in_any_key.items(), key=lambda one: -one[1]):
             if number in work_of:
-                works.setdefault(work_of[number], self.logit(alike[number]))
+                works.setdefault(work_of[number], logit)
         return {
             number: likeness._replace(
                 rest=level_of_rest(logit for work, logit in works.items() if work != work_of.get(number))

@@ -290,20 +290,20 @@ def _answered(calibration: VersionCalibration, samples: Sequence[Sample]) -> lis
 
 def _answer(calibration: VersionCalibration, samples: Sequence[Sample]) -> Answered:
     versions = [sample.evidence for sample in samples if sample.work == sample.other]
-    others = [(calibration.logit(sample.evidence), sample) for sample in samples if sample.work != sample.other]
-    likeliest: dict[str, tuple[float, VersionEvidence]] = {}
-    for logit, sample in sorted(others, key=lambda one: -one[0]):
-        likeliest.setdefault(sample.other, (logit, sample.evidence))
-    logits = [logit for logit, _ in likeliest.values()]
-    highest, outsider = next(iter(likeliest.values()), (_NOTHING, None))
+    others = [sample for sample in samples if sample.work != sample.other]
+    likeliest = max(others, key=lambda one: calibration.logit(one.evidence), default=None)
+    in_any_key = [(calibration.logit_in_any_key(one.evidence), one.other) for one in others]
+    works: dict[str, float] = {}
+    for logit, work in sorted(in_any_key, reverse=True):
+        works.setdefault(work, logit)
     return Answered(
         samples[0].length,
         samples[0].kind,
         versions,
-        level_of_rest(logits),
-        outsider,
-        highest,
-        level_of_rest(logits[1:]),
+        level_of_rest(works.values()),
+        likeliest.evidence if likeliest else None,
+        calibration.logit(likeliest.evidence) if likeliest else _NOTHING,
+        level_of_rest(logit for work, logit in works.items() if likeliest and work != likeliest.other),
     )
 
 

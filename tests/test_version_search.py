@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 from demo_music import Performance, perform
 from demo_pieces import PIECES
 from hypothesis import given
@@ -121,6 +122,47 @@ def test_quick_vectors_are_those_of_the_music_played_quicker(encoder):
     )
     count = min(len(slow.quick), len(quick.local))
     assert np.median((slow.quick[:count] * quick.local[:count]).sum(axis=1)) > 0.8
+
+
+def test_likeness_in_another_key_equals_plain_loops(encoder):
+    query, reference = (
+        VersionQuery.of(Audio(perform(PIECES[2], Performance(seed, "piano")).samples), encoder) for seed in (3, 4)
+    )
+    found = correspondence_in_any_tempo(query, reference, [0])
+    assert found.query_pace == found.reference_pace == 1.0
+    cells = np.concatenate(found.chain.paths)
+    in_keys = [
+        np.mean([rolled(query.local[i : i + 1], key)[0] @ reference.local[j] for i, j in cells]) for key in range(1, 12)
+    ]
+    assert found.in_another_key == pytest.approx(max(in_keys), abs=1e-5)
+
+
+def test_noise_is_alike_in_every_key_and_music_in_one(encoder):
+    rng = np.random.default_rng(0)
+    noises = [Audio((0.1 * rng.standard_normal(40 * RATE)).astype(np.float32)) for _ in range(2)]
+    pieces = [Audio(perform(PIECES[2], Performance(seed, "piano", transposition=seed)).samples) for seed in (0, 4)]
+    noise, music = (likeness_of(*_query_and_reference(pair, encoder)) for pair in (noises, pieces))
+    assert (noise.evidence.similarity, music.semitones) == (pytest.approx(0.8, abs=0.2), 4)
+    calibration = VersionCalibration.load()
+    assert calibration.logit(noise.evidence) < calibration.logit_in_any_key(noise.evidence) - 4
+    assert calibration.logit(music.evidence) == calibration.logit_in_any_key(music.evidence)
+
+
+def _query_and_reference(pair, encoder):
+    query, reference = (VersionQuery.of(audio, encoder) for audio in pair)
+    return query, reference.local, likely_keys(query.segments, reference.segments)
+
+
+def test_noise_is_not_likely_to_be_other_noise(tmp_path, encoder):
+    rng = np.random.default_rng(1)
+    for number in range(3):
+        samples = (0.1 * rng.standard_normal(40 * RATE)).astype(np.float32)
+        soundfile.write(tmp_path / f"noise{number}.wav", samples, RATE)
+    collection = Collection(tmp_path / "library")
+    collection.add(tmp_path / "noise0.wav", tmp_path / "noise1.wav")
+    hits = collection.query(tmp_path / "noise2.wav", "versions")
+    assert len(hits) == 2
+    assert all(hit.score < 0.4 and not hit.accepted for hit in hits)
 
 
 @pytest.mark.parametrize("swapped", [False, True])
