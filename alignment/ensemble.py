@@ -47,8 +47,8 @@ class Ensemble:
         alignment, ref, side = synchronise_in_one_key(self._ref, added, band, anchors)
         if alignment.accepted and band is None and not anchors:
             self._free.append(len(self._added))
-            if higher := round((ref.tuning - self._ref.analysed.tuning) / 100.0):  # they are summed in its own key
-                side = added.lowered(-higher)
+            if lowered := round((ref.tuning - self._ref.analysed.tuning) / 100.0):
+                side = added.lowered(-lowered)  # sides are summed in the key in which the reference sounds
         self._added.append((alignment, side))
         return alignment
 

@@ -33,7 +33,7 @@ class Transposable(NamedTuple):
         Raises:
             FeatureError: it is not at the analysis rate.
         """
-        return cls(analyse(audio), lambda: audio)
+        return cls.read_by(lambda: audio)
 
     @classmethod
     def read_by(cls, sound: Callable[[], Audio]) -> Transposable:

@@ -227,7 +227,7 @@ def likeness_where(found: Correspondence) -> Likeness:
     similarities, paths, pace = found.similarities, found.chain.paths, found.query_pace
     rows_at_own_pace = round(pace * similarities.shape[0])
     if not paths:
-        nothing = VersionEvidence(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, rows_at_own_pace, similarities.shape[1])
+        nothing = VersionEvidence(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, rows_at_own_pace, similarities.shape[1], 0.0)
         return Likeness(found.semitones, (), nothing)
     cells = np.concatenate(paths)
     rows, columns = cells[:, 0], cells[:, 1]

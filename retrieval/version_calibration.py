@@ -1,7 +1,8 @@
 """From how alike two recordings are to the probability that they are of one work, and to a threshold.
 
 What counts is how much corresponds, how alike it is, how much more alike than the rest of both, and whether there
-alone: chords that go round, as those of many popular songs do, correspond at every round.
+alone: chords that go round, as those of many popular songs do, correspond at every round; and whether in its key more
+than in others: drums and noise are alike in all.
 
 The numbers lie beside the model and are set by `scripts/calibrate_versions.py` on works that it was not trained on:
 a logistic regression for the probability, whose weights go from those of short queries to those of long ones, and for
@@ -33,10 +34,10 @@ __all__ = ["VERSION_CALIBRATION_PATH", "VersionCalibration", "VersionEvidence", 
 VERSION_CALIBRATION_PATH = VERSION_MODEL_PATH.with_name("versions.calibration.json")
 
 _KEYS_APART = 0.15, 0.35
-"""By how much what corresponds is more alike in its key than in any other, from not at all to as music is."""
+"""By how much pairs are more alike in their key than in any other where they are in none, and where they surely are."""
 
 _IN_NO_KEY = 5.0
-"""Log odds that are taken from what is not."""
+"""Log odds taken from what is in no key; between, in proportion."""
 
 _REST = 2, 6
 """Which of the other works, the likeliest first, are the rest: versions that are not yet put to a work come before."""
@@ -74,8 +75,7 @@ class VersionEvidence:
         elsewhere_less: of the others.
         paths: of the chain.
         query, reference: local vectors of the query and of the recording.
-        in_another_key: mean similarity of the pairs in that of the other keys in which they are most alike. Drums and
-            noise are alike in all keys.
+        in_another_key: mean similarity of the pairs in that of the other keys in which they are most alike.
     """
 
     gain: float
@@ -87,7 +87,7 @@ class VersionEvidence:
     paths: int
     query: int
     reference: int
-    in_another_key: float = 0.0
+    in_another_key: float
 
     def regressors(self) -> tuple[float, ...]:
         """What the logistic regression weighs."""

@@ -18,7 +18,7 @@ from retrieval.version_search import VersionSearch
 from retrieval.work_upkeep import FALSE_VERSIONS
 
 seconds = st.floats(0, 300)
-evidence = VersionEvidence(20.0, 40.0, 0.8, 0.1, 0.3, 0.2, 1, 100, 100)
+evidence = VersionEvidence(20.0, 40.0, 0.8, 0.1, 0.3, 0.2, 1, 100, 100, 0.2)
 
 
 @st.composite

@@ -17,7 +17,7 @@ from retrieval.version_search import VersionSearch
 STRANGERS = 20
 VERSIONS = [f"version {number}" for number in range(12)]
 
-ordinary = VersionEvidence(0.0, 18.0, 0.75, 0.1, 0.3, 0.2, 1, 25, 250)
+ordinary = VersionEvidence(0.0, 18.0, 0.75, 0.1, 0.3, 0.2, 1, 25, 250, 0.2)
 evidences = st.floats(0.0, 30.0).map(lambda gain: replace(ordinary, gain=gain))
 rests = st.floats(-6.0, 10.0)
 

@@ -142,7 +142,8 @@ def test_noise_is_alike_in_every_key_and_music_in_one(encoder):
     noises = [Audio((0.1 * rng.standard_normal(40 * RATE)).astype(np.float32)) for _ in range(2)]
     pieces = [Audio(perform(PIECES[2], Performance(seed, "piano", transposition=seed)).samples) for seed in (0, 4)]
     noise, music = (likeness_of(*_query_and_reference(pair, encoder)) for pair in (noises, pieces))
-    assert (noise.evidence.similarity, music.semitones) == (pytest.approx(0.8, abs=0.2), 4)
+    assert noise.evidence.similarity > 0.6
+    assert music.semitones == 4
     calibration = VersionCalibration.load()
     assert calibration.logit(noise.evidence) < calibration.logit_in_any_key(noise.evidence) - 4
     assert calibration.logit(music.evidence) == calibration.logit_in_any_key(music.evidence)
@@ -187,7 +188,7 @@ def test_thresholds_grow_with_the_library_and_with_what_is_asked_of_them():
 
 def test_more_alike_and_longer_is_surer():
     calibration = VersionCalibration.load()
-    ordinary = VersionEvidence(8.0, 40, 0.7, 0.1, 0.3, 0.2, 2, 100, 120)
+    ordinary = VersionEvidence(8.0, 40, 0.7, 0.1, 0.3, 0.2, 2, 100, 120, 0.2)
     alike = replace(ordinary, gain=12.0, similarity=0.8)
     longer = replace(ordinary, gain=12.0, matched=60)
     everywhere = replace(ordinary, elsewhere=0.6, elsewhere_less=0.5)
@@ -200,7 +201,7 @@ def test_more_alike_and_longer_is_surer():
 
 def test_longer_queries_than_were_looked_at_are_taken_in_proportion():
     calibration = VersionCalibration.load()
-    long = VersionEvidence(200.0, 600, 0.8, 0.3, 0.5, 0.4, 2, 1000, 1200)
+    long = VersionEvidence(200.0, 600, 0.8, 0.3, 0.5, 0.4, 2, 1000, 1200, 0.4)
     longer = replace(long, gain=400.0, matched=1200, query=2000, reference=2400)
     assert calibration.logit(longer) == pytest.approx(calibration.logit(long))
     cut = long.of_no_more_than(7.0)
