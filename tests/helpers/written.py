@@ -58,6 +58,16 @@ def midi_note(pitch, ticks, wait=0, velocity=64, channel=0):
     )
 
 
+def write_midi(path, *tracks, **header):
+    file = mido.MidiFile(ticks_per_beat=480, **header)
+    for messages in tracks:
+        track = mido.MidiTrack()
+        track.extend(messages)
+        file.tracks.append(track)
+    file.save(path)
+    return path
+
+
 KERN = """!!!OTL: Small
 **kern\t**kern
 *M4/4\t*M4/4
