@@ -29,8 +29,11 @@ def written(root: Any) -> tuple[list[WrittenMeasure], list[tuple[float, float]]]
     """Measures with their signs, from all parts together, and tempo marks in quarters."""
     measures: list[WrittenMeasure] = []
     marks: dict[int, dict[float, float]] = defaultdict(dict)
+    metres: dict[int, Metre] = {}
     for part in root.iterfind("part"):
-        _Walk(measures, marks).part(part)
+        _Walk(measures, marks, metres).part(part)
+    for index, metre in metres.items():
+        measures[index].metre = metre
     _lengthen_voltas(measures)
     starts = np.cumsum([0.0, *(measure.length for measure in measures)])
     tempi = sorted((float(starts[index]) + place, bpm) for index in marks for place, bpm in marks[index].items())
@@ -53,13 +56,19 @@ def _lengthen_voltas(measures: list[WrittenMeasure]) -> None:
 
 
 class _Walk:
-    """Goes through the measures of one part, adding what they say to `measures` and `marks`."""
+    """Goes through the measures of one part, adding what they say to `measures`, `marks` and `metres`.
 
-    def __init__(self, measures: list[WrittenMeasure], marks: dict[int, dict[float, float]]) -> None:
+    The time signature of a measure is that of the first part that has any.
+    """
+
+    def __init__(
+        self, measures: list[WrittenMeasure], marks: dict[int, dict[float, float]], metres: dict[int, Metre]
+    ) -> None:
         self._measures = measures
         self._marks = marks
+        self._metres = metres
         self._divisions = 1.0
-        self._metre = COMMON_TIME
+        self._metre: Metre | None = None
         self._volta: tuple[int, frozenset[int]] | None = None
 
     def part(self, part: Any) -> None:
@@ -86,12 +95,13 @@ class _Walk:
                 self._barline(child, index)
             else:
                 place = max(place + self._advance(child), 0.0)
-                longest = max(longest, place if _shown(child) else min(place, metre.length))
-        if longest > _OVERFULL * metre.length:
-            longest = metre.length
+                longest = max(longest, place if _shown(child) else min(place, (metre or COMMON_TIME).length))
+        full = (metre or COMMON_TIME).length
+        if longest > _OVERFULL * full:
+            longest = full
         measure.length = max(measure.length, longest)
-        if index == 0 or measure.metre == COMMON_TIME:
-            measure.metre = metre
+        if metre is not None:
+            self._metres.setdefault(index, metre)
         for sound, at in ends:
             self._jump(sound, index, at >= longest > 0)
 

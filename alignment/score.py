@@ -57,8 +57,11 @@ _SLOWEST, _FASTEST = 4.0, 2000.0
 """Tempo marks beyond these, in quarters a minute, are mistakes and are passed over."""
 
 
-_TOLERANCE = 1e-3
-"""Quarters: a beat so close to the end of a measure is the next one's start."""
+_LEAST_OF_A_BEAT = 0.1
+"""What is left of a beat at either end of a measure is a beat of its own if it is no less: files round durations."""
+
+_SHORTEST_MEASURE = 1e-3
+"""In quarters; what is shorter has no beats."""
 
 
 class Beat(NamedTuple):
@@ -129,6 +132,7 @@ class Score:
         notes: float64, shape `(n, 4)`, sorted: onset and offset in seconds, MIDI pitch as it sounds,
             velocity in 0..1.
         beats: every beat in time order; each measure's first entry is its start.
+        counts: of each of them, how many beats are played before; parts of a beat count as such.
         duration: seconds to the end of the last measure or note.
         composer: as the file states it, or None.
         played: every measure, also one that goes on counting the beats of the one before it, which `measures`
@@ -150,6 +154,7 @@ class Score:
     heading: Heading = field(default_factory=Heading)
     movements: tuple[Movement, ...] = ()
     parts: tuple[Part, ...] = ()
+    counts: tuple[float, ...] = ()
 
     @cached_property
     def _seconds(self) -> list[float]:
@@ -275,7 +280,7 @@ def _timed(name: str, sheet: Sheet) -> Score:
     if not duration <= _LONGEST_SECONDS:
         raise ScoreError(name, f"would last {duration / 3600:.0f} hours: its times or tempi are broken")
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0]))]
-    beats, played = _beats(sheet.measures, clock), _played(sheet.measures, clock)
+    (beats, counts), played = _beats(sheet.measures, clock), _played(sheet.measures, clock)
     starts = clock(np.array([movement.start for movement in sheet.movements], np.float64)).tolist()
     movements = tuple(movement._replace(start=start) for movement, start in zip(sheet.movements, starts, strict=True))
     return Score(
@@ -290,6 +295,7 @@ def _timed(name: str, sheet: Sheet) -> Score:
         sheet.heading,
         movements,
         tuple(sheet.parts),
+        counts,
     )
 
 
@@ -302,14 +308,23 @@ def _played(measures: Sequence[Measure], clock: Clock) -> tuple[PlayedMeasure, .
     )
 
 
-def _beats(measures: Sequence[Measure], clock: Clock) -> tuple[Beat, ...]:
-    """Each measure's start, and the whole beats within it."""
+def _beats(measures: Sequence[Measure], clock: Clock) -> tuple[tuple[Beat, ...], tuple[float, ...]]:
+    """Each measure's start, and the whole beats within it; and how many beats are played before each."""
     quarters: list[float] = []
     names: list[tuple[str, float]] = []
+    counts: list[float] = []
+    before = 0.0
     for measure in measures:
-        end = measure.first + (measure.end - measure.start - _TOLERANCE) / measure.beat
-        inside = np.arange(math.floor(measure.first + _TOLERANCE) + 1.0, end)
-        quarters += [measure.start, *(measure.start + (inside - measure.first) * measure.beat).tolist()]
-        names += [(measure.label, beat) for beat in (measure.first, *inside.tolist())]
+        quarters_long = measure.end - measure.start
+        if quarters_long < _SHORTEST_MEASURE:
+            continue
+        end = measure.first + quarters_long / measure.beat
+        inside = np.arange(math.ceil(measure.first + _LEAST_OF_A_BEAT), end - _LEAST_OF_A_BEAT)
+        places = [measure.first, *inside.tolist()]
+        quarters += [measure.start + (place - measure.first) * measure.beat for place in places]
+        names += [(measure.label, place) for place in places]
+        counts += [before + place - measure.first for place in places]
+        before += end - measure.first
     seconds = clock(np.array(quarters)).tolist()
-    return tuple(Beat(when, label, beat) for when, (label, beat) in zip(seconds, names, strict=True))
+    beats = tuple(Beat(when, label, beat) for when, (label, beat) in zip(seconds, names, strict=True))
+    return beats, tuple(counts)

@@ -187,6 +187,8 @@ class _ByGain(VersionCalibration):
         """The gain."""
         return evidence.gain
 
+    logit_in_any_key = logit
+
 
 _items: Sequence[Item]
 _search: VersionSearch

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from written import (
     BEGIN,
+    DIVISIONS,
     KERN,
     MEI,
     REPEAT,
@@ -126,6 +127,38 @@ def test_a_pickup_within_a_beat_starts_there(musicxml):
     score = musicxml(measure(0, note(60, 0.5), attributes=attributes(3, 4)), measure(1, note(62, 3)))
     assert (score.beats[0].beat, score.beats[1].seconds) == (3.5, 0.25)
     assert score.position(0.125) == ("0", 3.75)
+
+
+@pytest.mark.parametrize("last", [4.05, 4.0, 3.95])
+def test_what_rounding_leaves_of_a_beat_is_none(musicxml, last):
+    finely = attributes().replace(f"<divisions>{DIVISIONS}<", f"<divisions>{20 * DIVISIONS}<")
+    lengths = np.array([4, last, 4]) * 20
+    score = musicxml(*(measure(number, note(60, length), attributes=finely) for number, length in enumerate(lengths)))
+    assert [beat.beat for beat in score.beats] == [1.0, 2.0, 3.0, 4.0] * 3
+    assert score.counts[8] == pytest.approx(4 + last)
+
+
+def test_half_a_beat_counts_for_half_of_one(musicxml):
+    score = musicxml(
+        measure(1, note(60, 4), attributes=attributes()), measure(2, note(62, 2.5)), measure(3, note(64, 4))
+    )
+    assert score.counts == (*np.arange(7.0), 6.5, 7.5, 8.5, 9.5)
+    np.testing.assert_allclose(np.diff([beat.seconds for beat in score.beats]), np.diff(score.counts) / 2)
+
+
+def test_a_measure_without_anything_has_no_beats(musicxml):
+    score = musicxml(measure(1, note(60, 4), attributes=attributes()), measure(2), measure(3, note(64, 4)))
+    assert order(score) == ["1", "3"]
+    assert (np.diff([beat.seconds for beat in score.beats]) > 0).all()
+
+
+def test_a_part_in_another_metre_changes_none_of_the_beats(tmp_path):
+    path = tmp_path / "two.xml"
+    first = measure(1, note(60, 4), attributes=attributes()) + measure(2, note(62, 4))
+    none = f"<attributes><divisions>{DIVISIONS}</divisions></attributes>"
+    for metre in (attributes(12, 8), attributes(3, 4), none):
+        path.write_text(document(first, measure(1, note(48, 4), attributes=metre) + measure(2, note(50, 4))))
+        assert [beat.beat for beat in read_score(path).beats] == [1.0, 2.0, 3.0, 4.0] * 2
 
 
 def test_two_halves_of_a_measure_count_as_one(musicxml):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import sys
 import time
@@ -158,7 +157,7 @@ def _curve(side: Side, ref: Transposable, name: str, path: str, times: Floats, w
     if side.score is None:
         values = tempo_ratio(result, times, window)
     else:
-        values = beats_per_minute(times, result, numbers=_numbers_of_beats(side.score))
+        values = beats_per_minute(times, result, numbers=np.array(side.score.counts))
     return _Curve(other.path, values, True)
 
 
@@ -209,14 +208,6 @@ def _csv(score: Score | None, times: Floats, curves: list[_Curve]) -> str:
     return tempo_csv([("time", times), *places, *values])
 
 
-def _numbers_of_beats(score: Score) -> Floats:
-    """Beats from the start; a measure that begins within a beat begins at its fraction."""
-    import numpy as np
-
-    steps = [(after.beat - before.beat) % 1.0 or 1.0 for before, after in itertools.pairwise(score.beats)]
-    return np.cumsum([0.0, *steps])[: len(score.beats)]
-
-
 def _own_tempo(score: Score) -> Floats:
     """Beats a minute that a score itself asks for."""
     import numpy as np
@@ -224,7 +215,7 @@ def _own_tempo(score: Score) -> Floats:
     seconds = np.array([beat.seconds for beat in score.beats], np.float64)
     if len(seconds) < 2:
         return np.full(seconds.shape, np.nan)
-    intervals = np.diff(seconds) / np.diff(_numbers_of_beats(score))
+    intervals = np.diff(seconds) / np.diff(score.counts)
     return np.asarray(60.0 / np.append(intervals, intervals[-1]), np.float64)
 
 
