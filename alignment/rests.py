@@ -31,6 +31,10 @@ _RISE_DECIBELS = 6.0
 _FLOOR_DECIBELS = -60.0
 """Below the loudest; what is quieter than that is all the same."""
 
+_OF_ONE_RECORDING_DECIBELS = 0.5
+_EDGE_FRAMES = 3
+"""By so many an edge may be off; what is shorter is like anything."""
+
 _ALIKE_SECONDS = 1.5
 _ALIKE_RATIO = 2.0
 _LEAST_SECONDS = 0.001
@@ -89,7 +93,7 @@ def matches_over_rests(pair: Pair, matches: Sequence[Segment]) -> list[Segment]:
             continue
         edge = float(path.ref[at]), float(path.other[at])
         rests = [rest_beyond(side, time) for side, time in zip((pair.left, pair.right), edge, strict=True)]
-        shared = _shared(pair, rests)
+        shared = np.maximum(_shared(pair, rests), _of_one_recording(pair, edge, at))
         if shared.min() < _LEAST_SECONDS:
             shared = np.zeros(2)
         limits = np.array([pair.left.duration, pair.right.duration]) if at else np.zeros(2)
@@ -144,6 +148,30 @@ def _shared(pair: Pair, rests: Sequence[float]) -> NDArray[np.float64]:
     if unlike or pair.band is not None:
         return np.full(2, min(rests))
     return np.array(rests)
+
+
+def _of_one_recording(pair: Pair, edge: tuple[float, float], at: int) -> float:
+    """Seconds beyond the first (`at` 0) or last (-1) times that both have, if their level goes alike; else none.
+
+    Noise rises and falls, but never twice in the same way.
+    """
+    left, right = (
+        side.level[: int(np.ceil(time * FEATURE_RATE))][::-1] if at == 0 else side.level[int(time * FEATURE_RATE) :]
+        for side, time in zip((pair.left, pair.right), edge, strict=True)
+    )
+    lags = [(max(lag, 0), max(-lag, 0)) for lag in range(-_EDGE_FRAMES, _EDGE_FRAMES + 1)]
+    if min(_unlikeness(left[i:], right[j:]) for i, j in lags) > _OF_ONE_RECORDING_DECIBELS:
+        return 0.0
+    return min(edge) if at == 0 else min(pair.left.duration - edge[0], pair.right.duration - edge[1])
+
+
+def _unlikeness(level: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Decibels by which two levels differ in the mean, but for their loudness; infinite where either is short."""
+    frames = min(len(level), len(other))
+    if frames < _EDGE_FRAMES:
+        return np.inf
+    apart = level[:frames] - other[:frames]
+    return float(np.abs(apart - np.median(apart)).mean())
 
 
 def _near(rests: NDArray[np.float64], sounding: tuple[int, int]) -> tuple[int, int]:

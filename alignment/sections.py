@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from alignment.pace import GAPS, SHORTEST_SECTION_SECONDS, at_best_pace
 from alignment.pair import Pair, anchor_frames
 from alignment.structure import Correspondence, bridged, sharpen
 
-__all__ = ["Section", "matching_sections", "sharpened"]
+__all__ = ["Matching", "Section", "matching_sections", "sharpened"]
 
 _QUIET_DECIBELS = -50.0
 _QUIET_SHARE = 0.12
@@ -45,19 +46,33 @@ class Section:
     points: NDArray[np.int64]
 
 
-def matching_sections(pair: Pair) -> tuple[list[Section], Evidence | None]:
-    """Sections that correspond, in the order of the reference, and what speaks for the same music, if anything."""
+class Matching(NamedTuple):
+    """What corresponds in a pair.
+
+    Attributes:
+        sections: in the order of the reference.
+        evidence: what speaks for the same music, if anything does.
+        gain: what the sections save over leaving all alone, in coarse frames.
+    """
+
+    sections: list[Section]
+    evidence: Evidence | None
+    gain: float
+
+
+def matching_sections(pair: Pair) -> Matching:
+    """The sections that correspond."""
     x, y = _with_quiet(pair.x.coarse, pair.left), _with_quiet(pair.y.coarse, pair.right)
     band = None if pair.band is None else pair.band * FEATURE_RATE
     found = at_best_pace(x, y, list(map(anchor_frames, pair.anchors)), band)
     if not found.matches:
-        return [], None
+        return Matching([], None, 0.0)
     evidence = evidence_of_same_music(found.x, found.y, found.matches, found.gaps, found.pooled)
     matches = bridged(found.x, found.y, found.matches, found.gaps) if band is None else found.matches
     sections = [_section(match, found.scale, (0, 0), pair.frames) for match in matches]
     if band is None and not pair.anchors:
         sections = _filled(x, y, sections, pair.frames)
-    return _joined(sections), evidence
+    return Matching(_joined(sections), evidence, found.gain * found.pooled)
 
 
 def _filled(

@@ -1,7 +1,8 @@
 """Synchronisation of two performances: which sections correspond, and moment by moment how.
 
 1. Silence and steady noise at the ends are set aside but for half a second, and the tuning of both sides estimated.
-2. The transposition is the one of twelve at which CENS, once a second, warp most cheaply, or none.
+2. The transposition is one of twelve at which CENS, once a second, warp most cheaply, or none: that at which most
+   corresponds.
 3. Embeddings at 5 frames a second tell which sections correspond and which stand alone (`alignment.structure`), at
    the pace of either side (`alignment.pace`), and whether it is the same music at all (`alignment.acceptance`).
 4. Cuts are placed anew at 50 frames a second.
@@ -31,7 +32,7 @@ from alignment.pair import Pair
 from alignment.rests import matches_over_rests, path_of_music, sections_over_rests
 from alignment.sections import Section, matching_sections, sharpened
 from alignment.segments import Segment, Synchronisation
-from alignment.transposition import Transposable, in_one_key, nearest_transposition, transposition_between
+from alignment.transposition import Transposable, in_one_key, likely_transpositions, nearest_transposition
 from alignment.warping import MeanPath, mean_path_near, mean_path_of
 
 __all__ = ["refined", "synchronise", "synchronise_in_one_key"]
@@ -40,9 +41,6 @@ _log = logging.getLogger(__name__)
 
 _ACCEPTED = 0.85
 """Refusing the same music is the lesser evil."""
-
-_SAME_KEY = 4.0
-"""Times as likely as any other key."""
 
 
 def synchronise(
@@ -94,24 +92,23 @@ def synchronise_in_one_key(
 def _in_likeliest_key(
     one: Transposable, two: Transposable, band: float | None, anchors: Sequence[tuple[float, float]]
 ) -> tuple[Pair, list[Section], float]:
-    """Both in one key, the sections that correspond, and how likely it is the same music.
+    """Both in the key in which most corresponds, the sections that do, and how likely it is the same music.
 
-    The key is misheard now and then, as in a short excerpt at another pace; both are compared as they are, too, and
-    the same key is the likelier before anything is heard.
+    Not in the key in which that is likeliest: a short passage may be more alike elsewhere than the whole where it is.
     """
     left, right = one.analysed.features, two.analysed.features
     assert left is not None, "the reference has sound"
     assert right is not None, "the other has sound"
-    asked, odds = [], []
-    for shift in dict.fromkeys((transposition_between(left.harmony, right.harmony), 0)):
+    asked, gains = [], []
+    for shift in likely_transpositions(left.harmony, right.harmony):
         pair = Pair.of(*in_one_key(one, two, shift), band, anchors)
-        sections, evidence = matching_sections(pair)
+        sections, evidence, gain = matching_sections(pair)
         confidence = probability_of_same_music(evidence) if evidence else 0.0
-        told = -shift, len(sections), confidence, _ACCEPTED
-        _log.info("%+d semitones: %d sections; the same music with a probability of %.3f, %.2f is enough", *told)
+        told = -shift, len(sections), gain, confidence, _ACCEPTED
+        _log.info("%+d semitones: %d sections gain %.1f; the same music by %.3f, %.2f is enough", *told)
         asked.append((pair, sections, confidence))
-        odds.append(confidence / (1.0 - confidence) * (1.0 if shift else _SAME_KEY))
-    return asked[int(np.argmax(odds))]
+        gains.append(gain)
+    return asked[int(np.argmax(gains))]
 
 
 def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignment: Synchronisation) -> Synchronisation:

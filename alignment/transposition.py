@@ -14,10 +14,11 @@ from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
 
-__all__ = ["Transposable", "in_one_key", "nearest_transposition", "transposition_between"]
+__all__ = ["Transposable", "in_one_key", "likely_transpositions", "nearest_transposition"]
 
 _FEWEST_COMPARED = 40
 _LOWEST, _TRITONE = -5, 6
+_NEAR_TIE = 0.97
 
 
 class Transposable(NamedTuple):
@@ -50,11 +51,13 @@ def nearest_transposition(semitones: int) -> int:
     return _LOWEST + (semitones - _LOWEST) % 12
 
 
-def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) -> int:
-    """Semitones, -5 to 6, to add to the other; 0 wins a near tie.
+def likely_transpositions(ref: NDArray[np.float32], other: NDArray[np.float32]) -> list[int]:
+    """Semitones, -5 to 6, to add to the other, the likeliest first; among them none, which wins a near tie, and then
+    alone.
 
     The shorter side is warped to the whole of the longer; and to the best part of one more than twice as long, if that
-    sets one transposition further apart from the others.
+    sets one transposition further apart from the others. Of such an excerpt the next likely one is given, too: short
+    ones are misheard now and then.
 
     Args:
         ref, other: CENS, shapes `(12, n)` and `(12, m)`, of which about one a second is compared.
@@ -64,10 +67,13 @@ def transposition_between(ref: NDArray[np.float32], other: NDArray[np.float32]) 
     x, y = ref[:, ::step], other[:, ::step]
     lengths = sorted((x.shape[1], y.shape[1]))
     costs = _costs_of_shifts(x, y, excerpt=False)
-    if lengths[1] > 2 * lengths[0]:
+    excerpt = lengths[1] > 2 * lengths[0]
+    if excerpt:
         costs = min(costs, _costs_of_shifts(x, y, excerpt=True), key=_distinctness)
-    best = min(costs, key=lambda shift: costs[shift])
-    return best if costs[best] < 0.97 * costs[0] else 0
+    best, following = sorted(costs, key=lambda shift: costs[shift])[:2]
+    if costs[best] >= _NEAR_TIE * costs[0]:
+        return [0]
+    return list(dict.fromkeys([best, following, 0] if excerpt else [best, 0]))
 
 
 def _costs_of_shifts(x: NDArray[np.float32], y: NDArray[np.float32], *, excerpt: bool) -> dict[int, float]:

@@ -33,7 +33,7 @@ from alignment.errors import ScoreError
 from alignment.pair import Pair
 from alignment.rests import path_of_music, sections_over_rests
 from alignment.sections import matching_sections, sharpened
-from alignment.transposition import Transposable, in_one_key, transposition_between
+from alignment.transposition import Transposable, in_one_key, likely_transpositions
 from alignment.warping import mean_path_of
 from retrieval.embedding.additive import additive_sound
 from retrieval.embedding.fluidsynth import fluidsynth_sound
@@ -114,8 +114,8 @@ def paired(left: Transposable, other: Audio) -> Pair | None:
     right = Transposable.of(other)
     if left.analysed.features is None or right.analysed.features is None:
         return None
-    transposition = transposition_between(left.analysed.features.harmony, right.analysed.features.harmony)
-    return Pair.of(*in_one_key(left, right, transposition), None, ())
+    likeliest, *_ = likely_transpositions(left.analysed.features.harmony, right.analysed.features.harmony)
+    return Pair.of(*in_one_key(left, right, likeliest), None, ())
 
 
 def without_middle(audio: Audio) -> Audio:
@@ -145,12 +145,12 @@ def gather(folders: list[Path]) -> list[tuple[Evidence, bool, int]]:
                 ((number + 1 + int(rng.integers(min(9, len(folders) - 1)))) % len(folders), False),
             ):
                 pair = paired(lefts[partner], sound)
-                found = matching_sections(pair)[1] if pair else None
+                found = matching_sections(pair).evidence if pair else None
                 if found is not None:
                     evidence.append((found, right, number))
             noise = Audio((0.05 * rng.standard_normal(len(sound.samples))).astype(np.float32))
             pair = paired(lefts[number], noise)
-            found = matching_sections(pair)[1] if pair else None
+            found = matching_sections(pair).evidence if pair else None
             if found is not None:
                 evidence.append((found, False, number))
         print(f"{number + 1} of {len(folders)}", end="\r", flush=True)
@@ -170,7 +170,7 @@ def gather_points(pairs: list[tuple[Path, str]], elsewhere: float = np.inf) -> P
         truth = np.loadtxt(folder / "truth.csv", delimiter=",", skiprows=1)
         pair = paired(Transposable.read_by(partial(read_audio, folder / "a.wav")), read_audio(folder / "b.wav"))
         if pair is not None:
-            points.append(_points(pair, matching_sections(pair)[0], truth, works.index(work), elsewhere))
+            points.append(_points(pair, matching_sections(pair).sections, truth, works.index(work), elsewhere))
         print(f"{number + 1} of {len(pairs)}", end="\r", flush=True)
     print()
     return Points(*(np.concatenate(part) for part in zip(*points, strict=True)))

@@ -42,6 +42,18 @@ def test_a_much_longer_rest_stands_alone_and_a_band_lets_none_be_stretched():
     assert other[1] == pytest.approx(11.0)
 
 
+def test_applause_belongs_to_the_match_with_the_same_applause_alone():
+    rng = np.random.default_rng(0)
+    claps = [(0.02, level) for level in rng.normal(-20, 4, 1200)]
+    one, louder = side((10, -10), *claps), side((10, -7), *((seconds, level + 3) for seconds, level in claps[:900]))
+    another = side((10, -10), *((0.02, level) for level in rng.normal(-20, 4, 1200)))
+    same = match([0.0, 10.0], [0.0, 10.0])
+    assert reached(one, one, same) == [((0.0, 34.0), (0.0, 34.0))]
+    assert reached(one, louder, same) == [((0.0, pytest.approx(28.0)), (0.0, 28.0))]
+    ((ref, _),) = reached(one, another, same)
+    assert ref[1] < 11.0
+
+
 def test_a_match_that_is_last_on_one_side_alone_stays_as_it_is():
     left, right = side((20, -10), (2, -60)), side((10, -10), (2, -60), (10, -60))
     swapped = match([0.0, 10.0], [10.0, 20.0]), match([10.0, 20.0], [0.0, 10.0])

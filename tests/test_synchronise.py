@@ -1,5 +1,6 @@
 """Two performances of a piece are aligned to their ground truth, and unlike pieces are refused."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,6 +11,8 @@ from demo_pieces import PIECES
 from alignment import Audio, FeatureError, read_audio, synchronise
 from alignment.carrying import inverted
 from alignment.export import path_csv, synchronisation_document
+from alignment.score import read_score
+from alignment.score_sound import score_sound
 
 RATE = 22050
 MINUET = next(piece for piece in PIECES if piece.name == "petzold-minuet")
@@ -66,6 +69,14 @@ def test_a_file_aligned_with_itself_is_the_identity(music):
     audio = read_audio(music.recorded[0].path)
     result = synchronise(audio, audio)
     assert result.confidence > 0.99
+    assert np.abs(result.path.ref - result.path.other).max() < 0.021
+
+
+@pytest.mark.parametrize("name", ["newZealand-a", "germany-a"])
+def test_a_recording_with_noise_around_the_music_is_the_identity_too(data, name):
+    audio = read_audio(data / "anthems" / f"{name}.mp3")
+    result = synchronise(audio, audio)
+    assert [segment.kind for segment in result.segments] == ["match"]
     assert np.abs(result.path.ref - result.path.other).max() < 0.021
 
 
@@ -145,6 +156,21 @@ def test_a_performance_several_times_as_slow_or_as_fast_meets_at_the_notes(music
     found = errors(result, first, second) / max(1.0, slower)
     assert np.median(found) < 0.03
     assert np.mean(found < 0.1) > 0.9
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_an_excerpt_is_found_in_the_key_in_which_all_of_it_is_there(data, share):
+    """Parts of these passages are much alike to others of the movement as they are."""
+    pytest.importorskip("partitura", reason="wants the score extra")
+    folder = data / "asap" / "Beethoven" / "Piano_Sonatas" / "18-2_no_repeat"
+    score, performance = read_score(folder / "midi_score.mid"), read_score(folder / "Schmitt01.mid")
+    higher = score_sound(replace(score, notes=score.notes + np.array([0, 0, 5, 0])))
+    start = round(share * score.duration)
+    excerpt = Audio(higher.samples[start * RATE : (start + 20) * RATE])
+    result = synchronise(score_sound(performance), excerpt)
+    assert result.transposition == -5
+    (match,) = (segment for segment in result.segments if segment.kind == "match")
+    assert match.other == pytest.approx((0.0, 20.0), abs=1.0)
 
 
 def test_a_key_misheard_in_an_excerpt_does_not_hold():
