@@ -4,10 +4,12 @@ Formats, by the ending of the file and by what stands in it:
 
 - CSV with commas, semicolons or tabs: a time, perhaps an end, then anything, with or without a header. A header
   names the columns of the time (`time`, `start`, `onset`, `begin`, `seconds`, else the first) and of the end
-  (`end`, `stop`, `offset`). Without one the first column is the time, and the second the end if all its rows
-  hold numbers that are not before the time, one of them with a decimal point.
+  (`end`, `stop`, `offset`) or of how long it lasts (`duration`). Without one the first column is the time, and the
+  second the end if all its rows hold numbers that are not before the time, most of them not behind the next one, and
+  one of them with a decimal point.
 - Audacity label tracks (Audacity Manual, "Importing and Exporting Labels"): start, end, text, with tabs between;
-  lines of frequencies, which begin with a backslash, stay with their label.
+  lines of frequencies, which begin with a backslash, stay with their label. Without texts they are told from other
+  tables as CSV is.
 - SubRip (`.srt`) and WebVTT (`.vtt`) subtitles. Comments of WebVTT are dropped; times inside a text stay as they are.
 
 Times are seconds, or `[h:]mm:ss`, and are written as they were read.
@@ -18,7 +20,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,6 +43,8 @@ __all__ = [
 
 _TIME_NAMES = {"time", "start", "onset", "begin", "seconds"}
 _END_NAMES = {"end", "stop", "offset"}
+_DURATION_NAME = "duration"
+_OVERLAPPING_SECONDS = 0.05
 _CLOCK = re.compile(r"(-?)(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)")
 _ARROW = re.compile(r"(\S+)\s+-->\s+(\S+)[ \t]*(.*)")
 
@@ -78,6 +82,7 @@ class Layout:
         header: of CSV its first row, of WebVTT what stands before the cues; else empty.
         delimiter: of CSV.
         columns: of CSV, where the time and the end stand.
+        durations: of CSV, in place of the end stands how long it lasts.
         clock: times are written as [h:]mm:ss.
     """
 
@@ -85,6 +90,7 @@ class Layout:
     header: tuple[str, ...] = ()
     delimiter: str = ","
     columns: tuple[int, int | None] = (0, None)
+    durations: bool = False
     clock: bool = False
 
 
@@ -182,9 +188,16 @@ def _parse(text: str, suffix: str) -> Annotations:
     if suffix == ".srt":
         return _parse_cues(text, "srt")
     first = next((line for line in text.split("\n") if line.strip()), "")
-    if "\t" in first and all(_is_time(cell) for cell in first.split("\t")[:2]):
+    if _is_audacity(text):
         return _parse_audacity(text)
     return _parse_csv(text, max("\t;,", key=first.count))
+
+
+def _is_audacity(text: str) -> bool:
+    rows = [line.split("\t") for line in text.split("\n") if line.strip() and not line.startswith("\\")]
+    if not rows or not all(len(row) > 1 and all(map(_is_time, row[:2])) for row in rows):
+        return False
+    return any(len(row) > 2 for row in rows) or _are_spans(rows)
 
 
 def _parse_audacity(text: str) -> Annotations:
@@ -208,15 +221,17 @@ def _parse_csv(text: str, delimiter: str) -> Annotations:
     if rows and not _is_time(rows[0][1][_time_column(rows[0][1])]):
         header = tuple(rows.pop(0)[1])
     time, end = (_time_column(header), _end_column(header)) if header else (0, _plain_end_column(rows))
+    durations = bool(header) and end is not None and header[end].lower() == _DURATION_NAME
     entries = []
     for number, row in rows:
         if len(row) <= time:
             raise ValueError(f"line {number} has no time")
         ends = row[end] if end is not None and end < len(row) else ""
         cells = tuple(cell for column, cell in enumerate(row) if column not in (time, end))
-        entries.append(Annotation(_time(row[time], number), _time(ends, number) if ends else None, cells))
+        start = _time(row[time], number)
+        entries.append(Annotation(start, _time(ends, number) + start * durations if ends else None, cells))
     clock = any(":" in row[time] for _, row in rows)
-    return Annotations(tuple(entries), Layout("csv", header, delimiter, (time, end), clock))
+    return Annotations(tuple(entries), Layout("csv", header, delimiter, (time, end), durations, clock))
 
 
 def _time_column(header: Iterable[str]) -> int:
@@ -224,16 +239,23 @@ def _time_column(header: Iterable[str]) -> int:
 
 
 def _end_column(header: Iterable[str]) -> int | None:
-    return next((column for column, name in enumerate(header) if name.lower() in _END_NAMES), None)
+    names = [name.lower() for name in header]
+    ends = (column for wanted in (_END_NAMES, {_DURATION_NAME}) for column, name in enumerate(names) if name in wanted)
+    return next(ends, None)
 
 
 def _plain_end_column(rows: list[tuple[int, list[str]]]) -> int | None:
     """Of a table without header, 1 where the second column holds the ends of spans."""
     pairs = [row[:2] for _, row in rows]
-    if not all(len(pair) == 2 and _is_time(pair[0]) and _is_time(pair[1]) for pair in pairs):
-        return None
-    ordered = all(parse_seconds(end) >= parse_seconds(start) for start, end in pairs)
-    return 1 if ordered and any(mark in end for _, end in pairs for mark in ".:") else None
+    times = all(len(pair) == 2 and all(map(_is_time, pair)) for pair in pairs)
+    return 1 if times and _are_spans(pairs) else None
+
+
+def _are_spans(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the second times of rows are the ends of what begins at the first, and no beat numbers or tempi."""
+    starts, ends = (np.array([parse_seconds(row[column]) for row in rows]) for column in (0, 1))
+    apart = np.mean(ends[:-1] <= starts[1:] + _OVERLAPPING_SECONDS) >= 0.5 if len(rows) > 1 else True
+    return bool((ends >= starts).all() and apart and any(mark in row[1] for row in rows for mark in ".:"))
 
 
 def _csv_text(annotations: Annotations) -> str:
@@ -245,7 +267,8 @@ def _csv_text(annotations: Annotations) -> str:
         writer.writerow(layout.header)
     for entry in annotations.entries:
         row = list(entry.cells)
-        for column, seconds in sorted([(time, entry.start), *([(end, entry.end)] if end is not None else [])]):
+        until = entry.end - entry.start if layout.durations and entry.end is not None else entry.end
+        for column, seconds in sorted([(time, entry.start), *([(end, until)] if end is not None else [])]):
             row.insert(column, _written(seconds, layout.clock))
         writer.writerow(row)
     return buffer.getvalue()

@@ -96,6 +96,12 @@ def test_a_span_is_clipped_to_what_corresponds(alignment, start, length):
         assert overlaps[0].other[0] <= begin < end <= overlaps[-1].other[1]
 
 
+def test_how_long_something_lasts_goes_with_the_tempo(tmp_path):
+    found = read(tmp_path, "regions.csv", "time,duration\n1.0,2.0\n")
+    carried, _ = carry(found, synchronisation(match([0.0, 10.0], [10.0, 30.0])))
+    assert write_annotations(carried) == "time,duration\n12.0000,4.0000\n"
+
+
 def test_a_span_over_a_cut_and_over_an_insertion_stays_one():
     alignment = with_cut_and_extra()
     assert carry_span(10.0, 40.0, alignment) == [(11.0, 31.0)]
@@ -134,6 +140,17 @@ FILES = {
     "spans.csv": ("0.5000,1.5000,verse\n1.5000,9.0000,\n", [(0.5, 1.5, ("verse",)), (1.5, 9.0, ("",))]),
     "named.csv": ("label;start;end\na, b;0.5000;1.5000\n", [(0.5, 1.5, ("a, b",))]),
     "clock.csv": ("time,bar\n0:30.500,1\n1:02:03.250,2\n", [(30.5, None, ("1",)), (3723.25, None, ("2",))]),
+    "tabs.beats": (
+        "0.4600\t1\n0.9600\t2\n1.4600\t1\n",
+        [(0.46, None, ("1",)), (0.96, None, ("2",)), (1.46, None, ("1",))],
+    ),
+    "first.beats": ("0.4600\t1\n0.9600\t2\n", [(0.46, None, ("1",)), (0.96, None, ("2",))]),
+    "tempi.txt": ("0.5000\t120.0\n1.0000\t118.0\n", [(0.5, None, ("120.0",)), (1.0, None, ("118.0",))]),
+    "bare.txt": ("0.500000\t1.000000\t\n1.000000\t2.500000\t\n", [(0.5, 1.0, ("",)), (1.0, 2.5, ("",))]),
+    "lasting.csv": (
+        "START,DURATION,LABEL\n1.0000,2.0000,A\n5.0000,3.0000,B\n",
+        [(1.0, 3.0, ("A",)), (5.0, 8.0, ("B",))],
+    ),
     "quoted.csv": ('time,text\n1.0000,"one, two"\n', [(1.0, None, ("one, two",))]),
     "labels.txt": (
         "0.500000\t0.500000\tpoint\n1.000000\t2.000000\tregion\n\\\t100.0\t200.0\n",
