@@ -30,7 +30,7 @@ from alignment.path import WarpingPath
 from alignment.segments import Synchronisation
 from alignment.tempo import local_lines
 
-__all__ = ["warp_file", "warp_onto"]
+__all__ = ["sound_format", "warp_file", "warp_onto"]
 
 _WINDOW_SECONDS = 0.08
 """About the length of the spectra's window, which is a power of two in samples: long enough to part a low third."""
@@ -60,15 +60,18 @@ def warp_onto(ref: Audio, other: Audio, alignment: Synchronisation) -> NDArray[n
 
 
 def warp_file(
-    other: str | os.PathLike[str], ref_duration: float, alignment: Synchronisation, out: str | os.PathLike[str]
+    other: str | os.PathLike[str] | Audio,
+    ref_duration: float,
+    alignment: Synchronisation,
+    out: str | os.PathLike[str],
 ) -> None:
-    """Stretch a recording onto the reference's timeline, file to file, with its own rate and channels.
+    """Stretch a recording onto the reference's timeline, to a file, with its own rate and channels.
 
     Only some seconds are in memory at a time. What libsndfile cannot read is taken as `read_audio` gives it, mono
     at 44 100 samples a second. The file appears whole or not at all.
 
     Args:
-        other: the recording.
+        other: the recording's file, or its sound.
         ref_duration: length of the reference in seconds, and of what is written.
         alignment: of the reference with the recording.
         out: file to write, in the format of its ending.
@@ -78,22 +81,39 @@ def warp_file(
         AlignmentError: the format is not known, or cannot hold this sound.
         OSError: the file cannot be written.
     """
-    name, target = os.fspath(other), Path(out)
-    require_file(name)
-    form = target.suffix[1:].upper()
-    if form not in soundfile.available_formats():
-        raise AlignmentError(f"{target}: sound is written as wav, flac, ogg or mp3, by the file's ending")
+    target = Path(out)
+    form = sound_format(target)
     partial = target.with_name(f".{target.name}.part")
+
+    def write_mono(audio: Audio) -> None:
+        _write(_Samples(audio.samples[:, None]), audio.rate, 1, ref_duration, alignment, partial, form)
+
     try:
-        try:
-            with _opened(name) as file:
-                _write(_FileSamples(file), file.samplerate, file.channels, ref_duration, alignment, partial, form)
-        except _ReadError:
-            audio = read_audio(name, _FALLBACK_RATE)
-            _write(_Samples(audio.samples[:, None]), audio.rate, 1, ref_duration, alignment, partial, form)
+        if isinstance(other, Audio):
+            write_mono(other)
+        else:
+            name = os.fspath(other)
+            require_file(name)
+            try:
+                with _opened(name) as file:
+                    _write(_FileSamples(file), file.samplerate, file.channels, ref_duration, alignment, partial, form)
+            except _ReadError:
+                write_mono(read_audio(name, _FALLBACK_RATE))
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sound_format(out: str | os.PathLike[str]) -> str:
+    """The format, as libsndfile names it, of sound in a file of that name.
+
+    Raises:
+        AlignmentError: it is not known.
+    """
+    form = Path(out).suffix[1:].upper()
+    if form not in soundfile.available_formats():
+        raise AlignmentError(f"{os.fspath(out)}: sound is written as wav, flac, ogg or mp3, by the file's ending")
+    return form
 
 
 def _opened(name: str) -> soundfile.SoundFile:

@@ -220,6 +220,18 @@ def test_anchors_draw_the_path_through_themselves(pair):
     assert np.interp(ref, path[:, 0], path[:, 1]) == pytest.approx(other + 0.4, abs=0.05)
 
 
+def test_an_anchor_where_nothing_corresponds_is_told(pair, tmp_path):
+    first, second = pair
+    sound, rate = soundfile.read(second.path)
+    later = tmp_path / "later.wav"
+    soundfile.write(later, np.concatenate([np.zeros(5 * rate), sound]), rate)
+    met = f"{first.seconds[20]}={second.seconds[20] + 5.0}"
+    done = incipit("align", first.path, later, "--anchor", "0=1", "--anchor", met)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("misses the anchor") == 1
+    assert "misses the anchor 0:00.0=0:01.0" in done.stderr
+
+
 def test_a_band_holds_the_path(pair):
     first, second = pair
     done = incipit("align", first.path, second.path, "--band", "20")
@@ -250,6 +262,7 @@ def test_warping_gives_the_other_the_timing_of_the_reference(pair, tmp_path):
         (["--format", "nonsense"], "nonsense"),
         (["-o", "nowhere/x.csv"], "there is no folder nowhere"),
         (["--warp", "nowhere/x.wav"], "there is no folder nowhere"),
+        (["--warp", "x.doc"], "written as wav"),
         (["--carry", "labels.csv", "--format", "csv"], "own format"),
         (["--carry", "labels.csv", "--json"], "own format"),
         (["--carry", "labels.csv", "-o", "labels.csv"], "would be overwritten"),

@@ -332,3 +332,6 @@ def test_exit_codes_of_tempo(music, tmp_path):
     assert incipit("tempo", tmp_path / "absent.wav").returncode == 1
     assert incipit("tempo", first, "--plot", tmp_path / "x.bmp").returncode == 2
     assert incipit("tempo", first, "-o", tmp_path / "no" / "x.csv").returncode == 2
+    before = silent.read_bytes()
+    assert incipit("tempo", first, silent, "-o", silent).returncode == 2
+    assert silent.read_bytes() == before

@@ -198,6 +198,14 @@ def test_a_file_may_be_warped_onto_itself(tmp_path):
     assert soundfile.info(path).frames == round(SECONDS * RATE)
 
 
+def test_sound_that_no_file_holds_is_written_too(tmp_path):
+    sound = Audio(chord(19.0))
+    warp_file(sound, SECONDS, along_course(), tmp_path / "out.wav")
+    written, rate = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert rate == sound.rate
+    assert np.abs(written - warp_onto(duration_of(SECONDS), sound, along_course())).max() < 1e-4
+
+
 def test_what_cannot_be_read_or_written_is_an_error_and_leaves_nothing(tmp_path):
     given = tmp_path / "given.wav"
     soundfile.write(given, chord(2.0), RATE)

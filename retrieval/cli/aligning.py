@@ -17,7 +17,6 @@ from retrieval.cli.alignment_files import (
     Format,
     alignment_text,
     format_of,
-    require_plot,
     write_plot,
     write_warped,
 )
@@ -33,6 +32,7 @@ from retrieval.cli.console import (
     working,
 )
 from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
+from retrieval.cli.targets import require_picture_name, require_sound_name, require_targets
 from retrieval.documents import alignment_document
 from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side, resolve, transposable
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["align", "align_known", "align_with"]
 
+_MET_SECONDS = 0.05
 _TOLD = 3
 """So many stretches that stand alone are told of on each side."""
 
@@ -107,17 +108,19 @@ def align(
                 f"--format {wanted}": wanted.is_for_one,
             }
         )
-    options = {**({"band": band} if band else {}), **({"anchors": _anchors(anchor)} if anchor else {})}
+    anchors = _anchors(anchor or ())
+    options = {**({"band": band} if band else {}), **({"anchors": anchors} if anchors else {})}
     paths = [resolve(name, library_folder(library)) for name in (ref, *others)]
     _require_score(wanted, paths)
-    _require_writable({"-o": output, "--warp": warp, "--plot": plot}, [*paths, carry])
-    if plot is not None:
-        require_plot(plot)
+    require_targets({"-o": output, "--warp": warp, "--plot": plot}, [*paths, carry])
+    require_picture_name("--plot", plot)
+    require_sound_name("--warp", warp)
     try:
         labels = _labels(carry)
         reference, done = _aligned(paths, others, options, library, quiet)
     except AlignmentError as error:
         return _refuse(ref, error, json)
+    _tell_missed(anchors, others[0], done[0])
     document = alignment_document(reference, done, time.monotonic() - started)
     text = _carried(labels, done[0], quiet) if labels else alignment_text(reference, done, document, wanted)
     _write(text, output, document if json else None)
@@ -144,16 +147,6 @@ def _require_score(format: Format, paths: list[str]) -> None:
 
     if not any(is_score(path) for path in paths):
         raise typer.BadParameter("measures wants a score as REF or OTHER", param_hint="'--format'")
-
-
-def _require_writable(targets: dict[str, Path | None], inputs: Sequence[str | None]) -> None:
-    for option, target in targets.items():
-        if target is None:
-            continue
-        if not target.absolute().parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {target.parent} to write to", param_hint=f"'{option}'")
-        if target.exists() and any(name and Path(name).exists() and target.samefile(name) for name in inputs):
-            raise typer.BadParameter(f"{target} is read, and would be overwritten", param_hint=f"'{option}'")
 
 
 def _anchors(texts: Sequence[str]) -> list[tuple[float, float]]:
@@ -327,6 +320,19 @@ def _summarise(name: str, other: Other, quiet: bool) -> None:
     )
     _tell_alone("in the reference", [part.ref for part in result.segments if part.kind == "only_ref"], quiet)
     _tell_alone(f"in {name}", [part.other for part in result.segments if part.kind == "only_other"], quiet)
+
+
+def _tell_missed(anchors: Sequence[tuple[float, float]], name: str, other: Other) -> None:
+    """Warn of anchors where nothing corresponds, as before the music begins."""
+    import numpy as np
+
+    if other.alignment is None or not other.accepted:
+        return
+    paths = [part.path for part in other.alignment.segments if part.path is not None]
+    for ref, at in anchors:
+        inside = [path.map(np.array([ref])) for path in paths if path.ref[0] <= ref <= path.ref[-1]]
+        if not any(abs(float(found[0]) - at) < _MET_SECONDS for found in inside):
+            warn(f"{name}: the path misses the anchor {clock(ref)}={clock(at)}: nothing corresponds there")
 
 
 def _told_key(higher: int) -> str:

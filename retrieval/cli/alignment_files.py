@@ -8,14 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from retrieval.sides import Other, Side, read_side, score_among
 
 if TYPE_CHECKING:
     from alignment.score import Beat
 
-__all__ = ["Format", "alignment_text", "format_of", "require_plot", "write_plot", "write_warped"]
+__all__ = ["Format", "alignment_text", "format_of", "write_plot", "write_warped"]
 
 
 class Format(StrEnum):
@@ -62,26 +60,12 @@ def alignment_text(reference: Side, others: list[Other], document: dict[str, Any
 
 def write_warped(reference: Side, other: Other, target: Path) -> None:
     """Write the sound of the other with the timing of the reference; raises AlignmentError or OSError."""
-    import soundfile
-
-    from alignment.warp import warp_file, warp_onto
+    from alignment.warp import warp_file
 
     assert other.side is not None, "what is aligned was read"
     assert other.alignment is not None, "only what is aligned is warped"
-    if other.side.score is None:
-        warp_file(other.path, reference.duration, other.alignment, target)
-        return
-    ref, sound = read_side(reference.path)[1], read_side(other.path)[1]
-    soundfile.write(target, warp_onto(ref, sound, other.alignment), sound.rate)
-
-
-def require_plot(target: Path) -> None:
-    """Refuse what cannot be drawn before the long work; the file must end as a picture does."""
-    from alignment.plot import PICTURE_SUFFIXES, require_picture
-
-    if target.suffix.lower() not in PICTURE_SUFFIXES:
-        raise typer.BadParameter(f"{target} must end in {', '.join(PICTURE_SUFFIXES)}", param_hint="'--plot'")
-    require_picture(target)
+    sound = other.path if other.side.score is None else read_side(other.path)[1]
+    warp_file(sound, reference.duration, other.alignment, target)
 
 
 def write_plot(reference: Side, other: Other, target: Path) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from retrieval.cli.console import absolute, clock, explain, hush_decoders, json_line, line, warn, working
 from retrieval.cli.options import Json, Quiet, Verbose
+from retrieval.cli.targets import require_picture_name, require_targets
 
 if TYPE_CHECKING:
     from alignment.audio import Audio
@@ -46,8 +47,8 @@ def compare(
 
     hush_decoders()
     started = time.monotonic()
-    if plot is not None:
-        _require_plot(plot)
+    require_targets({"--plot": plot}, [a, b])
+    require_picture_name("--plot", plot)
     try:
         sides = _read(a), _read(b)
     except AlignmentError as error:
@@ -73,17 +74,6 @@ def _read(name: str) -> Audio:
     for text in audio.warnings:
         warn(f"{name}: warning: {text}")
     return audio
-
-
-def _require_plot(target: Path) -> None:
-    """Refuse what cannot be drawn or written before the work."""
-    from alignment.plot import PICTURE_SUFFIXES, require_picture
-
-    if target.suffix.lower() not in PICTURE_SUFFIXES:
-        raise typer.BadParameter(f"{target} must end in {', '.join(PICTURE_SUFFIXES)}", param_hint="'--plot'")
-    if not target.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {target.parent} to write to", param_hint="'--plot'")
-    require_picture(target)
 
 
 def _print(found: Comparison, quiet: bool) -> None:

@@ -12,6 +12,7 @@ import typer
 from retrieval.cli.aligning import align_with
 from retrieval.cli.console import absolute, hush_decoders, json_line, library_folder, line, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
+from retrieval.cli.targets import require_folder
 from retrieval.sides import Other, Side, resolve
 
 if TYPE_CHECKING:
@@ -75,8 +76,7 @@ def _require_usable(score: str, output: Path) -> None:
         raise typer.BadParameter(f"{score} does not end in {', '.join(sorted(SCORE_SUFFIXES))}", param_hint="'SCORE'")
     if output.exists() and not output.is_dir():
         raise typer.BadParameter(f"{output} is not a folder", param_hint="'-o'")
-    if not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent} to write to", param_hint="'-o'")
+    require_folder("-o", output)
 
 
 def _followed(score: Score, engraving: Engraving, other: Other) -> dict[str, Any]:

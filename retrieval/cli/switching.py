@@ -12,6 +12,7 @@ import typer
 from retrieval.cli.aligning import align_known
 from retrieval.cli.console import ProgressBar, absolute, hush_decoders, json_line, library_folder, line, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
+from retrieval.cli.targets import require_folder
 from retrieval.sides import Other, Side, resolve
 
 if TYPE_CHECKING:
@@ -79,8 +80,7 @@ def _require_usable(paths: list[str], sheet: str | None, output: Path) -> None:
             raise typer.BadParameter(f"{path} is a score, and recordings are wanted; give it as --score")
     if output.exists() and not output.is_dir():
         raise typer.BadParameter(f"{output} is not a folder", param_hint="'-o'")
-    if not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"there is no folder {output.parent} to write to", param_hint="'-o'")
+    require_folder("-o", output)
 
 
 def _sheets(sheet: str, ref: str, name: str, folder: Path, quiet: bool) -> Sheets | None:

@@ -12,6 +12,7 @@ import typer
 
 from retrieval.cli.console import absolute, explain, hush_decoders, json_line, library_folder, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
+from retrieval.cli.targets import require_picture_name, require_targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,9 +73,10 @@ def tempo(
 
     hush_decoders()
     started = time.monotonic()
-    _require_writable({"-o": output, "--plot": plot})
+    path, *paths = (resolve(name, library_folder(library)) for name in (file, *(others or ())))
+    require_targets({"-o": output, "--plot": plot}, [path, *paths])
+    require_picture_name("--plot", plot)
     try:
-        path = resolve(file, library_folder(library))
         side, sound = read_side(path)
     except AlignmentError as error:
         warn(str(error))
@@ -89,9 +91,8 @@ def tempo(
     if others:
         ref = transposable(path, sound)
         del sound
-        curves = [
-            _curve(side, ref, other, resolve(other, library_folder(library)), times, window, quiet) for other in others
-        ]
+        named = zip(others, paths, strict=True)
+        curves = [_curve(side, ref, name, other, times, window, quiet) for name, other in named]
     _write(_csv(side.score, times, curves), output, json)
     if json:
         json_line(_document(side, times, curves, started))
@@ -100,20 +101,6 @@ def tempo(
     if any(curve.error for curve in curves):
         return 1
     return 0 if not curves or any(curve.accepted for curve in curves) else 3
-
-
-def _require_writable(targets: dict[str, Path | None]) -> None:
-    for option, target in targets.items():
-        if target is not None and not target.absolute().parent.is_dir():
-            raise typer.BadParameter(f"there is no folder {target.parent} to write to", param_hint=f"'{option}'")
-    picture = targets["--plot"]
-    if picture is None:
-        return
-    from alignment.plot import PICTURE_SUFFIXES, require_picture
-
-    if picture.suffix.lower() not in PICTURE_SUFFIXES:
-        raise typer.BadParameter(f"{picture} must end in {', '.join(PICTURE_SUFFIXES)}", param_hint="'--plot'")
-    require_picture(picture)
 
 
 def _warn_all(side: Side) -> None:
