@@ -400,8 +400,8 @@ class Library:
             self._forget_failure(file.path)
             self._session.flush()
         for item, former in replaced:
+            _inherit(item, former)
             if not former.files:
-                _inherit(item, former)
                 self._session.delete(former)
         if replaced:
             self.works.drop_empty()

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from sqlalchemy import Select, delete, func, select
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.database import transaction
@@ -128,8 +128,14 @@ class Works:
         return len(recordings)
 
     def drop_empty(self) -> None:
-        """Forget works that have no item any more; within a transaction of the caller's."""
+        """Forget works that have no item any more, or one alone that nobody said is there.
+
+        Within a transaction of the caller's.
+        """
         self._session.flush()
+        alone = select(Item.work_id).group_by(Item.work_id).having(func.count() == 1)
+        left = update(Item).where(Item.work_id.in_(alone), ~Item.work_confirmed).values(work_id=None)
+        self._session.execute(left.execution_options(synchronize_session="fetch"))
         self._session.execute(delete(Work).where(~select(Item.id).where(Item.work_id == Work.id).exists()))
 
     def _target(

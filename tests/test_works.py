@@ -33,10 +33,10 @@ def test_new_recordings_come_to_the_work_of_their_versions(library):
 def test_recordings_that_are_alone_are_in_no_work_and_empty_works_vanish(library):
     grouped(library, titles(0, 1), titles(3, 4))
     library.remove(library.recordings()[1])
-    assert members(library) == [["0"], ["3", "4"]]
-    grouped(library)
     assert members(library) == [["3", "4"]]
     assert library.recordings()[0].work is None
+    grouped(library)
+    assert members(library) == [["3", "4"]]
     library.drop_file("/music/3.wav")
     library.drop_file("/music/4.wav")
     assert library.works.all() == []
@@ -167,6 +167,25 @@ def test_a_file_with_other_tags_keeps_its_work_and_another_sound_does_not(librar
     assert library.works.find("Moonlight").confirmed
     add(library, 21, duration=99.0, path="/music/1.wav")
     assert contents(library) == [("Moonlight", ["20"])]
+
+
+def test_of_two_copies_the_one_with_other_tags_stays_where_the_user_put_it(library):
+    grouped(library, titles(0, 1), titles(3, 4))
+    library.put_files([(library.recording_at("/music/0.wav"), FileState("/backup/0.wav", 1, 1))])
+    library.works.name(library.works.all()[1], "Banner")
+    library.works.merge([library.recording_at(f"/music/{title}.wav") for title in ("3", "0")])
+    add(library, 20, duration=10.0, path="/music/0.wav")
+    assert ["0", "20", "3", "4"] in [sorted(titles) for _, titles in contents(library)]
+    assert library.recording_at("/music/0.wav").work_confirmed
+
+
+def test_what_is_left_of_two_is_in_no_work_unless_the_user_said_so(library):
+    grouped(library, titles(0, 1), titles(3, 4))
+    library.works.confirm(library.works.all()[1])
+    for title in ("0", "3"):
+        library.remove(library.recording_at(f"/music/{title}.wav"))
+    assert members(library) == [["4"]]
+    assert library.recording_at("/music/1.wav").work is None
 
 
 # Libraries of the first schema
