@@ -25,6 +25,7 @@ from retrieval.pattern_search import PatternSearch
 from retrieval.plausibility import Plausibility
 from retrieval.score_search import SCORE_PLAUSIBILITY_PATH, ScoreSearch
 from retrieval.score_upkeep import follow_scores
+from retrieval.sounding import sounding_part
 from retrieval.timing import TimingTest
 from retrieval.version_calibration import VersionCalibration
 from retrieval.version_search import VersionSearch
@@ -190,13 +191,15 @@ class Collection:
             raise QueryError(f"Other keys are tried by the tasks {', '.join(TASKS_IN_ANY_KEY)} only. Got {task!r}.")
         if wanted.any_rhythm and not (task == "scores" and isinstance(clip, Score)):
             raise QueryError("Other rhythms are tried only where a score is sought in scores.")
-        if isinstance(clip, Audio):
-            return self.searcher(task).search(clip, wanted)
-        if task == "scores":
+        if isinstance(clip, Score) and task == "scores":
             return self.pattern_search().search(clip, wanted)
-        if task == "identify":
+        if isinstance(clip, Score) and task == "identify":
             raise QueryError("A score is not from any recording. Ask for the task versions, match or scores.")
-        return self.searcher(task).search(score_sound(clip), wanted)
+        sound = score_sound(clip) if isinstance(clip, Score) else clip
+        if task == "identify":
+            return self.searcher(task).search(sound, wanted)
+        sound, start = sounding_part(sound)
+        return [hit.later_in_query(start) for hit in self.searcher(task).search(sound, wanted)]
 
     def searcher(self, task: str) -> Searcher:
         """What answers the queries of a task over the library as it is; made anew when the library has been written.

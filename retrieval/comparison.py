@@ -35,6 +35,7 @@ from retrieval.correspondence import (
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder
 from retrieval.encoders import Encoders
 from retrieval.shared_sound import SharedSound, shared_sound
+from retrieval.sounding import sounding_part
 from retrieval.version_calibration import VersionCalibration
 
 __all__ = ["Comparison", "Verdict", "VersionLikeness", "compare"]
@@ -79,6 +80,7 @@ class VersionLikeness:
         transposition: semitones that make the other sound like the one.
         similarities: of the local vectors in that key, shape `(one, other)`.
         hops: seconds from one to the next, of the one and of the other.
+        starts: seconds at which what was compared of the one and of the other begins; before that there is silence.
         paths: corresponding seconds along the matrix, each of shape `(points, 2)`.
     """
 
@@ -88,14 +90,15 @@ class VersionLikeness:
     transposition: int
     similarities: NDArray[np.float32]
     hops: tuple[float, float]
+    starts: tuple[float, float]
     paths: tuple[NDArray[np.float64], ...]
 
     @property
     def spans(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Seconds of the one, and of the other, that the matrix covers from edge to edge."""
         before = FIRST_CENTRE / LOCAL_HOP_SECONDS - 0.5
-        sides = zip(self.hops, self.similarities.shape, strict=True)
-        one, other = ((before * hop, (before + length) * hop) for hop, length in sides)
+        sides = zip(self.starts, self.hops, self.similarities.shape, strict=True)
+        one, other = ((start + before * hop, start + (before + length) * hop) for start, hop, length in sides)
         return one, other
 
 
@@ -214,6 +217,7 @@ def _is_straight(timing: Straightness, shorter: float) -> bool:
 
 def _version_likeness(one: Audio, other: Audio, encoder: VersionEncoder) -> VersionLikeness | None:
     """The likeness of the shorter to the longer, which is asked for as a query is."""
+    (one, one_start), (other, other_start) = sounding_part(one), sounding_part(other)
     if any(side.duration < _SHORTEST_SECONDS or not side.samples.any() for side in (one, other)):
         return None
     query, reference = VersionQuery.of(one, encoder), VersionQuery.of(other, encoder)
@@ -221,30 +225,36 @@ def _version_likeness(one: Audio, other: Audio, encoder: VersionEncoder) -> Vers
     if swapped:
         query, reference = reference, query
     found = correspondence_in_any_tempo(query, reference, likely_keys(query.segments, reference.segments))
-    return _judged(found, swapped)
+    return _judged(found, swapped, (one_start, other_start))
 
 
-def _judged(found: Correspondence, swapped: bool) -> VersionLikeness:
+def _judged(found: Correspondence, swapped: bool, starts: tuple[float, float]) -> VersionLikeness:
     calibration = VersionCalibration.load()
     likeness = likeness_where(found)
     evidence = likeness.evidence
     turn = -1 if swapped else 1
-    paths = tuple(found.seconds(path)[:, ::turn] for path in found.chain.paths)
+    paths = tuple(found.seconds(path)[:, ::turn] + np.array(starts) for path in found.chain.paths)
     return VersionLikeness(
         probability=calibration.probability(evidence),
         accepted=calibration.accepts(evidence, _MAX_FALSE_ACCEPTS, 1),
-        places=_stretches(likeness, swapped),
+        places=_stretches(likeness, swapped, starts),
         transposition=nearest_transposition(-turn * found.semitones),
         similarities=found.similarities.T if swapped else found.similarities,
         hops=found.hops[::-1] if swapped else found.hops,
+        starts=starts,
         paths=paths,
     )
 
 
-def _stretches(likeness: Likeness, swapped: bool) -> tuple[Stretch, ...]:
-    """Of the query, then of the reference; the other way round where they were swapped."""
-    both = [((place.query_start, place.query_end), (place.start, place.end)) for place in likeness.places]
-    return tuple((*pair[1], *pair[0]) if swapped else (*pair[0], *pair[1]) for pair in both)
+def _stretches(likeness: Likeness, swapped: bool, starts: tuple[float, float]) -> tuple[Stretch, ...]:
+    """Of the one, then of the other, each as much later as it starts: of query and reference, which may be swapped."""
+    one, other = starts
+    return tuple(
+        (place.start + one, place.end + one, place.query_start + other, place.query_end + other)
+        if swapped
+        else (place.query_start + one, place.query_end + one, place.start + other, place.end + other)
+        for place in likeness.places
+    )
 
 
 def _ratio(stretches: Sequence[Stretch]) -> float | None:

@@ -33,6 +33,7 @@ class DuplicatePair:
         line: of `other` laid along by `one`, the surest of the pieces'.
         start, end: of the stretch in `one` that is in both, seconds.
         share: length of that stretch over that of the shorter recording.
+        share_of_longer: likewise of the longer.
     """
 
     one: int
@@ -41,6 +42,7 @@ class DuplicatePair:
     start: float
     end: float
     share: float
+    share_of_longer: float
 
 
 def duplicate_pairs(
@@ -64,13 +66,21 @@ def duplicate_pairs(
     return sorted(best.values(), key=lambda pair: -pair.share)
 
 
-def duplicate_groups(pairs: Sequence[DuplicatePair]) -> list[list[int]]:
-    """Positions that pairs lead to from one another, each group sorted."""
-    group: dict[int, set[int]] = {}
+def duplicate_groups(pairs: Sequence[DuplicatePair], share: float) -> list[list[int]]:
+    """Positions of recordings with the same sound, each group sorted.
+
+    Together are those that are the same, so much of either being in the other, and what has them as a part, or is a
+    part of them. What a compilation has side by side is in groups of its own.
+    """
+    same: dict[int, frozenset[int]] = {
+        number: frozenset({number}) for pair in pairs for number in (pair.one, pair.other)
+    }
     for pair in pairs:
-        merged = group.get(pair.one, {pair.one}) | group.get(pair.other, {pair.other})
-        group.update(dict.fromkeys(merged, merged))
-    return sorted(sorted(members) for members in {id(members): members for members in group.values()}.values())
+        if pair.share_of_longer >= share:
+            merged = same[pair.one] | same[pair.other]
+            same.update(dict.fromkeys(merged, merged))
+    groups = {same[pair.one] | same[pair.other] for pair in pairs}
+    return sorted(sorted(group) for group in groups if not any(group < other for other in groups))
 
 
 def _pairs_of(identifier: Identifier, position: int, max_false_accepts: float) -> Iterator[DuplicatePair]:
@@ -123,6 +133,7 @@ def _overlap(position: int, line: Line, one: NDArray[np.float32], other: NDArray
     lowest = np.minimum.accumulate(sums)
     last = int(np.argmax(sums - lowest))
     first = int(np.argmin(sums[: last + 1]))
-    shorter = min(len(one), len(other))
+    shorter, longer = sorted((len(one), len(other)))
     start, end = first * RECORDING_HOP_SECONDS, (last + 1) * RECORDING_HOP_SECONDS
-    return DuplicatePair(position, line.position, line, start, end, min((last - first) / shorter, 1.0))
+    shares = (min((last - first) / length, 1.0) for length in (shorter, longer))
+    return DuplicatePair(position, line.position, line, start, end, *shares)

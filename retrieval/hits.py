@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 if TYPE_CHECKING:
@@ -59,6 +59,12 @@ class Place:
     query_start: float
     query_end: float
 
+    def at(self, seconds: float) -> float:
+        """Where the recording is at these seconds of the query, before and behind the place as fast as within it."""
+        lasts = self.query_end - self.query_start
+        ratio = (self.end - self.start) / lasts if lasts > 0.0 else 1.0
+        return max(self.start + ratio * (seconds - self.query_start), 0.0)
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -89,6 +95,14 @@ class Hit:
     tempo_ratio: float | None = None
     measure: str | None = None
     beat: float | None = None
+
+    def later_in_query(self, seconds: float) -> Hit:
+        """The hit of a clip of which the query that was searched is a part that begins so late."""
+        places = (
+            replace(place, query_start=place.query_start + seconds, query_end=place.query_end + seconds)
+            for place in self.places
+        )
+        return replace(self, places=tuple(places))
 
     def document(self) -> dict[str, Any]:
         """The hit as the contract's JSON has it, times rounded to the millisecond."""
@@ -132,3 +146,17 @@ class Stretch:
     end: float
     hit: Hit | None
     silent: bool = False
+
+    def document(self) -> dict[str, Any]:
+        """The hit as the contract's JSON has it, with the times of all the stretch; all null in a gap.
+
+        `start` and `end` are the recording's seconds where the stretch starts and ends, by the places that are first
+        and last there.
+        """
+        times = {"query_start": round(self.start, 3), "query_end": round(self.end, 3)}
+        if self.hit is None:
+            return {**dict.fromkeys(FIELDS), **times}
+        first = min(self.hit.places, key=lambda place: place.query_start)
+        last = max(self.hit.places, key=lambda place: place.query_end)
+        within = {"start": round(first.at(self.start), 3), "end": round(last.at(self.end), 3)}
+        return {**self.hit.document(), **within, **times}

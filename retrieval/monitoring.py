@@ -20,6 +20,7 @@ from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerpri
 from retrieval.hits import Place, Stretch
 from retrieval.identification import Identifier, as_alike_as_the_best
 from retrieval.lines import Line
+from retrieval.sounding import SILENT
 
 __all__ = ["Detection", "Monitor"]
 
@@ -41,7 +42,6 @@ _HOP_FRAMES = 12
 _EDGE_HOP_FRAMES = 10
 _EDGE_SECONDS = 6.0
 _FIT_SECONDS = 9.0
-_SILENT = 1e-4
 
 _Times = TypeVar("_Times", float, NDArray[np.float64])
 
@@ -152,7 +152,7 @@ class Monitor:
         """Ask for a piece, carry detections on, open new ones, close those that are over."""
         _, samples = self._cut(start, start + seconds)
         self._pieces += 1
-        if float(np.abs(samples).max(initial=0.0)) > _SILENT:
+        if float(np.abs(samples).max(initial=0.0)) > SILENT:
             self._sounding.append(start + seconds / 2)
             for line in self._found(samples):
                 moved = replace(line, offset=line.offset - line.tempo_ratio * start)

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +23,8 @@ from index.schema import Recording
 from retrieval.correspondence import VersionQuery, likeness_of
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS, VersionEncoder, rolled
 from retrieval.embedding.version_patches import FRAME_SECONDS, SEMITONES, version_spectrogram
-from retrieval.hits import Hit, Place, Stretch
+from retrieval.hits import Stretch
+from retrieval.sounding import SILENT
 from retrieval.version_search import VersionSearch
 
 __all__ = ["VersionMonitor"]
@@ -54,7 +55,6 @@ _GAP_ROWS = 150
 """So much of what is in no turn is kept, for a turn whose recording is found late."""
 
 _MOST_ROWS = 2250
-_SILENT = 1e-4
 _SHORTEST_GAP = 2.0
 _FRAMES = round(LOCAL_HOP_SECONDS / FRAME_SECONDS)
 _TRIMMED_FRAMES = 6 * _FRAMES
@@ -128,7 +128,7 @@ class _Vectoriser:
         spectrogram = version_spectrogram(audio.samples, audio.rate, tuning)
         vectors, _, segments = self._encoder.encode(spectrogram)
         loudest = np.abs(np.pad(audio.samples, (0, -len(audio.samples) % _ROW))).reshape(-1, _ROW).max(axis=1)
-        sounding = loudest > _SILENT
+        sounding = loudest > SILENT
         local = np.where(sounding[:, None], _lengthened(vectors, len(sounding)), np.float32(0))
         frames = _lengthened(spectrogram.T, _FRAMES * len(sounding))
         windows = list(self._windows(VersionQuery(local, local[:0], segments), ended=not margin))
@@ -259,7 +259,7 @@ class VersionMonitor:
         ]
         recording, likeness = max(found, key=lambda item: self._search.logit(item[1]))
         if likeness.places and self._search.accepts(likeness, self._max_false_accepts):
-            hit = _later(self._search.hit(1, recording, likeness, self._max_false_accepts), start)
+            hit = self._search.hit(1, recording, likeness, self._max_false_accepts).later_in_query(start)
             trimmed = min(_TRIMMED_FRAMES, _FRAMES * len(rows) // 4)
             start = max(self._edge(turn.first, trimmed), self._covered)
             end = self._edge(turn.last + 1, -trimmed)
@@ -312,11 +312,3 @@ def _lengthened(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
 def _group(recording: Recording) -> int:
     """The same number for all recordings of a work."""
     return recording.work_id or -recording.id
-
-
-def _later(hit: Hit, seconds: float) -> Hit:
-    """A hit whose places lie later in the stream."""
-    places = tuple(
-        Place(place.start, place.end, place.query_start + seconds, place.query_end + seconds) for place in hit.places
-    )
-    return replace(hit, places=places)

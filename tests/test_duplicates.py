@@ -58,8 +58,33 @@ def test_a_cut_lies_where_it_was_taken_from(library):
 
 def test_groups_join_what_pairs_join(library):
     pairs = [pair for pair in duplicate_pairs(library.identifier(), 1e-4, lambda done, total: None) if pair.share > 0.8]
-    (group,) = duplicate_groups(pairs)
+    (group,) = duplicate_groups(pairs, 0.8)
     assert len(group) == 3
+
+
+def test_what_a_compilation_has_side_by_side_is_not_the_same(music, tmp_path):
+    sides = [read_audio(music.recorded[number].path).samples for number in (0, 4)]
+    for name, sound in (
+        ("one", sides[0]),
+        ("again", 0.5 * sides[0]),
+        ("two", sides[1]),
+        ("side", np.concatenate(sides)),
+    ):
+        soundfile.write(tmp_path / f"{name}.wav", sound, RATE)
+    Collection(tmp_path / "lib").add(tmp_path)
+    done = incipit("duplicates", "--library", tmp_path / "lib", "--json")
+    assert names(documents(done)) == [["again", "one", "side"], ["side", "two"]]
+
+
+def test_files_that_are_gone_are_no_duplicates(music, tmp_path):
+    for name in ("one.wav", "again.flac"):
+        soundfile.write(tmp_path / name, read_audio(music.recorded[0].path).samples, RATE)
+    collection = Collection(tmp_path / "lib")
+    collection.add(tmp_path)
+    assert incipit("duplicates", "--library", tmp_path / "lib").returncode == 0
+    (tmp_path / "again.flac").unlink()
+    collection.add(tmp_path)
+    assert incipit("duplicates", "--library", tmp_path / "lib").returncode == 3
 
 
 def test_a_library_without_duplicates_says_so(collection):

@@ -144,6 +144,10 @@ def test_the_program_tells_stretches(library, concert, tmp_path):
         assert one["query"] == str(tmp_path / "concert.flac")
         assert (one["gap"] is None) == (one["path"] is not None)
         assert one["query_start"] < one["query_end"]
+        if one["places"]:
+            start, end, since, until = min(one["places"], key=lambda place: place[2])
+            before = (since - one["query_start"]) * (end - start) / (until - since)
+            assert one["start"] == pytest.approx(max(start - before, 0.0), abs=0.01)
     lines = incipit("query", *options).stdout.splitlines()
     assert len(lines) == len(told)
     assert concert.works[0][0] in lines[0]

@@ -31,6 +31,8 @@ def duplicates(
 ) -> int:
     """List groups of recordings with the same sound: other encodings, cuts and masterings, and plain copies.
 
+    What is a part of several, or has several as its parts, is in several groups.
+
     Prints a line a file: number of its group, length, id, path. Exit code 3 where there are none.
 
     Example: incipit duplicates --json | jq '.recordings[].path'
@@ -45,12 +47,11 @@ def duplicates(
             identifier, max_false_accepts, lambda done, total: bars.progress("comparing", done, total)
         )
     pairs = [pair for pair in found if pair.share >= share]
-    groups = [[identifier.recording(member) for member in group] for group in duplicate_groups(pairs)]
-    alone = [[recording] for recording in collection.copies()]
-    known = {recording.id for group in groups for recording in group if recording}
-    listed = [[item for item in group if item] for group in groups] + [
-        group for group in alone if group[0].id not in known
-    ]
+    groups = [list(map(identifier.recording, group)) for group in duplicate_groups(pairs, share)]
+    present = [[recording for recording in group if recording and _paths(recording)] for group in groups]
+    listed = [group for group in present if len(group) > 1]
+    known = {recording.id for group in listed for recording in group}
+    listed += [[recording] for recording in collection.copies() if recording.id not in known]
     for number, group in enumerate(listed, 1):
         if json:
             json_line(_document(identifier, group, pairs))
@@ -68,7 +69,7 @@ def _document(identifier: Identifier, group: list[Recording], pairs: list[Duplic
     told = []
     for pair in pairs:
         one, other = identifier.recording(pair.one), identifier.recording(pair.other)
-        if one and other and one.id in keys:
+        if one and other and one.id in keys and other.id in keys:
             offset, ratio = pair.line.offset, pair.line.tempo_ratio
             told.append(
                 {

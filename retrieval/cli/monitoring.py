@@ -110,13 +110,9 @@ def _tell(name: str, task: str, stretch: Stretch, json: bool) -> bool:
 
 
 def _document(name: str, task: str, stretch: Stretch) -> dict[str, Any]:
-    """A hit's own fields; for a gap they are null, and `gap` says what it is."""
-    from retrieval.hits import FIELDS
-
-    fields = stretch.hit.document() if stretch.hit else dict.fromkeys(FIELDS)
-    times = {"query_start": round(stretch.start, 3), "query_end": round(stretch.end, 3)}
+    """What is told of a stretch, and what a gap is."""
     gap = None if stretch.hit else _gap(stretch)
-    return {"query": name, "task": task, **fields, **times, "gap": gap}
+    return {"query": name, "task": task, **stretch.document(), "gap": gap}
 
 
 def _gap(stretch: Stretch) -> str:
