@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from alignment import Audio, read_audio
+from retrieval.comparison import compare
 from retrieval.hits import Wanted
 from retrieval.sounding import sounding_part
 
@@ -29,6 +30,17 @@ def test_hits_are_those_of_what_sounds_at_its_times(collection, music, task):
         place, where = hit.places[0], other.places[0]
         later = replace(where, query_start=where.query_start + 7.0, query_end=where.query_end + 7.0)
         assert vars(place) == pytest.approx(vars(later), abs=0.5)
+
+
+def test_two_works_compare_as_without_silence(music):
+    one, other = (read_audio(item.path) for item in music.pair(music.recorded[2].piece))
+    later = Audio(np.concatenate([silence(30.0), one.samples]))
+    found, expected = compare(later, other), compare(one, other)
+    assert found.verdict == expected.verdict
+    assert found.work.probability == pytest.approx(expected.work.probability, abs=0.01)
+    shift = [30.0, 30.0, 0.0, 0.0]
+    assert np.array(found.work.places) == pytest.approx(np.array(expected.work.places) + shift, abs=0.5)
+    assert found.work.spans[0] == pytest.approx(np.array(expected.work.spans[0]) + 30.0, abs=0.5)
 
 
 def test_short_silence_and_silence_alone_stay():

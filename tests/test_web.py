@@ -249,7 +249,7 @@ def levels_of(matrix):
 def test_a_matrix_that_is_made_smaller_keeps_its_paths_whole():
     long, path = np.random.default_rng(5).uniform(0.0, 0.5, (1500, 900)).astype(np.float32), np.arange(900)
     long[path, path] = 1.0
-    levels = levels_of(matrix_document(VersionLikeness(1.0, True, (), 0, long, (0.8, 0.8), ())))
+    levels = levels_of(matrix_document(VersionLikeness(1.0, True, (), 0, long, (0.8, 0.8), (0.0, 0.0), ())))
     assert levels.shape == (375, 300)
     assert np.all(levels[path // 4, path // 3] == 255)
     assert np.mean(levels == 255) < 0.02
