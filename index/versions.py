@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, selectinload
 
 from index.database import transaction
@@ -27,6 +27,11 @@ class Versions:
         """Recordings whose versions have not been sought, or not since their vectors changed."""
         query = select(Recording).where(~Recording.versions_sought).options(selectinload(Recording.files))
         return self._session.scalars(query.order_by(Recording.id)).all()
+
+    def seek_again(self) -> None:
+        """Note that the versions of all recordings are to be sought; what is known of each holds until they are."""
+        with transaction(self._session):
+            self._session.execute(update(Recording).values(versions_sought=False))
 
     def put(self, recording: Recording, found: Iterable[tuple[Recording, float]]) -> None:
         """Remember what was accepted as versions of a recording, and how probably each is one."""

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from sqlalchemy import Select, delete, func, select, update
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session, selectinload
 
 from index.database import transaction
@@ -134,8 +134,9 @@ class Works:
         """
         self._session.flush()
         alone = select(Item.work_id).group_by(Item.work_id).having(func.count() == 1)
-        left = update(Item).where(Item.work_id.in_(alone), ~Item.work_confirmed).values(work_id=None)
-        self._session.execute(left.execution_options(synchronize_session="fetch"))
+        for item in self._session.scalars(select(Item).where(Item.work_id.in_(alone), ~Item.work_confirmed)):
+            item.work = None
+        self._session.flush()
         self._session.execute(delete(Work).where(~select(Item.id).where(Item.work_id == Work.id).exists()))
 
     def _target(

@@ -91,7 +91,9 @@ def update_works(
     Returns:
         how many recordings came to another work, or out of one.
     """
-    recordings = library.recordings() if anew else library.versions.unsought()
+    if anew:
+        library.versions.seek_again()
+    recordings = library.versions.unsought()
     for number, recording in enumerate(recordings):
         progress.progress("seeking versions", number, len(recordings))
         try:

@@ -67,6 +67,10 @@ def test_an_interrupted_search_goes_on_where_it_was(library):
         update_works(library, Interrupted(library, titles(0, 1, 5)), Noting())
     assert grouped(library, titles(0, 1, 5)).asked == ["Title 3", "Title 4", "Title 5"]
     assert members(library) == [["0", "1", "5"]]
+    with pytest.raises(KeyboardInterrupt):
+        update_works(library, Interrupted(library, titles(3, 4)), Noting(), anew=True)
+    assert grouped(library, titles(3, 4)).asked == ["Title 3", "Title 4", "Title 5"]
+    assert members(library) == [["3", "4"]]
 
 
 def test_vectors_of_a_newer_model_are_a_reason_to_seek_again(library):

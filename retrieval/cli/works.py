@@ -63,7 +63,7 @@ def group(
 ) -> int:
     """Seek the versions of all recordings, group the library into works anew, and show them.
 
-    What you confirmed stays where it is. Interrupt it at any time; `incipit index` goes on from there.
+    What you confirmed stays where it is. Interrupt it at any time; `incipit index` goes on from there, at 0.001.
 
     Example: incipit works group --max-false-accepts 0.0001
     """
