@@ -48,6 +48,11 @@ _FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 1000
 _ALIGNED_VECTORS = 25_000
 """Local vectors of the query that are aligned with candidates, counted once for each: of short ones there are more."""
 
+_MOST_CELLS = 400_000_000
+"""Pairs of local vectors that are aligned, of the query and all candidates, but for the first of these."""
+
+_FEWEST_ALIGNED = 20
+
 _SHARE_OF_LIBRARY = 0.05
 _IN_OTHER_TEMPI = 100
 """How many of the likeliest recordings are aligned in other tempi."""
@@ -243,7 +248,10 @@ class VersionSearch:
         """Recordings but one worth being aligned with a query, and the keys in which they are, the likeliest first."""
         share, cheap = int(_SHARE_OF_LIBRARY * len(self._shortlist)), _ALIGNED_VECTORS // len(query.local)
         wanted = min(max(_FEWEST_CANDIDATES, share, cheap), _MOST_CANDIDATES)
-        return self._shortlist.of(query, wanted, other_than)
+        shortlist = self._shortlist.of(query, wanted, other_than)
+        counts = self._local.count[np.array([self._local.position[number] for number, _ in shortlist], np.int64)]
+        within = int(np.searchsorted(np.cumsum(counts) * len(query.local), _MOST_CELLS, side="right"))
+        return shortlist[: max(within, _FEWEST_ALIGNED)]
 
     def hit(self, rank: int, recording: Recording, likeness: Likeness, max_false_accepts: float) -> Hit:
         """A recording that has something in common with a query, as a hit."""

@@ -40,20 +40,26 @@ _BETWEEN = 3
 _DETOUR = 2
 """By how much a place in what is likely by way of these counts for less than in what is likely by itself."""
 
+_MOST_SEGMENTS = 100
+"""Of a query with more, as one of an hour, some are left out."""
+
 _SEGMENTS_APART = 4
 """Of these every so many-th segment asks."""
 
 _THINNED_ROWS = 40
 _THINNEST = 3
+_MOST_ROWS = 500
+"""A query of more, as one of an hour, is thinned further."""
+
 _COMMON = 0.1
 """Share of moments of other recordings that are more alike to a moment of the query than what counts."""
 
-_SAMPLED = 64
-"""Recordings from which that is estimated."""
+_SAMPLED, _SAMPLED_COLUMNS = 64, 20_000
+"""Recordings, and moments of all of them together, from which that is estimated."""
 
 _JUMP = 2.0
 _CHAIN_WEIGHT = 2.0
-_AT_ONCE = 64
+_AT_ONCE, _VECTORS_AT_ONCE = 64, 30_000
 
 
 class VersionShortlist:
@@ -102,12 +108,13 @@ class VersionShortlist:
             query, wanted, other_than: as there.
             compared: how many times as many, of those with most votes, are compared with the query.
         """
-        positions, keys = self._voted(query.segments)
+        segments = query.segments[:: -(-len(query.segments) // _MOST_SEGMENTS)]
+        positions, keys = self._voted(segments)
         others = np.flatnonzero(self._segments.items[positions] != other_than)[: compared * wanted]
         positions, keys = positions[others], keys[others]
         if not len(positions):
             return []
-        alike, keys = self._alike(query.segments, positions, keys)
+        alike, keys = self._alike(segments, positions, keys)
         gains = self._chained(query, positions, keys[:, 0])
         score = _standard(alike) + _CHAIN_WEIGHT * _standard(gains)
         return [
@@ -153,7 +160,7 @@ class VersionShortlist:
         alike = np.empty(keys.shape, np.float32)
         for semitones in range(12):
             which, column = np.nonzero(keys == semitones)
-            for part in _parts(len(which)):
+            for part in _parts(self._segments.count[positions[which]]):
                 vectors, bounds = self._vectors(self._segments, positions[which[part]], 1)
                 similarities = rolled(segments, semitones) @ vectors.T
                 alike[which[part], column[part]] = np.maximum.reduceat(similarities, bounds[:-1], axis=1).mean(axis=0)
@@ -162,7 +169,8 @@ class VersionShortlist:
 
     def _chained(self, query: VersionQuery, positions: _Integers, keys: _Integers) -> NDArray[np.float32]:
         """Of each recording the gain of the best chain in its key, through thinned local vectors."""
-        thinned = min(max(len(query.local) // _THINNED_ROWS, 1), _THINNEST)
+        rows_each = min(max(len(query.local) // _THINNED_ROWS, 1), _THINNEST)
+        thinned = max(rows_each, -(-len(query.local) // _MOST_ROWS))
         rows = [np.ascontiguousarray(vectors[::thinned]) for vectors in query.local_in_keys]
         local = self._local_position[positions]
         sampled = slice(None, None, max(1, len(positions) // _SAMPLED))
@@ -170,7 +178,7 @@ class VersionShortlist:
         gains = np.empty(len(positions), np.float32)
         for semitones in range(12):
             which = np.flatnonzero(keys == semitones)
-            for part in _parts(len(which)):
+            for part in _parts(self._local.count[local[which]] // thinned):
                 vectors, bounds = self._vectors(self._local, local[which[part]], thinned)
                 similarities = rows[semitones] @ vectors.T
                 similarities -= level[:, None]
@@ -179,9 +187,11 @@ class VersionShortlist:
 
     def _common(self, rows: list[_Vectors], positions: _Integers, keys: _Integers, thinned: int) -> NDArray[np.float32]:
         """How alike each row of the query is to what is alike to it by chance."""
+        step = 2 * thinned
+        step *= max(1, -(-int(self._local.count[positions].sum()) // (step * _SAMPLED_COLUMNS)))
         similarities = np.concatenate(
             [
-                rows[semitones] @ self._vectors(self._local, positions[keys == semitones], 2 * thinned)[0].T
+                rows[semitones] @ self._vectors(self._local, positions[keys == semitones], step)[0].T
                 for semitones in np.unique(keys)
             ],
             axis=1,
@@ -198,8 +208,16 @@ class VersionShortlist:
         return runs.shards[0].format.decode(np.concatenate(parts)), bounds
 
 
-def _parts(count: int) -> Iterator[slice]:
-    return (slice(first, first + _AT_ONCE) for first in range(0, count, _AT_ONCE))
+def _parts(counts: _Integers) -> Iterator[slice]:
+    """Runs of so many vectors each, some at a time: no more than 64, and of long ones fewer."""
+    first = held = 0
+    for number, count in enumerate(counts.tolist()):
+        if number > first and (number - first == _AT_ONCE or held + count > _VECTORS_AT_ONCE):
+            yield slice(first, number)
+            first, held = number, 0
+        held += count
+    if first < len(counts):
+        yield slice(first, len(counts))
 
 
 def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
