@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from alignment.local import chain_scores
 from index.runs import Runs
 from index.store import VectorStore
+from retrieval._vote_kernels import tallied
 from retrieval.correspondence import KEYS_TRIED, VersionQuery
 from retrieval.embedding.version_encoder import rolled
 
@@ -108,7 +109,7 @@ class VersionShortlist:
             query, wanted, other_than: as there.
             compared: how many times as many, of those with most votes, are compared with the query.
         """
-        segments = query.segments[:: -(-len(query.segments) // _MOST_SEGMENTS)]
+        segments = query.segments[:: len(query.segments) // _MOST_SEGMENTS + 1]
         positions, keys = self._voted(segments)
         others = np.flatnonzero(self._segments.items[positions] != other_than)[: compared * wanted]
         positions, keys = positions[others], keys[others]
@@ -137,21 +138,15 @@ class VersionShortlist:
         asked = np.concatenate([rolled(segments, semitones) for semitones in range(12)])
         wanted = min(max(_NEIGHBOURS_OF_ALL // len(segments), _FEWEST_NEIGHBOURS), _MOST_NEIGHBOURS)
         found = self._store.search(asked, wanted)
-        rows, columns = np.nonzero(found.numbers >= 0)
-        last = np.min(np.where(found.numbers >= 0, found.similarities, 1.0), axis=1, keepdims=True)
-        votes = (found.similarities - last)[rows, columns]
-        voted, _ = self._segments.locate(found.numbers[rows, columns])
-        order = np.lexsort((-votes, rows, voted))
-        nearest = order[np.flatnonzero(np.diff(voted[order] * len(asked) + rows[order], prepend=-1))]
-        cells, inverse = np.unique(voted[nearest] * 12 + rows[nearest] // len(segments), return_inverse=True)
-        of, keys = cells // 12, cells % 12
-        totals = np.bincount(inverse, votes[nearest])
-        order = np.lexsort((-totals, of))
-        begins = np.flatnonzero(np.diff(of[order], prepend=-1))
-        ends = np.append(begins[1:], len(order))
-        tried = order[np.minimum(begins[:, None] + np.arange(KEYS_TRIED), ends[:, None] - 1)]
-        ranked = np.argsort(-totals[tried[:, 0]], kind="stable")
-        return of[tried[ranked, 0]], keys[tried[ranked]]
+        there = found.numbers >= 0
+        last = np.min(np.where(there, found.similarities, 1.0), axis=1, keepdims=True)
+        neighbours = np.where(there, 0, -1)
+        neighbours[there], _ = self._segments.locate(found.numbers[there])
+        voted, totals = tallied(neighbours, found.similarities - last, 12, len(self))
+        ranked = np.argsort(-totals.max(axis=1), kind="stable")
+        voted, totals = voted[ranked], totals[ranked]
+        keys = np.argsort(-totals, axis=1, kind="stable")[:, :KEYS_TRIED]
+        return voted, np.where(np.take_along_axis(totals, keys, axis=1) < 0.0, keys[:, :1], keys)
 
     def _alike(
         self, segments: _Vectors, positions: _Integers, keys: _Integers

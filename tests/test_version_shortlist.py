@@ -5,6 +5,7 @@ import pytest
 
 from index.library import FileState, Library, NewRecording
 from index.runs import Vectors
+from retrieval._vote_kernels import tallied
 from retrieval.correspondence import VersionQuery
 from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, SEGMENT_HOP_SECONDS, VersionEncoder, rolled
 from retrieval.version_shortlist import VersionShortlist
@@ -109,7 +110,7 @@ def test_a_recording_is_none_of_its_own_candidates_and_no_more_are_given_than_wa
     assert "other 7" not in dict(found)
 
 
-@pytest.mark.parametrize("rows", [10, 25, 1500])
+@pytest.mark.parametrize("rows", [10, 25, 1500, 6000])
 def test_short_and_long_queries_find_what_contains_them_or_is_contained(encoder, shortlist_of, rows):
     rng = np.random.default_rng(4)
     local, segments = drawn(encoder, rng, max(rows, ROWS))
@@ -130,3 +131,24 @@ def test_what_is_like_the_likeliest_alone_is_found_by_way_of_it_and_in_its_key(e
     found = dict(shortlist_of(recordings, query, 4))
     assert found["between"][0] == 3
     assert found["far"][0] == 8
+
+
+@pytest.mark.parametrize("recordings", [1, 7, 300])
+def test_each_row_votes_once_for_a_recording_in_its_key_by_the_nearest_of_its_neighbours_there(recordings):
+    rng = np.random.default_rng(6)
+    segments, keys, k = 5, 12, 40
+    neighbours = rng.integers(0, recordings, (segments * keys, k))
+    for row, count in enumerate(rng.integers(0, k + 1, len(neighbours))):
+        neighbours[row, count:] = -1
+    votes = -np.sort(-rng.random(neighbours.shape), axis=1)
+    expected = {}
+    for row, (places, counts) in enumerate(zip(neighbours.tolist(), votes.tolist(), strict=True)):
+        nearest = {place: count for place, count in reversed(list(zip(places, counts, strict=True))) if place >= 0}
+        for place, count in nearest.items():
+            sums = expected.setdefault(place, {})
+            sums[row // segments] = sums.get(row // segments, 0.0) + count
+    found, totals = tallied(neighbours, votes, keys, recordings)
+    assert sorted(found.tolist()) == sorted(expected)
+    assert totals == pytest.approx(
+        np.array([[expected[place].get(key, -1.0) for key in range(keys)] for place in found.tolist()])
+    )
