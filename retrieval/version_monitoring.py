@@ -46,6 +46,9 @@ _LOOSELY = 0.5
 """Share of false accepts at which a recording becomes a candidate; what decides is the whole turn."""
 
 _MOST_CANDIDATES = 24
+_MOST_VECTORS = 30_000
+"""Local vectors of all candidates together: six hours and a half."""
+
 _LEVEL = np.float32(0.5)
 _COSTS = SuccessionCosts(jump=2.0, switch=2.0, idle=0.05)
 _SETTLED_ROWS = 75
@@ -234,7 +237,10 @@ class VersionMonitor:
         strongest: dict[tuple[int, int], _Candidate] = {}
         for candidate in sorted(self._candidates, key=lambda candidate: -candidate.logit):
             strongest.setdefault((candidate.recording.id, candidate.semitones), candidate)
-        return list(strongest.values())[:_MOST_CANDIDATES]
+        found = list(strongest.values())[:_MOST_CANDIDATES]
+        counts = [len(self._search.local_vectors(candidate.recording)) for candidate in found]
+        within = int(np.searchsorted(np.cumsum(counts), _MOST_VECTORS, side="right"))
+        return found[: max(within, 1)]
 
     def _turns(self, candidates: Sequence[_Candidate]) -> list[Turn]:
         """The best succession, its groups by the numbers of `_group`."""
