@@ -200,6 +200,14 @@ def test_candidates_that_are_not_accepted_are_exit_code_3(collection, tmp_path):
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(("task", "seconds"), [("match", 3), ("versions", 5)])
+def test_a_clip_that_is_too_short_for_the_task_is_told(collection, music, tmp_path, task, seconds):
+    soundfile.write(tmp_path / "clip.wav", read_audio(music.recorded[0].path).samples[: (seconds - 1) * RATE], RATE)
+    done = incipit("query", tmp_path / "clip.wav", "--task", task, "--library", collection.folder)
+    assert done.returncode == 3
+    assert f"no match: shorter than {seconds} s" in done.stderr
+
+
 @pytest.mark.parametrize("misuse", [("--any-key",), ("--task", "match", "--monitor", "x.wav")])
 def test_misuse_is_exit_code_2(collection, tmp_path, misuse):
     clips = [] if "--monitor" in misuse else [tmp_path / "clip.wav"]

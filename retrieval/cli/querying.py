@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["query"]
 
 
-_SHORTEST_SECONDS = 1.0
 _SAME_SPEED = 0.015
 
 
@@ -33,6 +32,11 @@ class Task(StrEnum):
     match = "match"
     versions = "versions"
     scores = "scores"
+
+    @property
+    def shortest(self) -> int:
+        """Seconds that a clip must last."""
+        return {Task.identify: 1, Task.versions: 5}.get(self, 3)
 
 
 def query(
@@ -141,7 +145,7 @@ def _query(
             json_line(query_document(absolute(clip), task.value, read.duration, seconds, hits))
         else:
             accepted = [hit for hit in hits if hit.accepted]
-            _print(clip, read, accepted, several=len(clips) > 1, quiet=quiet, ends=task is not Task.identify)
+            _print(clip, read, accepted, several=len(clips) > 1, task=task, quiet=quiet)
     if failed:
         return 1
     return 0 if found else 3
@@ -161,23 +165,25 @@ def _ask(collection: Collection, clip: str, task: Task, wanted: Wanted) -> tuple
     return collection.ask(audio, task.value, replace(wanted, content_hash=hash_file(clip))), audio
 
 
-def _print(clip: str, read: Audio | Score, hits: list[Hit], *, several: bool, quiet: bool, ends: bool) -> None:
+def _print(clip: str, read: Audio | Score, hits: list[Hit], *, several: bool, task: Task, quiet: bool) -> None:
     """One line a hit: score, place, title, path, speed and key if they differ; of several clips the clip first."""
     if not hits:
-        explain(f"{clip}: no match{_why(read)}", quiet)
+        explain(f"{clip}: no match{_why(read, task)}", quiet)
     for hit in hits:
-        place = clock(hit.places[0].start) + (f"-{clock(hit.places[0].end)}" if ends else "")
+        place = clock(hit.places[0].start) + (f"-{clock(hit.places[0].end)}" if task is not Task.identify else "")
         place += f" m. {hit.measure} beat {hit.beat:.2f}" if hit.measure and hit.beat else ""
         cells = [f"{hit.score:.3f}", place, hit.title or "-", hit.path, *_played(hit)]
         line(*([clip] if several else []), *cells)
 
 
-def _why(read: Audio | Score) -> str:
+def _why(read: Audio | Score, task: Task) -> str:
     from alignment.audio import Audio
 
-    if read.duration < _SHORTEST_SECONDS:
-        return ": shorter than a second"
-    return ": silence" if isinstance(read, Audio) and not read.samples.any() else ""
+    if not isinstance(read, Audio):
+        return ""
+    if read.duration < task.shortest:
+        return f": shorter than {task.shortest} s"
+    return "" if read.samples.any() else ": silence"
 
 
 def _played(hit: Hit) -> list[str]:
