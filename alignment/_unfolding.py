@@ -2,13 +2,14 @@
 
 Every repeat is taken as often as it says (twice where it says nothing), with the voltas of each pass.
 After a jump (da capo, dal segno) repeats are played once, with their last volta, as far as Fine, or
-by way of the coda. Only the first jump of a score is taken.
+by way of the coda. Only the first jump of a movement is taken.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +64,23 @@ class _Repeat(NamedTuple):
 
 
 def playing_order(measures: Sequence[WrittenMeasure]) -> list[int]:
-    """Indices of the measures in the order in which they are played."""
+    """Indices of the measures in the order in which they are played, movement by movement.
+
+    A movement begins where printed numbers begin again.
+    """
+    numbers = [
+        int(measure.label) if measure.label.isdigit() and not measure.unnumbered else None for measure in measures
+    ]
+    starts = [
+        index
+        for index, (before, number) in enumerate(pairwise(numbers), 1)
+        if before is not None and number is not None and number <= 1 < before
+    ]
+    movements = pairwise([0, *starts, len(measures)])
+    return [start + index for start, end in movements for index in _order_of_movement(measures[start:end])]
+
+
+def _order_of_movement(measures: Sequence[WrittenMeasure]) -> list[int]:
     repeat_of = {index: repeat for repeat in _repeats(measures) for index in range(repeat.start, repeat.end)}
     segno, coda = (
         next((i for i, measure in enumerate(measures) if getattr(measure, sign)), None) for sign in ("segno", "coda")

@@ -164,7 +164,8 @@ class Library:
 
     def item(self, key: str) -> Item | None:
         """The recording or score of that key, or of that path, or None."""
-        return self._session.scalar(select(Item).where(Item.key == key)) or self.item_at(os.path.abspath(key))
+        found = self._session.scalar(select(Item).where(Item.key == key)) if key.isascii() else None
+        return found or self.item_at(os.path.abspath(key))
 
     def members(self, name: str) -> Sequence[Item]:
         """What is in a work, by its key or name; or in the work of an item, or that alone if it is in none.

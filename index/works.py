@@ -51,7 +51,7 @@ class Works:
             WorkMissing: there is none.
             WorkError: several have the name.
         """
-        found = self._found(select(Work).where(Work.key == name))
+        found = self._found(select(Work).where(Work.key == name)) if name.isascii() else ()
         found = found or [work for work in self.all() if work.name and work.name.casefold() == name.casefold()]
         if not found:
             raise WorkMissing(f"{name}: is no work of the library")

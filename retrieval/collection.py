@@ -25,7 +25,6 @@ from retrieval.pattern_search import PatternSearch
 from retrieval.plausibility import Plausibility
 from retrieval.score_search import SCORE_PLAUSIBILITY_PATH, ScoreSearch
 from retrieval.score_upkeep import follow_scores
-from retrieval.sounding import sounding_part
 from retrieval.timing import TimingTest
 from retrieval.version_calibration import VersionCalibration
 from retrieval.version_search import VersionSearch
@@ -196,10 +195,7 @@ class Collection:
         if isinstance(clip, Score) and task == "identify":
             raise QueryError("A score is not from any recording. Ask for the task versions, match or scores.")
         sound = score_sound(clip) if isinstance(clip, Score) else clip
-        if task == "identify":
-            return self.searcher(task).search(sound, wanted)
-        sound, start = sounding_part(sound)
-        return [hit.later_in_query(start) for hit in self.searcher(task).search(sound, wanted)]
+        return self.searcher(task).search(sound, wanted)
 
     def searcher(self, task: str) -> Searcher:
         """What answers the queries of a task over the library as it is; made anew when the library has been written.

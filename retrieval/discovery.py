@@ -48,20 +48,33 @@ def discover(paths: Iterable[str], exclude: Iterable[str] = (), inside: Sequence
     seen: set[str] = set()
     for given in paths:
         path = os.path.abspath(given)
-        if Path(path).is_dir():
-            found.roots.append(path)
-            candidates: Iterable[str] = _walk(path, patterns, tuple(inside), found)
-        elif os.path.lexists(path):
-            found.roots.append(path)
-            candidates = [path]
-        else:
+        try:
+            os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError):
             found.absent[given] = "no such file or folder"
             continue
+        except OSError as error:
+            found.absent[given] = error.strerror or "cannot be read"
+            continue
+        found.roots.append(path)
+        is_folder = os.path.isdir(path)  # noqa: PTH112 - that of Path raises where it cannot be told
+        candidates: Iterable[str] = _walk(path, patterns, tuple(inside), found) if is_folder else [path]
         for candidate in candidates:
             if candidate not in seen:
                 seen.add(candidate)
                 found.files.append(candidate)
     return found
+
+
+def is_gone(path: str) -> bool:
+    """Whether nothing lies there any more; not where that cannot be told, as in a folder that may not be read."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _walk(root: str, patterns: tuple[str, ...], inside: tuple[Path, ...], found: Discovered) -> Iterator[str]:

@@ -36,6 +36,7 @@ from retrieval.fingerprint import Fingerprint, Windows
 from retrieval.hits import Hit, Place, Wanted
 from retrieval.lines import Line, best_line, rows_near, similar_places
 from retrieval.rises import PHASES, RISES
+from retrieval.sounding import sounding_part
 from retrieval.timing import TimingTest, lay
 from retrieval.voting import Ballot, Candidate
 
@@ -104,15 +105,17 @@ class Identifier:
 
         Of a clip longer than 20 s up to five pieces are asked for.
         """
-        found: list[Line] = []
-        for start in _piece_starts(clip.duration):
+        part, begins = sounding_part(clip)
+        found: list[list[Line]] = []
+        for start in _piece_starts(part.duration):
             first = round(start * clip.rate)
-            piece = replace(clip, samples=clip.samples[first : first + int(_PIECE_SECONDS * clip.rate)])
+            piece = replace(part, samples=part.samples[first : first + int(_PIECE_SECONDS * clip.rate)])
             windows = self.windows(piece)
             accepted = self.accepted(windows, max_false_accepts)
-            for line in [*accepted, *self._repetitions(windows, accepted, max_false_accepts)]:
-                found.append(replace(line, offset=line.offset - line.tempo_ratio * start))
-        return self._hits(_distinct(found, self._calibration), clip.duration, top)
+            lines = [*accepted, *self._repetitions(windows, accepted, max_false_accepts)]
+            found.append([replace(line, offset=line.offset - line.tempo_ratio * (begins + start)) for line in lines])
+        distinct = _distinct([line for lines in found for line in lines], self._calibration)
+        return self._hits(_by_agreement(distinct, found), clip.duration, top)
 
     def windows(self, clip: Audio) -> Windows:
         """A clip, ready to be embedded by the library's model."""
@@ -374,6 +377,21 @@ def _rises_runs(library: Library) -> Runs:
     except ModelMissing:
         none = np.zeros(0, np.int64)
         return Runs(none, none, none, np.zeros(0), ())
+
+
+def _by_agreement(lines: list[Line], pieces: list[list[Line]]) -> list[Line]:
+    """Recordings as they come, of each those lines first that most pieces of the clip share.
+
+    Music returns: a piece of a clip alone may fit elsewhere as well.
+    """
+    order: dict[int, int] = {}
+    for line in lines:
+        order.setdefault(line.position, len(order))
+
+    def shared(line: Line) -> int:
+        return sum(any(_same_place(line, other) for other in found) for found in pieces)
+
+    return sorted(lines, key=lambda line: (order[line.position], -shared(line)))
 
 
 def as_alike_as_the_best(lines: list[Line]) -> list[Line]:

@@ -23,7 +23,7 @@ from alignment.score import is_score
 from index.library import FileState, Library, NewRecording
 from index.schema import ItemFile
 from retrieval.analysis import KEPT, Analysis, analyse, hash_file
-from retrieval.discovery import Discovered, discover
+from retrieval.discovery import Discovered, discover, is_gone
 from retrieval.encoders import Encoders
 from retrieval.score_analysis import analyse_score
 
@@ -165,7 +165,8 @@ def ingest(
 
 
 def _present_path(files: Sequence[ItemFile]) -> str | None:
-    return next((file.path for file in files if Path(file.path).is_file()), None)
+    """Path's own question raises where it cannot be told, as in a folder that may not be read."""
+    return next((file.path for file in files if os.path.isfile(file.path)), None)  # noqa: PTH113
 
 
 def _changed(
@@ -267,7 +268,7 @@ def _take_known(
     former = {item.id: {file.path for file in item.files} for item, _ in taken}
     library.put_files(taken)
     for item, _ in taken:
-        gone = [file.path for file in item.files if file.path not in items and not os.path.lexists(file.path)]
+        gone = [file.path for file in item.files if file.path not in items and is_gone(file.path)]
         for path in gone:
             library.drop_file(path)
     for item, file in taken:
@@ -304,7 +305,7 @@ def _note_missing(library: Library, found: Discovered, report: IngestReport, pru
     gone = [
         path
         for path in library.files()
-        if not os.path.lexists(path) and any(Path(path).is_relative_to(root) for root in found.roots)
+        if is_gone(path) and any(Path(path).is_relative_to(root) for root in found.roots)
     ]
     report.missing = len(gone)
     if prune:
@@ -321,5 +322,5 @@ def _forget_failures(library: Library, found: Discovered, report: IngestReport) 
         failure.path
         for failure in library.failures()
         if failure.path not in failed
-        and (not os.path.lexists(failure.path) or any(Path(failure.path).is_relative_to(root) for root in found.roots))
+        and (is_gone(failure.path) or any(Path(failure.path).is_relative_to(root) for root in found.roots))
     )

@@ -26,6 +26,7 @@ from retrieval.embedding.sonority import SONORITY, SONORITY_RATE
 from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.passages import Passage, passage_of
 from retrieval.plausibility import Likeness, Plausibility
+from retrieval.sounding import sounding_part
 from retrieval.subsequences import halved, overlap, subsequences, unit_rows
 
 __all__ = ["Matcher", "Occurrence"]
@@ -90,7 +91,8 @@ class Matcher:
 
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The likeliest places, at most `wanted.top`, accepted or not; none where less than three seconds sound."""
-        passage = passage_of(clip, any_key=wanted.any_key)
+        part, query_start = sounding_part(clip)
+        passage = passage_of(part, any_key=wanted.any_key)
         found = self.occurrences(passage, wanted.top)
         threshold = self._plausibility.threshold(wanted.max_false_accepts, self.hours * len(passage.keys))
         numbers = {one.position: int(self._runs.items[one.position]) for one in found}
@@ -108,7 +110,7 @@ class Matcher:
                     **named(recording, recording.title),
                     score=self._plausibility.probability(occurrence.likeness),
                     accepted=logit >= threshold,
-                    places=(Place(occurrence.start, end, 0.0, passage.seconds),),
+                    places=(Place(occurrence.start, end, query_start, query_start + passage.seconds),),
                     transposition=occurrence.transposition,
                     tempo_ratio=round((end - occurrence.start) / passage.seconds, 4),
                 )

@@ -38,6 +38,10 @@ _SURELY = 0.05
 """One piece makes a detection only at this share of the false accepts that are allowed to two in a row."""
 
 _SHORTEST_GAP = 2.0
+_UNSURE_SECONDS = 1.0
+"""Edges of gaps are known to about that."""
+
+_MOMENT_SECONDS = 0.25
 _HOP_FRAMES = 12
 _EDGE_HOP_FRAMES = 10
 _EDGE_SECONDS = 6.0
@@ -150,10 +154,12 @@ class Monitor:
 
     def _listen(self, start: float, seconds: float) -> Iterator[Detection]:
         """Ask for a piece, carry detections on, open new ones, close those that are over."""
-        _, samples = self._cut(start, start + seconds)
+        begins, samples = self._cut(start, start + seconds)
         self._pieces += 1
-        if float(np.abs(samples).max(initial=0.0)) > SILENT:
-            self._sounding.append(start + seconds / 2)
+        loud = _loud_moments(begins, samples)
+        if loud:
+            heard = self._sounding[-1] if self._sounding else -1.0
+            self._sounding += [time for time in loud if time > heard]
             for line in self._found(samples):
                 moved = replace(line, offset=line.offset - line.tempo_ratio * start)
                 self._take(moved, start, start + seconds)
@@ -231,7 +237,9 @@ class Monitor:
     def _gap(self, end: float) -> Iterator[Detection]:
         """What lies between the last detection and here, if it is worth telling."""
         if end - self._covered >= _SHORTEST_GAP:
-            inside = [time for time in self._sounding if self._covered < time < end]
+            unsure = min(_UNSURE_SECONDS, (end - self._covered) / 4)
+            first, last = self._covered + unsure, end - unsure
+            inside = [time for time in self._sounding if first < time < last]
             yield Detection(self._covered, end, None, silent=not inside)
             self._covered = end
         self._sounding = [time for time in self._sounding if time > self._covered]
@@ -276,6 +284,14 @@ class Monitor:
         found = np.einsum("nd,nd->n", prints.vectors, vectors[np.clip(rows, 0, len(vectors) - 1)])
         alike = (line.evidence.similarity + line.evidence.surroundings) / 2
         return times, np.where(inside, found, 0.0) - alike
+
+
+def _loud_moments(start: float, samples: NDArray[np.float32]) -> list[float]:
+    """Seconds of the stream around which something sounds."""
+    length = round(_MOMENT_SECONDS * ANALYSIS_RATE)
+    peaks = np.abs(np.pad(samples, (0, -len(samples) % length))).reshape(-1, length).max(axis=1)
+    found: list[float] = (start + (np.flatnonzero(peaks > SILENT) + 0.5) * _MOMENT_SECONDS).tolist()
+    return found
 
 
 def _at(line: Line, seconds: _Times) -> _Times:

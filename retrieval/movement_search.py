@@ -38,7 +38,7 @@ _FEWEST_EXCERPTS, _MOST_EXCERPTS = 3, 8
 _PROPOSED = 10
 """Scores for each excerpt."""
 
-_CANDIDATES = 2
+_CANDIDATES = 3
 """Scores that are aligned, at most."""
 
 _NOT_PROPOSED = -6.0
@@ -68,8 +68,9 @@ class MovementSearch:
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The likeliest scores, at most `wanted.top`, accepted or not; none where nothing sounds.
 
-        Of a whole recording the one that is accepted has a place for each stretch that the recording plays, the longest
-        first. If it is a recording of the library, which `wanted` says by its content, a kept alignment is believed.
+        Of a whole recording those that are accepted, for it may play several, have a place for each stretch that it
+        plays, the longest first. If it is a recording of the library, which `wanted` says by its content, kept
+        alignments are believed.
         """
         if clip.duration <= LONGEST_PASSAGE_SECONDS:
             return self._passages.search(clip, wanted)
@@ -79,12 +80,13 @@ class MovementSearch:
         excerpts = [passage_of(excerpt, any_key=wanted.any_key) for excerpt in cut]
         found = self._found(starts, excerpts)
         ranked = sorted(found, key=lambda number: -_mean_logit(found[number], len(excerpts)))
+        played: dict[int, Synchronisation] = {}
         for number in self._candidates(ranked, found, excerpts, wanted.max_false_accepts):
             alignment = self._aligned(number, clip, wanted.content_hash)
             if alignment is not None and alignment.accepted:
-                ranked = [number, *(other for other in ranked if other != number)]
-                return self._hits(ranked[: wanted.top], found, {number: alignment})
-        return self._hits(ranked[: wanted.top], found, {})
+                played[number] = alignment
+        ranked = [*played, *(number for number in ranked if number not in played)]
+        return self._hits(ranked[: wanted.top], found, played)
 
     def candidates(self, frames: NDArray[np.float32], max_false_accepts: float) -> list[int]:
         """Ids of the scores that a recording may play, best first, by its sonority, shape `(frames, 32)`."""

@@ -74,6 +74,7 @@ class PatternPlace:
     Attributes:
         start: seconds at which its first matched note begins.
         end: seconds at which its last matched note ends.
+        pattern_start, pattern_end: the same in the pattern.
         transposition: semitones that make the place sound like the pattern.
         tempo_ratio: seconds of the score for a second of the pattern.
         share: of the pattern's notes that are there.
@@ -82,6 +83,8 @@ class PatternPlace:
 
     start: float
     end: float
+    pattern_start: float
+    pattern_end: float
     transposition: int
     tempo_ratio: float
     share: float
@@ -196,6 +199,7 @@ class Pattern:
         self.groups = made.groups
         self.seconds = made.seconds
         first = np.searchsorted(made.groups, np.arange(len(made.seconds)))
+        self.ends = np.maximum.reduceat(made.notes[:, 2], first)
         apart = np.diff(self.onsets[first])
         apart = np.minimum(apart, np.median(apart))
         spacing = np.minimum(np.append(apart, np.inf), np.append(np.inf, apart))
@@ -364,4 +368,5 @@ def _place(
     start = float(notes.seconds[groups[0]])
     lasts = float(pattern.seconds[stretch[1]] - pattern.seconds[stretch[0]])
     ratio = (float(notes.seconds[groups[1]]) - start) / lasts if lasts > 0 else 1.0
-    return PatternPlace(start, end, -shift, ratio, count / len(pattern), bits)
+    within = float(pattern.seconds[stretch[0]]), float(pattern.ends[stretch[1]])
+    return PatternPlace(start, end, *within, -shift, ratio, count / len(pattern), bits)

@@ -66,7 +66,7 @@ class PatternSearch:
             **named(row, score.title_at(first.start, first.end)),
             score=1.0 / (1.0 + expected),
             accepted=accepted,
-            places=tuple(Place(place.start, place.end, 0.0, phrase.duration) for place in places),
+            places=tuple(Place(place.start, place.end, place.pattern_start, place.pattern_end) for place in places),
             transposition=first.transposition,
             tempo_ratio=round(first.tempo_ratio, 4),
             measure=measure or None,

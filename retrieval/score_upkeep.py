@@ -48,7 +48,7 @@ def follow_scores(library: Library, search: MovementSearch, progress: Progress) 
 
 
 def _decided(library: Library, recording: Recording, candidates: list[int]) -> bool:
-    """Align a recording with the first of some scores that it plays; whether that could be found out.
+    """Align a recording with the scores that it may play; whether that could be done.
 
     What was found is kept, refusals too, so that nothing is aligned twice.
     """
@@ -63,6 +63,4 @@ def _decided(library: Library, recording: Recording, candidates: list[int]) -> b
             sound = sound or read_audio(path)
             kept = to_kept(synchronise(score_sound(from_kept(sheets[number], "")), sound))
             library.alignments.put(rows[number], recording, alignment_method(), kept)
-        if kept.accepted:
-            break
     return True

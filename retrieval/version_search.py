@@ -36,6 +36,7 @@ from retrieval.correspondence import (
 from retrieval.embedding.version_encoder import VersionEncoder
 from retrieval.hits import Hit, Wanted, named
 from retrieval.logistic import as_probability, both_hold
+from retrieval.sounding import sounding_part
 from retrieval.version_calibration import VersionCalibration, level_of_rest
 from retrieval.version_shortlist import Shortlist, VersionShortlist
 from retrieval.work_upkeep import FALSE_VERSIONS
@@ -114,13 +115,14 @@ class VersionSearch:
             wanted: how many at most; share of queries without a version in the library for which one may be
                 accepted; and the content hash of the query, which is not its own version.
         """
+        clip, start = sounding_part(clip)
         if clip.duration < _SHORTEST_SECONDS or not clip.samples.any():
             return []
         query = VersionQuery.of(clip, self.encoder)
         itself = self._library.recording_of(wanted.content_hash) if wanted.content_hash else None
         found = _by_work(self.found(query, itself.id if itself else -1))
         return [
-            self.hit(rank, recording, likeness, wanted.max_false_accepts)
+            self.hit(rank, recording, likeness, wanted.max_false_accepts).later_in_query(start)
             for rank, (recording, likeness) in enumerate(found[: wanted.top], 1)
         ]
 

@@ -286,8 +286,12 @@ def test_follow_writes_pages_and_a_map_and_refuses_other_music(written, music, t
     pages = [(folder / name).read_text() for name in told["pages"]]
     for _, _, name, page, *_ in told["recordings"][0]["measures"]:
         assert f'id="{name}"' in pages[page - 1]
+    (folder / "page-cover.svg").write_text("<svg/>")
+    (folder / "page-999.svg").write_text("<svg/>")
     refused = incipit("follow", path, music.recorded[0].path, "-o", folder, "--json")
     assert refused.returncode == 3
+    assert (folder / "page-cover.svg").exists()
+    assert not (folder / "page-999.svg").exists()
     assert documents(refused)[0]["recordings"][0]["measures"] == 0
 
 

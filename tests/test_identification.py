@@ -153,6 +153,27 @@ def test_a_repeated_passage_has_two_places(tmp_path, music):
     assert any(abs(start - 26) < 0.1 for start in starts)
 
 
+@pytest.mark.parametrize(("number", "other"), [(0, 5), (2, 7), (4, 1)])
+def test_of_a_long_clip_the_place_that_all_of_it_fits_comes_first(tmp_path, music, number, other):
+    """In a recording in which half a minute is played four times, and something else after it."""
+    passage, rest = cut(music.recorded[number].path, 2, 30), cut(music.recorded[other].path, 2, 30)
+    soundfile.write(tmp_path / "often.flac", np.concatenate([passage, passage, passage, passage, rest]), RATE)
+    collection = Collection(tmp_path / "lib")
+    collection.add(tmp_path / "often.flac")
+    clip = np.concatenate([passage, rest]) + np.random.default_rng(0).normal(0, 0.003, len(passage) + len(rest))
+    hit = collection.identifier().identify(Audio(clip.astype(np.float32)), top=1, max_false_accepts=0.01)[0]
+    assert hit.places[0].start == pytest.approx(3 * len(passage) / RATE, abs=0.1)
+
+
+@pytest.mark.parametrize(("before", "seconds", "after"), [(0, 4, 16), (9, 3, 9), (120, 8, 200)])
+def test_silence_around_a_clip_is_no_part_of_it(collection, music, before, seconds, after):
+    silence = [np.zeros(length * RATE, np.float32) for length in (before, after)]
+    clip = Audio(np.concatenate([silence[0], cut(music.recorded[2].path, 15, seconds), silence[1]]))
+    hit = collection.identifier().identify(clip, top=1, max_false_accepts=0.01)[0]
+    assert hit.path == str(music.recorded[2].path)
+    assert hit.places[0].start - hit.places[0].query_start == pytest.approx(15 - before, abs=0.1)
+
+
 def test_a_loop_reports_all_its_turns(tmp_path, music):
     turn = cut(music.recorded[0].path, 6, 4.5)
     soundfile.write(tmp_path / "loop.flac", np.tile(turn, 14), RATE)

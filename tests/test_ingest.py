@@ -141,6 +141,26 @@ def test_what_failed_is_known_until_it_is_taken_in_or_gone(tmp_path, folder):
     assert set(failures(collection)) == {"text.mp3", strange}
 
 
+def test_what_lies_where_nobody_may_look_is_neither_missing_nor_forgotten(tmp_path, folder, monkeypatch):
+    collection = Collection(tmp_path / "lib")
+    collection.add(folder)
+    hidden = str(sorted(folder.iterdir())[0])
+    looked = os.lstat
+
+    def refusing(path, *more, **options):
+        if os.fspath(path) in (hidden, "/secret/x.wav"):
+            raise PermissionError(13, "Permission denied", path)
+        return looked(path, *more, **options)
+
+    monkeypatch.setattr(os, "lstat", refusing)
+    monkeypatch.setattr("retrieval.discovery._walk", lambda *_: iter(map(str, sorted(folder.iterdir())[1:])))
+    report = collection.add(folder, "/secret/x.wav", prune=True)
+    assert report.missing == 0
+    assert report.failed == [("/secret/x.wav", "Permission denied")]
+    with Library(collection.folder) as library:
+        assert hidden in library.files()
+
+
 class Interrupting:
     """Presses Ctrl-C after the first file."""
 

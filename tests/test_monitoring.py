@@ -61,6 +61,21 @@ def test_gaps_lie_between_and_detections_do_not_overlap(heard):
     assert times == sorted(times)
 
 
+def test_silence_between_recordings_is_told_from_noise(collection, music):
+    sound = read_audio(music.recorded[0].path).samples[5 * RATE : 25 * RATE]
+    silence = np.zeros(20 * RATE, np.float32)
+    noise = np.random.default_rng(0).normal(0, 0.05, 20 * RATE).astype(np.float32)
+    monitor = Monitor(collection.identifier(), 0.01)
+    told = [*monitor.feed(np.concatenate([silence, sound, silence, sound, noise])), *monitor.finish()]
+    assert [(one.line is not None, one.silent) for one in told] == [
+        (False, True),
+        (True, False),
+        (False, True),
+        (True, False),
+        (False, False),
+    ]
+
+
 def test_silence_alone_is_one_silent_gap(collection):
     monitor = Monitor(collection.identifier(), 0.01)
     (gap,) = [*monitor.feed(np.zeros(40 * RATE, np.float32)), *monitor.finish()]

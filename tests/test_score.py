@@ -107,6 +107,25 @@ def test_dal_segno_goes_by_way_of_the_coda(musicxml):
     assert order(score) == ["1", "2", "3", "2", "4"]
 
 
+def test_movements_are_unfolded_one_by_one(musicxml):
+    """Their measures are numbered anew; a da capo or a repeat goes back to where its own movement begins."""
+
+    def three(*marks):
+        numbers = [1, 2, 3, 4] * 3
+        return musicxml(
+            *(
+                measure(number, note(60 + index, 4), *marks[index], attributes=attributes())
+                for index, number in enumerate(numbers)
+            )
+        )
+
+    nothing = [()] * 12
+    da_capo = [*nothing[:5], (jump(fine="yes"),), (), (jump(dacapo="yes"),), *nothing[8:]]
+    assert pitches(three(*da_capo)) == [60, 61, 62, 63, 64, 65, 66, 67, 64, 65, 68, 69, 70, 71]
+    repeated = [*nothing[:5], (REPEAT,), *nothing[6:]]
+    assert pitches(three(*repeated)) == [60, 61, 62, 63, 64, 65, 64, 65, 66, 67, 68, 69, 70, 71]
+
+
 def test_a_pickup_ends_at_the_bar_line(musicxml):
     score = musicxml(
         measure(0, note(60, 1), attributes=attributes(), implicit=True),

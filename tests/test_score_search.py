@@ -1,7 +1,10 @@
 """A clip is found in the score that it is played from, at its measure and beat, whoever plays it, and in no other."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import soundfile
 from demo_music import Performance, perform, write_scores
 from demo_pieces import PIECES
 from program import documents, incipit
@@ -102,6 +105,19 @@ def test_a_whole_recording_is_found_and_its_measures_are_kept(tmp_path, music):
     assert np.quantile(np.abs(beats - recorded.beats), 0.9) < 0.25
 
 
+def test_a_recording_plays_several_scores(tmp_path, music):
+    one, other = (music.pair(PIECES[number].name)[0] for number in (3, 5))
+    sounds = [read_audio(item.path).samples for item in (one, other)]
+    soundfile.write(tmp_path / "recital.flac", np.concatenate([*sounds, np.zeros(3 * RATE, np.float32)]), RATE)
+    collection = Collection(tmp_path / "lib")
+    collection.add(*write_scores(tmp_path, PIECES[:8]))
+    hits = [hit for hit in collection.query(tmp_path / "recital.flac", "scores") if hit.accepted]
+    assert {hit.title for hit in hits} == {PIECES[3].title, PIECES[5].title}
+    middle = len(sounds[0]) / RATE
+    for hit in hits:
+        assert (hit.places[0].query_start < middle - 1.0) == (hit.title == PIECES[3].title)
+
+
 def test_silence_and_clips_without_enough_sound_have_no_score(scores):
     assert scores.ask(Audio(np.zeros(10 * RATE, np.float32)), "scores", Wanted()) == []
     short = clip_of(perform(PIECES[0], Performance(0, "piano")), 0, 1.5)
@@ -163,6 +179,15 @@ def test_a_phrase_is_found_in_its_score_by_its_notes(scores):
     assert hits[0].accepted
     assert any(abs(place.start) < 0.05 for place in hits[0].places)
     assert hits[0].tempo_ratio == pytest.approx(1.3, rel=0.02)
+
+
+def test_a_rest_before_a_phrase_is_no_part_of_the_place(scores):
+    phrase = phrase_of(PIECES[3], 0, 24, tempo=1.3)
+    later = replace(phrase, notes=phrase.notes + np.array([5, 5, 0, 0]), duration=phrase.duration + 9.0)
+    place, where = (scores.ask(one, "scores", Wanted())[0].places[0] for one in (later, phrase))
+    assert (place.start, place.end) == (where.start, where.end)
+    assert (place.query_start, place.query_end) == pytest.approx((where.query_start + 5.0, where.query_end + 5.0))
+    assert where.query_end == pytest.approx(phrase.notes[:, 1].max())
 
 
 def test_a_phrase_in_another_key_and_rhythm_is_found_when_asked_for(scores):

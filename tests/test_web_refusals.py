@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 from serving import HERE, OPEN, TOKEN, problem, serving
+from written import midi_note, write_midi
 
 
 def test_uploads_that_are_too_large_or_no_music_are_refused_and_not_kept(client, tmp_path):
@@ -22,6 +23,9 @@ def test_uploads_that_are_too_large_or_no_music_are_refused_and_not_kept(client,
     for name in ("text.wav", "text.musicxml", "text.mid", "../../etc/cron.d/x", "%00", "a%0Ab"):
         detail = problem(client.post(f"/v1/uploads?name={name}", content=b"not music" * 99), 422, "unusable-file")
         assert str(client.service.uploads._folder) not in detail
+    four_hours = 2 * 4 * 3600 * 480
+    hours = write_midi(tmp_path / "hours.mid", [*midi_note(60, 480), *midi_note(62, 480, wait=four_hours)]).read_bytes()
+    problem(client.post("/v1/uploads?name=hours.mid", content=hours), 413, "too-long")
     soundfile.write(tmp_path / "nothing.wav", np.zeros(0), 22050)
     problem(client.post("/v1/uploads", content=(tmp_path / "nothing.wav").read_bytes()), 422)
     client.service._waiting = 10**6

@@ -159,8 +159,10 @@ def test_works_are_found_by_key_or_a_name_that_only_one_has(library):
     library.works.name(other, "Sonata")
     with pytest.raises(WorkError, match=f"{one.key}, {other.key}; say which"):
         library.works.find("Sonata")
-    with pytest.raises(WorkError, match="is no work"):
-        library.works.find("")
+    for name in ("", "na\udcffme"):
+        assert library.item(name) is None
+        with pytest.raises(WorkError, match="is no work"):
+            library.works.find(name)
 
 
 def test_a_file_with_other_tags_keeps_its_work_and_another_sound_does_not(library):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from alignment.score import Score
 
 __all__ = ["follow"]
+
+_PAGE = re.compile(r"page-\d{3,}\.svg")
 
 
 def follow(
@@ -102,7 +105,8 @@ def _write(folder: Path, score: Score, engraving: Engraving, found: list[dict[st
 
     folder.mkdir(exist_ok=True)
     for former in folder.glob("page-*.svg"):
-        former.unlink()
+        if _PAGE.fullmatch(former.name):
+            former.unlink()
     names = [f"page-{number:03d}.svg" for number in range(1, len(engraving.pages) + 1)]
     for name, page in zip(names, engraving.pages, strict=True):
         (folder / name).write_text(page, "utf-8", newline="")

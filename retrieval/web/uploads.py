@@ -179,19 +179,25 @@ class Uploads:
 def _decoded(path: str) -> tuple[str, float]:
     """What kind of music a file holds, and how long it is; decoded piece by piece, for a small file may be long."""
     if is_score(path):
-        return "score", read_score(path).duration
+        seconds = read_score(path).duration
+        _require_short(seconds)
+        return "score", seconds
     seconds = 0.0
     try:
         for block in audio_blocks(path):
             seconds += len(block) / ANALYSIS_RATE
-            if seconds > _LONGEST_SECONDS:
-                raise Problem(413, "too-long", f"an upload may last {_LONGEST_SECONDS / 3600:.0f} hours at most")
+            _require_short(seconds)
     except AudioError:
         if not seconds:
             raise
     if not seconds:
         raise AudioError(path, "has no sound")
     return "recording", seconds
+
+
+def _require_short(seconds: float) -> None:
+    if seconds > _LONGEST_SECONDS:
+        raise Problem(413, "too-long", f"an upload may last {_LONGEST_SECONDS / 3600:.0f} hours at most")
 
 
 def _shown(name: str) -> str:
