@@ -30,8 +30,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from train_sync import held_out_lieder, sound_fonts
-from train_versions import left_out_songs
+from train_sync import sound_fonts
+from train_versions import KEPT_LIEDER, left_out_songs, order_of_held_out_lieder
 
 from alignment.audio import read_audio
 from alignment.errors import ScoreError
@@ -124,8 +124,7 @@ class Planned(NamedTuple):
 
 
 def _plan() -> list[Planned]:
-    lieder = held_out_lieder()
-    chosen = [lieder[number] for number in np.random.default_rng(99).permutation(len(lieder))[:_LIEDER]]
+    chosen = order_of_held_out_lieder()[:KEPT_LIEDER][:_LIEDER]
     return [
         *(
             Planned(

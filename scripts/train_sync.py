@@ -6,7 +6,7 @@
 Renders scenes of the OpenScore lieder into the cache folder, then trains on them; wants the `train` extra and
 the program `fluidsynth`. Stopped, it goes on where it was: scenes that are in the folder are not rendered again,
 and `checkpoint.pt` beside them holds the training. Only the half of the lieder that `trained_on` names is
-rendered; the other is for measuring.
+rendered; the other is left out.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def trained_on(scores: Iterable[Path]) -> list[Path]:
 
 
 def held_out_lieder() -> list[Path]:
-    """The lieder of `INCIPIT_DATA` that are not trained on, in a fixed order."""
+    """The lieder of `INCIPIT_DATA` that are left out, in a fixed order."""
     scores = list((Path(os.environ["INCIPIT_DATA"]) / "lieder").rglob("*.mxl"))
     return sorted(set(scores) - set(trained_on(scores)))
 

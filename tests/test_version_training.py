@@ -159,6 +159,34 @@ class TestNetwork:
         assert (batch.moments[:, 0] >= 0).mean() > 0.8
         assert batch.families.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]
 
+    def test_what_is_kept_of_the_weights_begun_with_draws_those_learnt_back(self, tmp_path):
+        from retrieval.cli.console import StageBars
+        from retrieval.embedding.checkpoint import load_parameters
+        from retrieval.embedding.version_encoder import VERSION_MODEL_PATH
+        from retrieval.embedding.version_model import VersionNetwork
+        from retrieval.embedding.version_training import VersionRecipe, train_versions
+
+        rng = np.random.default_rng(0)
+        works = []
+        for number in range(3):
+            music = rng.random((SEMITONES, 150)).astype(np.float16)
+            Family((Version(music, np.arange(150, dtype=np.float32)),) * 2).save(tmp_path / f"{number}.npz")
+            works.append([tmp_path / f"{number}.npz"])
+        learnt = []
+        for kept in (0.0, 0.75):
+            (folder := tmp_path / f"{kept}").mkdir()
+            with StageBars(quiet=True) as bars:
+                network = train_versions(
+                    works, folder, VersionRecipe(steps=2), bars, start=VERSION_MODEL_PATH, kept=kept
+                )
+            learnt.append(network.state_dict())
+        begun = VersionNetwork()
+        load_parameters(begun, VERSION_MODEL_PATH)
+        name = "salience.0.weight"
+        wholly, partly = (weights[name] - begun.state_dict()[name] for weights in learnt)
+        assert wholly.abs().max() > 1e-5
+        assert self.torch.allclose(partly, 0.25 * wholly, atol=1e-6)
+
     def test_the_program_trains_on_folders_of_works(self, music, tmp_path):
         from retrieval.embedding.version_encoder import VersionEncoder
 

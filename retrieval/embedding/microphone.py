@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -9,20 +11,32 @@ from scipy import fft, signal
 
 from alignment.audio import ANALYSIS_RATE
 
-__all__ = ["degraded"]
+__all__ = ["LOUD", "NOW_AND_THEN", "Noise", "degraded"]
 
 Samples = NDArray[np.float32]
 
 
-def degraded(samples: Samples, rng: Generator) -> Samples:
-    """What a microphone makes of a sound: now and then a room, an equaliser and coloured noise, of equal length."""
+class Noise(NamedTuple):
+    """How often there is noise, and the least and the most decibels that it is below the sound."""
+
+    chance: float
+    least: float
+    most: float
+
+
+NOW_AND_THEN = Noise(0.55, 12.0, 45.0)
+LOUD = Noise(0.9, 2.0, 15.0)
+
+
+def degraded(samples: Samples, rng: Generator, noise: Noise = NOW_AND_THEN) -> Samples:
+    """What a microphone makes of a sound: now and then a room and an equaliser, and coloured noise; of equal length."""
     out = samples / (np.abs(samples).max() + 1e-9)
     if rng.random() < 0.45:
         out = _in_a_room(out, rng)
     if rng.random() < 0.6:
         out = _equalised(out, rng)
-    if rng.random() < 0.55:
-        out = _with_noise(out, rng)
+    if rng.random() < noise.chance:
+        out = _with_noise(out, rng, noise)
     return out.astype(np.float32)
 
 
@@ -45,10 +59,10 @@ def _equalised(samples: Samples, rng: Generator) -> Samples:
     return fft.irfft(spectrum, len(samples))
 
 
-def _with_noise(samples: Samples, rng: Generator) -> NDArray[np.float64]:
-    """White, pink or brown noise, 12 to 45 dB below."""
+def _with_noise(samples: Samples, rng: Generator, kind: Noise) -> NDArray[np.float64]:
+    """White, pink or brown noise."""
     spectrum = fft.rfft(rng.standard_normal(len(samples)))
     spectrum[1:] /= np.arange(1, len(spectrum)) ** rng.choice([0.5, 0.5, 0, 1])
     noise = fft.irfft(spectrum, len(samples))
     ratio = np.sqrt(np.square(samples).mean() / (np.square(noise).mean() + 1e-12))
-    return samples + noise * ratio * 10 ** (-rng.uniform(12, 45) / 20)
+    return samples + noise * ratio * 10 ** (-rng.uniform(kind.least, kind.most) / 20)

@@ -21,19 +21,24 @@ from numpy.typing import NDArray
 
 from alignment.audio import ANALYSIS_RATE
 from retrieval.embedding.fluidsynth import play_together
-from retrieval.embedding.microphone import degraded
+from retrieval.embedding.microphone import LOUD, NOW_AND_THEN, Noise, degraded
 from retrieval.embedding.npz import save_npz
 from retrieval.embedding.songs import Chord, Song
 from retrieval.embedding.version_patches import FRAME_HOP, version_spectrogram
 
-__all__ = ["MOSTLY_FAR", "MOSTLY_NEAR", "NEAR_AND_FAR", "Family", "Version", "make_family"]
+__all__ = ["MOSTLY_FAR", "MOSTLY_NEAR", "NEAR_AND_FAR", "SOME_DROWNED", "Family", "Version", "make_family"]
 
-_DISTANCES = (0.15, 0.5, 1.0, 1.5)
-NEAR_AND_FAR = (0.25, 0.35, 0.4, 0.0)
-"""How often versions are near, at some distance, far, and farthest."""
+_DISTANCES = (0.15, 0.5, 1.0, 1.5, 2.0)
+_DROWNED = 2.0
+"""A distance at which half of the versions are a tune alone, changed no more than at the one before, and nearly all are
+in loud noise."""
 
-MOSTLY_FAR = (0.1, 0.2, 0.35, 0.35)
-MOSTLY_NEAR = (0.6, 0.4, 0.0, 0.0)
+NEAR_AND_FAR = (0.25, 0.35, 0.4, 0.0, 0.0)
+"""How often versions are near, at some distance, far, farther, and drowned."""
+
+MOSTLY_FAR = (0.1, 0.2, 0.35, 0.35, 0.0)
+SOME_DROWNED = (0.15, 0.2, 0.2, 0.15, 0.3)
+MOSTLY_NEAR = (0.6, 0.4, 0.0, 0.0, 0.0)
 """They keep their chords: songs that share theirs are hardest to tell apart so."""
 
 _LONGEST_FACTOR = 1.5
@@ -135,7 +140,7 @@ def make_family(
         rng: source of all randomness.
         fonts: sound fonts; the first plays two times in three.
         seconds: of the passage as it is usually played; slow versions are cut when they last half as long again.
-        chances: of the four distances.
+        chances: of the five distances.
 
     Raises:
         RenderError: FluidSynth cannot play.
@@ -151,7 +156,8 @@ def make_family(
         played = [_transposed(replace(voice, notes=form.arranged(voice.notes)), transposition) for voice in voices]
         beats = np.arange(0.0, form.beats + 1.0, 0.5)
         times = _times(beats, song.tempo, distance, rng)
-        made.append(_record(played, beats, times, form, rng, fonts, _LONGEST_FACTOR * seconds))
+        noise = LOUD if distance == _DROWNED else NOW_AND_THEN
+        made.append(_record(played, beats, times, form, rng, fonts, _LONGEST_FACTOR * seconds, noise))
     return Family(tuple(made))
 
 
@@ -163,6 +169,7 @@ def _record(
     rng: Generator,
     fonts: Sequence[Path],
     longest: float,
+    noise: Noise,
 ) -> Version:
     players = []
     for voice in voices:
@@ -176,7 +183,7 @@ def _record(
         players.append((voice.program, notes[inside], voice.drums))
     sound = play_together(players, rng, fonts)
     seconds = round(min(times[-1], longest, len(sound) / ANALYSIS_RATE))
-    sound = degraded(sound[: seconds * ANALYSIS_RATE], rng)
+    sound = degraded(sound[: seconds * ANALYSIS_RATE], rng, noise)
     spectrogram = version_spectrogram(sound, ANALYSIS_RATE, rng.uniform(-15, 15))
     played = np.interp(np.arange(spectrogram.shape[1]) * FRAME_HOP / ANALYSIS_RATE, times, beats)
     return Version(spectrogram.astype(np.float16), form.song_beats(played).astype(np.float32))
@@ -230,6 +237,8 @@ def _arrangement(song: Song, distance: float, rng: Generator) -> list[Voice]:
 def _accompaniments(distance: float) -> tuple[float, float, float]:
     if distance < 0.3:
         return 0.92, 0.05, 0.03
+    if distance == _DROWNED:
+        return 0.1, 0.4, 0.5
     return (0.35, 0.55, 0.1) if distance < 1.0 else (0.15, 0.73, 0.12)
 
 
@@ -239,8 +248,9 @@ def _with_velocity(notes: Notes, velocity: float) -> Notes:
 
 def _melody(melody: Notes, distance: float, rng: Generator) -> list[Voice]:
     """The melody as somebody makes it their own, by one instrument, sometimes two."""
-    dropped, ornamented = 0.35 * distance * rng.random(), 0.35 * distance * rng.random()
-    dislocated = 0.08 * distance * rng.random()
+    changed = min(distance, 1.5)
+    dropped, ornamented = 0.35 * changed * rng.random(), 0.35 * changed * rng.random()
+    dislocated = 0.08 * changed * rng.random()
     out = []
     for onset, offset, pitch in melody:
         if rng.random() < dropped:
