@@ -36,6 +36,9 @@ VERSION_CALIBRATION_PATH = VERSION_MODEL_PATH.with_name("versions.calibration.js
 _KEYS_APART = 0.15, 0.35
 """By how much pairs are more alike in their key than in any other where they are in none, and where they surely are."""
 
+_LIKELY = math.log(9.0)
+"""Log odds that what is far ahead of the rest must have by itself: nine to one."""
+
 _IN_NO_KEY = 5.0
 """Log odds taken from what is in no key; between, in proportion."""
 
@@ -204,5 +207,5 @@ class VersionCalibration:
             return logit >= self.threshold(max_false_accepts, recordings, evidence.query)
         each = max_false_accepts / 2.0
         return logit >= self.threshold(each, recordings, evidence.query) or (
-            logit - rest >= self.lead_threshold(each, evidence.query)
+            logit >= _LIKELY and logit - rest >= self.lead_threshold(each, evidence.query)
         )

@@ -38,6 +38,13 @@ def test_a_lead_makes_up_for_a_likeness_that_does_not_suffice():
     assert CALIBRATION.accepts(likely, 0.01, 1000, rest=CALIBRATION.logit(likely) - lead - 0.01)
 
 
+def test_what_is_not_likely_by_itself_no_lead_makes_up_for():
+    falling = (replace(ordinary, gain=float(gain)) for gain in np.linspace(30.0, 0.0, 300))
+    unlikely = next(evidence for evidence in falling if CALIBRATION.probability(evidence) < 0.9)
+    assert CALIBRATION.probability(unlikely) > 0.8
+    assert not CALIBRATION.accepts(unlikely, 0.01, 1000, rest=-1000.0)
+
+
 @given(evidences, rests, rests, st.floats(1e-4, 0.1))
 def test_the_nearer_the_rest_the_less_is_accepted(evidence, one, other, rate):
     near, far = max(one, other), min(one, other)
