@@ -68,9 +68,7 @@ def playing_order(measures: Sequence[WrittenMeasure]) -> list[int]:
 
     A movement begins where printed numbers begin again.
     """
-    numbers = [
-        int(measure.label) if measure.label.isdigit() and not measure.unnumbered else None for measure in measures
-    ]
+    numbers = [None if each.unnumbered or not each.label.isdecimal() else int(each.label) for each in measures]
     starts = [
         index
         for index, (before, number) in enumerate(pairwise(numbers), 1)

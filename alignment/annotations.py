@@ -82,7 +82,6 @@ class Layout:
         header: of CSV its first row, of WebVTT what stands before the cues; else empty.
         delimiter: of CSV.
         columns: of CSV, where the time and the end stand.
-        durations: of CSV, in place of the end stands how long it lasts.
         clock: times are written as [h:]mm:ss.
     """
 
@@ -90,8 +89,13 @@ class Layout:
     header: tuple[str, ...] = ()
     delimiter: str = ","
     columns: tuple[int, int | None] = (0, None)
-    durations: bool = False
     clock: bool = False
+
+    @property
+    def has_durations(self) -> bool:
+        """Whether in place of the end stands how long it lasts."""
+        _, end = self.columns
+        return bool(self.header) and end is not None and self.header[end].lower() == _DURATION_NAME
 
 
 @dataclass(frozen=True)
@@ -187,9 +191,9 @@ def _parse(text: str, suffix: str) -> Annotations:
         return _parse_cues(text, "vtt")
     if suffix == ".srt":
         return _parse_cues(text, "srt")
-    first = next((line for line in text.split("\n") if line.strip()), "")
     if _is_audacity(text):
         return _parse_audacity(text)
+    first = next((line for line in text.split("\n") if line.strip()), "")
     return _parse_csv(text, max("\t;,", key=first.count))
 
 
@@ -221,17 +225,19 @@ def _parse_csv(text: str, delimiter: str) -> Annotations:
     if rows and not _is_time(rows[0][1][_time_column(rows[0][1])]):
         header = tuple(rows.pop(0)[1])
     time, end = (_time_column(header), _end_column(header)) if header else (0, _plain_end_column(rows))
-    durations = bool(header) and end is not None and header[end].lower() == _DURATION_NAME
+    clock = any(":" in row[time] for _, row in rows if len(row) > time)
+    layout = Layout("csv", header, delimiter, (time, end), clock)
     entries = []
     for number, row in rows:
         if len(row) <= time:
             raise ValueError(f"line {number} has no time")
-        ends = row[end] if end is not None and end < len(row) else ""
-        cells = tuple(cell for column, cell in enumerate(row) if column not in (time, end))
         start = _time(row[time], number)
-        entries.append(Annotation(start, _time(ends, number) + start * durations if ends else None, cells))
-    clock = any(":" in row[time] for _, row in rows)
-    return Annotations(tuple(entries), Layout("csv", header, delimiter, (time, end), durations, clock))
+        until = _time(row[end], number) if end is not None and end < len(row) and row[end] else None
+        if until is not None and layout.has_durations:
+            until += start
+        cells = tuple(cell for column, cell in enumerate(row) if column not in (time, end))
+        entries.append(Annotation(start, until, cells))
+    return Annotations(tuple(entries), layout)
 
 
 def _time_column(header: Iterable[str]) -> int:
@@ -267,7 +273,7 @@ def _csv_text(annotations: Annotations) -> str:
         writer.writerow(layout.header)
     for entry in annotations.entries:
         row = list(entry.cells)
-        until = entry.end - entry.start if layout.durations and entry.end is not None else entry.end
+        until = entry.end - entry.start if layout.has_durations and entry.end is not None else entry.end
         for column, seconds in sorted([(time, entry.start), *([(end, until)] if end is not None else [])]):
             row.insert(column, _written(seconds, layout.clock))
         writer.writerow(row)

@@ -73,7 +73,7 @@ def synchronise_in_one_key(
     left, right = one.analysed, two.analysed
     if left.features is None or right.features is None:
         return _unrelated(left, right, 0.0), left, right
-    pair, sections, confidence = _in_likeliest_key(one, two, band, anchors)
+    pair, sections, confidence = _in_best_key(one, two, band, anchors)
     left, right = pair.left, pair.right
     if confidence < _ACCEPTED:
         return _unrelated(left, right, confidence), left, right
@@ -89,7 +89,7 @@ def synchronise_in_one_key(
     return Synchronisation(segments, True, confidence, transposition, interval - 100.0 * whole), left, right
 
 
-def _in_likeliest_key(
+def _in_best_key(
     one: Transposable, two: Transposable, band: float | None, anchors: Sequence[tuple[float, float]]
 ) -> tuple[Pair, list[Section], float]:
     """Both in the key in which most corresponds, the sections that do, and how likely it is the same music.

@@ -37,6 +37,7 @@ from retrieval.encoders import Encoders
 from retrieval.shared_sound import SharedSound, shared_sound
 from retrieval.sounding import sounding_part
 from retrieval.version_calibration import VersionCalibration
+from retrieval.version_search import SHORTEST_SECONDS
 
 __all__ = ["Comparison", "Verdict", "VersionLikeness", "compare"]
 
@@ -55,7 +56,6 @@ _OWN_TEMPO = 0.06
 """Change of tempo up to which a straight line is taken for the same performance."""
 
 _MAX_FALSE_ACCEPTS = 0.01
-_SHORTEST_SECONDS = 5.0
 
 Stretch = tuple[float, float, float, float]
 
@@ -218,7 +218,7 @@ def _is_straight(timing: Straightness, shorter: float) -> bool:
 def _version_likeness(one: Audio, other: Audio, encoder: VersionEncoder) -> VersionLikeness | None:
     """The likeness of the shorter to the longer, which is asked for as a query is."""
     (one, one_start), (other, other_start) = sounding_part(one), sounding_part(other)
-    if any(side.duration < _SHORTEST_SECONDS or not side.samples.any() for side in (one, other)):
+    if any(side.duration < SHORTEST_SECONDS or not side.samples.any() for side in (one, other)):
         return None
     query, reference = VersionQuery.of(one, encoder), VersionQuery.of(other, encoder)
     swapped = one.duration > other.duration

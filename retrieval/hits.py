@@ -65,6 +65,10 @@ class Place:
         ratio = (self.end - self.start) / lasts if lasts > 0.0 else 1.0
         return max(self.start + ratio * (seconds - self.query_start), 0.0)
 
+    def later_in_query(self, seconds: float) -> Place:
+        """The place of a part of a query, as one of the query, in which the part begins so late."""
+        return replace(self, query_start=self.query_start + seconds, query_end=self.query_end + seconds)
+
 
 @dataclass(frozen=True)
 class Hit:
@@ -97,12 +101,8 @@ class Hit:
     beat: float | None = None
 
     def later_in_query(self, seconds: float) -> Hit:
-        """The hit of a clip of which the query that was searched is a part that begins so late."""
-        places = (
-            replace(place, query_start=place.query_start + seconds, query_end=place.query_end + seconds)
-            for place in self.places
-        )
-        return replace(self, places=tuple(places))
+        """The hit of a part of a query, as one of the query, in which the part begins so late."""
+        return replace(self, places=tuple(place.later_in_query(seconds) for place in self.places))
 
     def document(self) -> dict[str, Any]:
         """The hit as the contract's JSON has it, times rounded to the millisecond."""

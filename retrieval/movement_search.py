@@ -1,13 +1,12 @@
-"""Movements: the score that a whole recording plays, and which of its moments are which of the score's.
+"""Movements: the scores that a whole recording plays, and which of its moments are which of theirs.
 
-Passages from all over the recording are searched for (`retrieval.score_search`); the score that they speak for most is
-aligned with the recording from beginning to end, which decides. A clip that is short is one passage.
+Passages from all over the recording are searched for (`retrieval.score_search`); the scores that they speak for most
+are aligned with the recording from beginning to end, which decides. A clip that is short is one passage.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -125,7 +124,7 @@ class MovementSearch:
             best = max(found[number], key=lambda one: one.logit)
             alignment = aligned.get(number)
             if alignment is None:
-                places = tuple(_later(place, best.start) for place in best.place.answers(_EXCERPT_SECONDS))
+                places = tuple(place.later_in_query(best.start) for place in best.place.answers(_EXCERPT_SECONDS))
                 transposition = best.place.transposition
             else:
                 places, transposition = _matches(alignment), nearest_transposition(-alignment.transposition)
@@ -169,8 +168,3 @@ def _matches(alignment: Synchronisation) -> tuple[Place, ...]:
     """What is played of the score, and when, the longest first."""
     places = [Place(*part.ref, *part.other) for part in alignment.segments if part.ref and part.other]
     return tuple(sorted(places, key=lambda place: place.start - place.end))
-
-
-def _later(place: Place, seconds: float) -> Place:
-    """A place that a query reaches so much later."""
-    return replace(place, query_start=place.query_start + seconds, query_end=place.query_end + seconds)

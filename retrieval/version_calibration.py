@@ -36,11 +36,11 @@ VERSION_CALIBRATION_PATH = VERSION_MODEL_PATH.with_name("versions.calibration.js
 _KEYS_APART = 0.15, 0.35
 """By how much pairs are more alike in their key than in any other where they are in none, and where they surely are."""
 
-_LIKELY = math.log(9.0)
-"""Log odds that what is far ahead of the rest must have by itself: nine to one."""
-
 _IN_NO_KEY = 5.0
 """Log odds taken from what is in no key; between, in proportion."""
+
+_LIKELY = math.log(9.0)
+"""Log odds that what is far ahead of the rest must have by itself: nine to one."""
 
 _REST = 2, 6
 """Which of the other works, the likeliest first, are the rest: versions that are not yet put to a work come before."""

@@ -41,7 +41,7 @@ from retrieval.version_calibration import VersionCalibration, level_of_rest
 from retrieval.version_shortlist import Shortlist, VersionShortlist
 from retrieval.work_upkeep import FALSE_VERSIONS
 
-__all__ = ["VersionSearch"]
+__all__ = ["SHORTEST_SECONDS", "VersionSearch"]
 
 _log = logging.getLogger(__name__)
 
@@ -49,10 +49,8 @@ _FEWEST_CANDIDATES, _MOST_CANDIDATES = 200, 1000
 _ALIGNED_VECTORS = 25_000
 """Local vectors of the query that are aligned with candidates, counted once for each: of short ones there are more."""
 
-_MOST_CELLS = 400_000_000
-"""Pairs of local vectors that are aligned, of the query and all candidates, but for the first of these."""
-
-_FEWEST_ALIGNED = 20
+_MOST_CELLS, _FEWEST_ALIGNED = 400_000_000, 20
+"""Pairs of local vectors, of the query and all candidates, that are aligned at most; these candidates always are."""
 
 _SHARE_OF_LIBRARY = 0.05
 _IN_OTHER_TEMPI = 100
@@ -67,7 +65,8 @@ _HOPELESS = 0.01
 _FURTHER, _FURTHER_IN_OTHER_TEMPI = 30, 15
 """With how many recordings these are aligned, and with how many of them in other tempi."""
 
-_SHORTEST_SECONDS = 5.0
+SHORTEST_SECONDS = 5.0
+"""Sound that a query must have."""
 
 Vectors = NDArray[np.float32]
 
@@ -116,7 +115,7 @@ class VersionSearch:
                 accepted; and the content hash of the query, which is not its own version.
         """
         clip, start = sounding_part(clip)
-        if clip.duration < _SHORTEST_SECONDS or not clip.samples.any():
+        if clip.duration < SHORTEST_SECONDS or not clip.samples.any():
             return []
         query = VersionQuery.of(clip, self.encoder)
         itself = self._library.recording_of(wanted.content_hash) if wanted.content_hash else None

@@ -126,6 +126,11 @@ def test_movements_are_unfolded_one_by_one(musicxml):
     assert pitches(three(*repeated)) == [60, 61, 62, 63, 64, 65, 64, 65, 66, 67, 68, 69, 70, 71]
 
 
+def test_labels_that_are_no_numbers_begin_no_movement(musicxml):
+    score = musicxml(*(measure(label, note(60, 4), attributes=attributes()) for label in ("3", "²", "12a", "1")))
+    assert len(score.played) == 4
+
+
 def test_a_pickup_ends_at_the_bar_line(musicxml):
     score = musicxml(
         measure(0, note(60, 1), attributes=attributes(), implicit=True),

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["query"]
 
-
 _SAME_SPEED = 0.015
+_SHORTEST_IDENTIFIED_SECONDS = 1.0
 
 
 class Task(StrEnum):
@@ -32,11 +32,6 @@ class Task(StrEnum):
     match = "match"
     versions = "versions"
     scores = "scores"
-
-    @property
-    def shortest(self) -> int:
-        """Seconds that a clip must last."""
-        return {Task.identify: 1, Task.versions: 5}.get(self, 3)
 
 
 def query(
@@ -181,9 +176,18 @@ def _why(read: Audio | Score, task: Task) -> str:
 
     if not isinstance(read, Audio):
         return ""
-    if read.duration < task.shortest:
-        return f": shorter than {task.shortest} s"
+    if read.duration < (shortest := _shortest(task)):
+        return f": shorter than {shortest:.0f} s"
     return "" if read.samples.any() else ": silence"
+
+
+def _shortest(task: Task) -> float:
+    """Seconds that a clip must last."""
+    from retrieval import passages, version_search
+
+    if task is Task.identify:
+        return _SHORTEST_IDENTIFIED_SECONDS
+    return version_search.SHORTEST_SECONDS if task is Task.versions else passages.SHORTEST_SECONDS
 
 
 def _played(hit: Hit) -> list[str]:
