@@ -225,10 +225,12 @@ def _version_likeness(one: Audio, other: Audio, encoder: VersionEncoder) -> Vers
     if swapped:
         query, reference = reference, query
     found = correspondence_in_any_tempo(query, reference, likely_keys(query.segments, reference.segments))
-    return _judged(found, swapped, (one_start, other_start))
+    return _judged(found, swapped, (one_start, other_start), (one.duration, other.duration))
 
 
-def _judged(found: Correspondence, swapped: bool, starts: tuple[float, float]) -> VersionLikeness:
+def _judged(
+    found: Correspondence, swapped: bool, starts: tuple[float, float], seconds: tuple[float, float]
+) -> VersionLikeness:
     calibration = VersionCalibration.load()
     likeness = likeness_where(found)
     evidence = likeness.evidence
@@ -237,7 +239,7 @@ def _judged(found: Correspondence, swapped: bool, starts: tuple[float, float]) -
     return VersionLikeness(
         probability=calibration.probability(evidence),
         accepted=calibration.accepts(evidence, _MAX_FALSE_ACCEPTS, 1),
-        places=_stretches(likeness, swapped, starts),
+        places=_stretches(likeness, swapped, starts, seconds),
         transposition=nearest_transposition(-turn * found.semitones),
         similarities=found.similarities.T if swapped else found.similarities,
         hops=found.hops[::-1] if swapped else found.hops,
@@ -246,14 +248,20 @@ def _judged(found: Correspondence, swapped: bool, starts: tuple[float, float]) -
     )
 
 
-def _stretches(likeness: Likeness, swapped: bool, starts: tuple[float, float]) -> tuple[Stretch, ...]:
-    """Of the one, then of the other, each as much later as it starts: of query and reference, which may be swapped."""
+def _stretches(
+    likeness: Likeness, swapped: bool, starts: tuple[float, float], seconds: tuple[float, float]
+) -> tuple[Stretch, ...]:
+    """Of the one, then of the other, each as much later as it starts: of query and reference, which may be swapped.
+
+    They lie within as many seconds of either as there are.
+    """
     one, other = starts
+    reference, query = seconds if swapped else seconds[::-1]
     return tuple(
         (place.start + one, place.end + one, place.query_start + other, place.query_end + other)
         if swapped
         else (place.query_start + one, place.query_end + one, place.start + other, place.end + other)
-        for place in likeness.places
+        for place in (place.within(reference, query) for place in likeness.places)
     )
 
 

@@ -7,7 +7,7 @@ somewhat alike to it: quick vectors of the one are compared with local ones of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -28,6 +28,7 @@ __all__ = [
     "KEYS_TRIED",
     "Correspondence",
     "Likeness",
+    "Strength",
     "VersionQuery",
     "correspondence_in_any_tempo",
     "correspondences_in_other_tempi",
@@ -45,6 +46,9 @@ _LEVEL = np.float32(0.5)
 _JUMP = 2.0
 _AROUND = 8
 """Local vectors of the music around a pair: 6.4 s."""
+
+_THROUGH = 0.4
+"""How strong, beside itself elsewhere, a link is at least in the part by which another goes on through it."""
 
 _NEAR = 6
 """Vectors from a pair up to which another place is the same."""
@@ -90,6 +94,35 @@ class VersionQuery:
         return cls(*encoder.encode(version_spectrogram(audio.samples, audio.rate, tuning)))
 
 
+class Strength(NamedTuple):
+    """By how much each moment of a query is more alike to a recording than what speaks for no path.
+
+    Attributes:
+        gains: of each vector, 0 off the paths, shape `(query,)`.
+        hop: seconds from one to the next.
+    """
+
+    gains: Vectors
+    hop: float
+
+    def within(self, places: Iterable[Place]) -> float:
+        """The mean over some places of another query in the recording that is the query of this one.
+
+        Beside what it is where they are alike: 1 in one piece of music, about 0 in a part that is another.
+        """
+        times = FIRST_CENTRE + self.hop * np.arange(len(self.gains))
+        inside = np.zeros(len(times), bool)
+        for place in places:
+            inside |= (times >= place.start) & (times <= place.end)
+        total = float(self.gains.sum())
+        if not inside.any() or total <= 0.0:
+            return 0.0
+        return float(self.gains[inside].mean()) * total / float(np.square(self.gains).sum())
+
+
+_NOTHING = Strength(np.zeros(0, np.float32), LOCAL_HOP_SECONDS)
+
+
 class Likeness(NamedTuple):
     """What a query and a recording have in common.
 
@@ -98,6 +131,7 @@ class Likeness(NamedTuple):
         places: the corresponding parts, those that say most first.
         evidence: what they are worth; by way of a third recording, which corresponds to both, that of the query and
             the third.
+        strength: along the query.
         onward: then that of the third and the recording.
         rest: log odds that the query reaches with the rest of the library, where that is known; by way of a third
             recording, the rest beside that one.
@@ -107,6 +141,7 @@ class Likeness(NamedTuple):
     semitones: int
     places: tuple[Place, ...]
     evidence: VersionEvidence
+    strength: Strength = _NOTHING
     onward: VersionEvidence | None = None
     rest: float | None = None
     by_itself: Likeness | None = None
@@ -119,15 +154,19 @@ class Likeness(NamedTuple):
     def by_way_of(self, onward: Likeness) -> Likeness:
         """What the query has in common with a further recording, given what the recording found has with that one.
 
-        Places are carried over where the parts of the recording between overlap.
+        Places are carried over where the parts of the recording between overlap; none where what it shares with the
+        further one is elsewhere than what the query plays of it: it may hold several works.
         """
+        through = onward.strength.within(self.places) >= _THROUGH
         places = tuple(
             carried
             for place in self.places
             for further in onward.places
-            if (carried := _carried(place, further)) is not None
+            if through and (carried := _carried(place, further)) is not None
         )
-        return Likeness((self.semitones + onward.semitones) % 12, places, self.evidence, onward.evidence, self.rest)
+        return self._replace(
+            semitones=(self.semitones + onward.semitones) % 12, places=places, onward=onward.evidence, by_itself=None
+        )
 
 
 def _carried(place: Place, further: Place) -> Place | None:
@@ -246,7 +285,14 @@ def likeness_where(found: Correspondence) -> Likeness:
         in_another_key=found.in_another_key,
     )
     weighed = sorted(paths, key=lambda path: -float((similarities[path[:, 0], path[:, 1]] - _LEVEL).sum()))
-    return Likeness(found.semitones, tuple(_place(found.seconds(path[[0, -1]])) for path in weighed), evidence)
+    gains = np.zeros(similarities.shape[0], np.float32)
+    gains[rows] = similarities[rows, columns] - _LEVEL
+    return Likeness(
+        semitones=found.semitones,
+        places=tuple(_place(found.seconds(path[[0, -1]])) for path in weighed),
+        evidence=evidence,
+        strength=Strength(gains, found.hops[0]),
+    )
 
 
 def _elsewhere(similarities: Vectors, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> float:

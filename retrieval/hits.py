@@ -65,6 +65,11 @@ class Place:
         ratio = (self.end - self.start) / lasts if lasts > 0.0 else 1.0
         return max(self.start + ratio * (seconds - self.query_start), 0.0)
 
+    def within(self, seconds: float, query_seconds: float) -> Place:
+        """What of it lies in a recording and a query that last so long."""
+        ends = min(self.start, seconds), min(self.end, seconds)
+        return Place(*ends, min(self.query_start, query_seconds), min(self.query_end, query_seconds))
+
     def later_in_query(self, seconds: float) -> Place:
         """The place of a part of a query, as one of the query, in which the part begins so late."""
         return replace(self, query_start=self.query_start + seconds, query_end=self.query_end + seconds)

@@ -265,7 +265,8 @@ class VersionMonitor:
         ]
         recording, likeness = max(found, key=lambda item: self._search.logit(item[1]))
         if likeness.places and self._search.accepts(likeness, self._max_false_accepts):
-            hit = self._search.hit(1, recording, likeness, self._max_false_accepts).later_in_query(start)
+            seconds = self._vectoriser.end - start
+            hit = self._search.hit(1, recording, likeness, seconds, self._max_false_accepts).later_in_query(start)
             trimmed = min(_TRIMMED_FRAMES, _FRAMES * len(rows) // 4)
             start = max(self._edge(turn.first, trimmed), self._covered)
             end = self._edge(turn.last + 1, -trimmed)

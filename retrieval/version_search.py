@@ -121,7 +121,7 @@ class VersionSearch:
         itself = self._library.recording_of(wanted.content_hash) if wanted.content_hash else None
         found = _by_work(self.found(query, itself.id if itself else -1))
         return [
-            self.hit(rank, recording, likeness, wanted.max_false_accepts).later_in_query(start)
+            self.hit(rank, recording, likeness, clip.duration, wanted.max_false_accepts).later_in_query(start)
             for rank, (recording, likeness) in enumerate(found[: wanted.top], 1)
         ]
 
@@ -254,16 +254,17 @@ class VersionSearch:
         within = int(np.searchsorted(np.cumsum(counts) * len(query.local), _MOST_CELLS, side="right"))
         return shortlist[: max(within, _FEWEST_ALIGNED)]
 
-    def hit(self, rank: int, recording: Recording, likeness: Likeness, max_false_accepts: float) -> Hit:
-        """A recording that has something in common with a query, as a hit."""
-        best = likeness.places[0]
+    def hit(self, rank: int, recording: Recording, likeness: Likeness, seconds: float, max_false_accepts: float) -> Hit:
+        """A recording that has something in common with a query of so many seconds, as a hit."""
+        places = tuple(place.within(recording.duration, seconds) for place in likeness.places)
+        best = places[0]
         passed = best.query_end - best.query_start
         return Hit(
             rank=rank,
             **named(recording, recording.title),
             score=self._probability(likeness),
             accepted=self.accepts(likeness, max_false_accepts),
-            places=likeness.places,
+            places=places,
             transposition=nearest_transposition(-likeness.semitones),
             tempo_ratio=round((best.end - best.start) / passed, 4) if passed else None,
         )

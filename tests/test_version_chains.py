@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recorded_vectors import between, keep, recorded
 
 from index.library import Library
-from retrieval.correspondence import Likeness, VersionQuery
+from retrieval.correspondence import Likeness, Strength, VersionQuery
 from retrieval.embedding.version_encoder import VersionEncoder, rolled
 from retrieval.hits import Place
 from retrieval.logistic import as_probability, both_hold
@@ -29,7 +29,8 @@ def places(draw):
 
 @given(places(), places(), st.integers(0, 11), st.integers(0, 11))
 def test_a_place_carried_over_lies_within_both_and_as_its_ends_lie(first, second, up, further_up):
-    linked = Likeness(up, (first,), evidence).by_way_of(Likeness(further_up, (second,), evidence))
+    everywhere = Strength(np.ones(800, np.float32), 1.0)
+    linked = Likeness(up, (first,), evidence).by_way_of(Likeness(further_up, (second,), evidence, everywhere))
     assert linked.semitones == (up + further_up) % 12
     overlap = min(first.end, second.query_end) - max(first.start, second.query_start)
     assert bool(linked.places) == (overlap > 0)
@@ -75,6 +76,19 @@ def test_a_recording_unlike_the_query_is_found_by_way_of_one_that_is_like_both(s
         assert place.start == pytest.approx(place.query_start, abs=1.0)
     assert found["far"].onward is not None
     assert found["neighbour"].onward is None
+
+
+def test_what_is_like_another_part_of_a_long_recording_is_not_found_by_way_of_it(tmp_path):
+    encoder, rng = VersionEncoder(), np.random.default_rng(1)
+    first, second, far = (recorded(encoder, rng) for _ in range(3))
+    both = ((first.local, second.local), (first.quick, second.quick), (first.segments, second.segments))
+    side = VersionQuery(*(np.concatenate(parts) for parts in both))
+    keep(tmp_path / "library", encoder, {"side": side, "version": between(second, far, 0.2)})
+    with Library(tmp_path / "library") as library:
+        search = VersionSearch(library, encoder, VersionCalibration.load())
+        found = {recording.title: likeness for recording, likeness in search.found(between(first, far, 0.2))}
+    assert list(found)[0] == "side"
+    assert "version" not in found or search.logit(found["version"]) < 0.0
 
 
 def test_where_the_query_is_like_nothing_no_chain_is_accepted(searched):

@@ -14,8 +14,8 @@ from program import documents, incipit
 from alignment import Audio, read_audio
 from index.schema import Recording
 from retrieval import Collection
-from retrieval.correspondence import VersionQuery, correspondence_in_any_tempo, likely_keys, likeness_of
-from retrieval.embedding.version_encoder import VersionEncoder, rolled, segment_vectors
+from retrieval.correspondence import FIRST_CENTRE, VersionQuery, correspondence_in_any_tempo, likely_keys, likeness_of
+from retrieval.embedding.version_encoder import LOCAL_HOP_SECONDS, VersionEncoder, rolled, segment_vectors
 from retrieval.embedding.version_patches import QUICKER
 from retrieval.hits import Wanted
 from retrieval.version_calibration import VersionCalibration, VersionEvidence
@@ -60,6 +60,15 @@ def test_a_passage_is_enough(collection, music):
     passage = Audio(samples[start : start + 20 * RATE])
     found = [hit.path for hit in collection.ask(passage, "versions", Wanted())[:2]]
     assert {str(other.path) for other in music.pair(item.piece)} == set(found)
+
+
+def test_places_lie_within_the_query_and_the_recording(collection, music):
+    item = music.recorded[2]
+    passage = Audio(read_audio(item.path).samples[: round(20.21 * RATE)])
+    assert passage.duration < 25 * LOCAL_HOP_SECONDS + FIRST_CENTRE  # where the last vector is centred
+    hit = next(hit for hit in collection.ask(passage, "versions", Wanted()) if hit.path == str(item.path))
+    assert hit.places[0].query_end == passage.duration
+    assert all(0 <= place.query_start < place.query_end <= passage.duration for place in hit.places)
 
 
 @pytest.mark.parametrize("what", ["silence", "noise", "drums", "chord", "three seconds", "speech"])

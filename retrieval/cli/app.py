@@ -79,7 +79,8 @@ def _program(
 
 def main() -> None:
     """Run the program and end the process with its exit code."""
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123  a closed stream is None
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115, PTH123  a closed stream is None
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
