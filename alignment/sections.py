@@ -20,7 +20,7 @@ from alignment.analysed import Analysed
 from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
-from alignment.pace import GAPS, SHORTEST_SECTION_SECONDS, at_best_pace
+from alignment.pace import GAPS, SHORTEST_SECTION_SECONDS, AtPace, at_best_pace
 from alignment.pair import Pair, anchor_frames
 from alignment.structure import Correspondence, bridged, sharpen
 
@@ -51,13 +51,21 @@ class Matching(NamedTuple):
 
     Attributes:
         sections: in the order of the reference.
-        evidence: what speaks for the same music, if anything does.
-        gain: what the sections save over leaving all alone, in coarse frames.
+        found: the sections as they were found.
     """
 
     sections: list[Section]
-    evidence: Evidence | None
-    gain: float
+    found: AtPace
+
+    @property
+    def gain(self) -> float:
+        """What the sections save over leaving all alone, in coarse frames."""
+        return self.found.gain * self.found.pooled
+
+    def evidence(self) -> Evidence | None:
+        """What speaks for the same music, if anything does."""
+        found = self.found
+        return evidence_of_same_music(found.x, found.y, found.matches, found.gaps, found.pooled)
 
 
 def matching_sections(pair: Pair) -> Matching:
@@ -66,13 +74,12 @@ def matching_sections(pair: Pair) -> Matching:
     band = None if pair.band is None else pair.band * FEATURE_RATE
     found = at_best_pace(x, y, list(map(anchor_frames, pair.anchors)), band)
     if not found.matches:
-        return Matching([], None, 0.0)
-    evidence = evidence_of_same_music(found.x, found.y, found.matches, found.gaps, found.pooled)
+        return Matching([], found)
     matches = bridged(found.x, found.y, found.matches, found.gaps) if band is None else found.matches
     sections = [_section(match, found.scale, (0, 0), pair.frames) for match in matches]
     if band is None and not pair.anchors:
         sections = _filled(x, y, sections, pair.frames)
-    return Matching(_joined(sections), evidence, found.gain * found.pooled)
+    return Matching(_joined(sections), found)
 
 
 def _filled(

@@ -39,8 +39,8 @@ __all__ = ["refined", "synchronise", "synchronise_in_one_key"]
 
 _log = logging.getLogger(__name__)
 
-_ACCEPTED = 0.85
-"""Refusing the same music is the lesser evil."""
+_ACCEPTED = 0.6
+"""Of pairs as many of which are right as wrong; refusing the same music is the lesser evil."""
 
 
 def synchronise(
@@ -99,16 +99,16 @@ def _in_best_key(
     left, right = one.analysed.features, two.analysed.features
     assert left is not None, "the reference has sound"
     assert right is not None, "the other has sound"
-    asked, gains = [], []
+    asked = []
     for shift in likely_transpositions(left.harmony, right.harmony):
         pair = Pair.of(*in_one_key(one, two, shift), band, anchors)
-        sections, evidence, gain = matching_sections(pair)
-        confidence = probability_of_same_music(evidence) if evidence else 0.0
-        told = -shift, len(sections), gain, confidence, _ACCEPTED
-        _log.info("%+d semitones: %d sections gain %.1f; the same music by %.3f, %.2f is enough", *told)
-        asked.append((pair, sections, confidence))
-        gains.append(gain)
-    return asked[int(np.argmax(gains))]
+        asked.append((pair, matching_sections(pair)))
+        _log.info("%+d semitones: %d sections gain %.1f", -shift, len(asked[-1][1].sections), asked[-1][1].gain)
+    pair, matching = max(asked, key=lambda one: one[1].gain)
+    evidence = matching.evidence()
+    confidence = probability_of_same_music(evidence) if evidence else 0.0
+    _log.info("the same music by %.3f, %.2f is enough", confidence, _ACCEPTED)
+    return pair, matching.sections, confidence
 
 
 def refined(left: Analysed, fine: NDArray[np.float32], right: Analysed, alignment: Synchronisation) -> Synchronisation:

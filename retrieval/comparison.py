@@ -5,7 +5,7 @@
 2. Their local version vectors correspond as those of versions do (`retrieval.version_search`): it is the same work.
 3. Of the same work, the path on which they are aligned is a straight line (`alignment.straightness`): it is the same
    recording in another mix, for no player repeats a performance to the hundredth of a second. So it is where pieces
-   are found that do not sound alike, or only some.
+   are found that do not sound alike, or only some, and the two can be aligned: ticks and drums are found in others.
 """
 
 from __future__ import annotations
@@ -141,61 +141,49 @@ def compare(one: Audio, other: Audio, encoders: Encoders | None = None) -> Compa
     swapped = one.duration > other.duration
     sound = shared_sound(*((other, one) if swapped else (one, other)), models.fingerprint)
     work = _version_likeness(one, other, models.versions)
-    score = max([piece.probability for piece in sound.found], default=0.0) if sound.share >= _SHARE else 0.0
-    score = max(score, work.probability if work else 0.0)
+    score = work.probability if work else 0.0
     same_sound = sound.share >= _SHARE
     same_work = work is not None and work.accepted
+    neither = Comparison(Verdict.neither, score, None, None, (), sound, None, work)
     if not (same_sound or same_work):
-        return Comparison(Verdict.neither, score, None, None, (), sound, None, work)
+        return neither
     aligned = synchronise(one, other)
     timing = straightness(aligned.path) if aligned.path is not None else None
     shorter = min(one.duration, other.duration)
     straight = timing if timing is not None and _is_straight(timing, shorter) else None
-    if same_sound and _is_one_mix(sound, straight, shorter):
-        return _along_the_sound(Verdict.same_recording, score, sound, timing, work, swapped)
+    segments = _aligned_stretches(aligned)
+    one_mix = same_sound and _is_one_mix(sound, straight, shorter)
+    if one_mix or (same_sound and aligned.accepted):
+        verdict = Verdict.same_recording if one_mix else Verdict.another_mix
+        score = max(score, *(piece.probability for piece in sound.found))
+        transposition, ratio = _turned(*sound.change, swapped)
+        segments = segments or _turned_stretches(sound.stretches(max(one.duration, other.duration)), swapped)
+        return Comparison(verdict, score, transposition, ratio, segments, sound, timing, work)
     if straight is not None:
-        return _another_mix(score, sound, aligned, straight, work)
-    if same_sound:
-        return _along_the_sound(Verdict.another_mix, score, sound, timing, work, swapped)
-    assert work is not None, "it was accepted"
+        key, ratio = aligned.transposition, straight.tempo_ratio
+        return Comparison(Verdict.another_mix, score, key, ratio, segments, sound, timing, work)
+    if work is None or not same_work:
+        return neither
     segments = tuple(sorted(work.places))
     return Comparison(Verdict.same_work, score, work.transposition, _ratio(segments), segments, sound, timing, work)
 
 
-def _along_the_sound(
-    verdict: Verdict,
-    score: float,
-    sound: SharedSound,
-    timing: Straightness | None,
-    work: VersionLikeness | None,
-    swapped: bool,
-) -> Comparison:
-    stretches = sound.stretches()
-    quarter_tones = float(np.median([piece.line.quarter_tones for piece in sound.found]))
-    if swapped:
-        stretches, quarter_tones = [(*stretch[2:], *stretch[:2]) for stretch in stretches], -quarter_tones
-    return Comparison(
-        verdict=verdict,
-        score=score,
-        transposition=round(quarter_tones / 2),
-        tempo_ratio=_ratio(stretches),
-        segments=tuple(sorted(stretches)),
-        sound=sound,
-        timing=timing,
-        work=work,
-    )
+def _turned(quarter_tones: float, tempo_ratio: float, swapped: bool) -> tuple[int, float]:
+    """Semitones and tempo ratio of the sound that the shorter shares with the longer, from the one to the other."""
+    return (round(-quarter_tones / 2), 1.0 / tempo_ratio) if swapped else (round(quarter_tones / 2), tempo_ratio)
 
 
-def _another_mix(
-    score: float, sound: SharedSound, aligned: Synchronisation, timing: Straightness, work: VersionLikeness | None
-) -> Comparison:
-    segments = tuple(
+def _turned_stretches(stretches: Sequence[Stretch], swapped: bool) -> tuple[Stretch, ...]:
+    """Of the one, then of the other, in the order of the one."""
+    return tuple(sorted((*stretch[2:], *stretch[:2]) if swapped else stretch for stretch in stretches))
+
+
+def _aligned_stretches(aligned: Synchronisation) -> tuple[Stretch, ...]:
+    """What the alignment matches; none where it was not accepted."""
+    return tuple(
         (*segment.ref, *segment.other)
         for segment in aligned.segments
         if segment.ref is not None and segment.other is not None
-    )
-    return Comparison(
-        Verdict.another_mix, score, aligned.transposition, timing.tempo_ratio, segments, sound, timing, work
     )
 
 

@@ -62,6 +62,10 @@ class SharedPiece:
         """Time in the longer at a time in the shorter."""
         return self.line.offset + self.line.tempo_ratio * seconds
 
+    def mapped_back(self, seconds: float) -> float:
+        """Time in the shorter at a time in the longer."""
+        return (seconds - self.line.offset) / self.line.tempo_ratio
+
 
 @dataclass(frozen=True)
 class SharedSound:
@@ -86,15 +90,30 @@ class SharedSound:
         values = [piece.alike for piece in self.found if piece.alike is not None]
         return float(np.median(values)) if values else 0.0
 
-    def stretches(self) -> list[tuple[float, float, float, float]]:
-        """Start and end in the shorter, and in the longer, of neighbouring pieces that lie on one line, in seconds."""
+    @property
+    def change(self) -> tuple[float, float]:
+        """Quarter tones, and seconds of the longer a second of the shorter, of most pieces that were found."""
+        lines = [piece.line for piece in self.found]
+        quarter_tones = float(np.median([line.quarter_tones for line in lines]))
+        return quarter_tones, float(np.median([line.tempo_ratio for line in lines]))
+
+    def stretches(self, longer: float) -> list[tuple[float, float, float, float]]:
+        """Start and end in the shorter, and in the longer, of neighbouring pieces that lie on one line, in seconds.
+
+        They lie within the longer, which has so many seconds.
+        """
         runs: list[list[SharedPiece]] = []
         for piece in self.found:
             if runs and abs(runs[-1][-1].mapped(piece.start) - piece.mapped(piece.start)) < _SAME_LINE_SECONDS:
                 runs[-1].append(piece)
             else:
                 runs.append([piece])
-        return [(run[0].start, run[-1].end, run[0].mapped(run[0].start), run[-1].mapped(run[-1].end)) for run in runs]
+        starts = [max(run[0].start, run[0].mapped_back(0.0)) for run in runs]
+        ends = [min(run[-1].end, run[-1].mapped_back(longer)) for run in runs]
+        return [
+            (start, end, run[0].mapped(start), run[-1].mapped(end))
+            for run, start, end in zip(runs, starts, ends, strict=True)
+        ]
 
 
 def shared_sound(shorter: Audio, longer: Audio, encoder: Encoder) -> SharedSound:

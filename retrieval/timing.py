@@ -80,6 +80,9 @@ _BESIDE_THE_LINE = np.array([0.25, 0.5, 0.25])
 _ASTRAY_AT_FIRST, _STRAYING, _LEAPING = 6.0, 1.5, 1e-3
 """Another performance: deviation of frames at which it begins and by which it moves on, and the chance of a leap."""
 
+_CHANCE_CLEARNESS = 4.0
+"""Deviations by which the best of some thousand lines stands above the others."""
+
 _LEAST_EVENNESS = 0.1
 _OWN_TEMPO_SECONDS = 0.02
 """Drift up to which a clip may be at its recording's own tempo."""
@@ -186,10 +189,10 @@ class TimingTest:
     def support(self, evidence: TimingEvidence) -> float:
         """Log odds that timing adds to those of a line lying along the right music; where it is unclear, none.
 
-        It says no more than a peak of so many deviations can: two pieces with a steady beat agree on many parallel
-        lines.
+        It says no more than a peak of so many deviations can, less those that the best of all lines tried has by
+        chance: two pieces with a steady beat agree on many parallel lines.
         """
-        most = 0.5 * max(evidence.clearness, 0.0) ** 2
+        most = 0.5 * max(evidence.clearness - _CHANCE_CLEARNESS, 0.0) ** 2
         return min(max(weighed(self.supporting, self.supporters(evidence)), 0.0), most)
 
     def passes(self, evidence: TimingEvidence, similarity: float) -> bool:

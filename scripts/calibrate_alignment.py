@@ -3,17 +3,18 @@
     INCIPIT_DATA=DATA python scripts/calibrate_alignment.py --cache FOLDER [--pairs 80] [--instrument-pairs 130]
 
 Renders pairs of performances of the lieder that the encoder was not trained on, with tempi of their own, and
-fits the constants of `alignment.acceptance` (the same music or not: pairs against pairs of other songs and
-noise, whole and short, with and without cuts) and of `alignment.confidence` (a point's error against the posterior's
-deviation and the similarity around it): that it is within a tenth of a second on these pairs, the interval on those
-of `instrument_pairs.py`, whose players are more like players. Prints them, with what they achieve on the half of the
-pairs, or works, that they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound fonts of
-`scripts/train_sync.py`.
+fits the constants of `alignment.acceptance` (the same music or not: pairs, whole and short, with and without cuts,
+against pairs of other songs, of popular songs on one beat, and of noise) and of `alignment.confidence` (a point's error
+against the posterior's deviation and the similarity around it): that it is within a tenth of a second on these pairs,
+the interval on those of `instrument_pairs.py`, whose players are more like players. Prints them, with what they achieve
+on the half of the pairs, or works, that they were not fitted on. Wants the `train` extra, `fluidsynth` and the sound
+fonts of `scripts/train_sync.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.stats import rankdata
 from train_sync import held_out_lieder, sound_fonts
+from train_versions import songs as trained_songs
 
 from alignment.acceptance import Evidence
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
@@ -39,11 +41,19 @@ from retrieval.embedding.additive import additive_sound
 from retrieval.embedding.fluidsynth import fluidsynth_sound
 from retrieval.embedding.microphone import degraded
 from retrieval.embedding.notes import played, score_notes
+from retrieval.embedding.songs import Song, pop_song
 
 TOO_FAR = 0.1
 ELSEWHERE = 0.5
 HELD = 0.9
 SMOOTHED = 0.05
+
+
+_BEAT_SECONDS = 0.5
+_SONG_SECONDS = 60.0
+_STEADY_SONGS = 40
+_OTHERS = (1, 7, 11)
+"""With which of the songs behind it each of those on one beat is paired."""
 
 
 class Points(NamedTuple):
@@ -100,6 +110,30 @@ def _render_pair(place: Path, score: Path, rng: np.random.Generator, fonts: list
     np.savetxt(place / "truth.csv", np.column_stack(truth), "%.6f", ",", header="time_a,time_b", comments="")
 
 
+def render_on_a_beat(folder: Path, songs: list[Path], fonts: list[Path]) -> list[Path]:
+    """A minute each of popular songs as a machine plays them, all at one tempo; those that lack are rendered."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chosen = np.random.default_rng(8).permutation(len(songs))[:_STEADY_SONGS]
+    places = [folder / f"{number:03d}.wav" for number in range(len(chosen))]
+    for number, (place, song) in enumerate(zip(places, chosen, strict=True)):
+        if not place.exists():
+            rng = np.random.default_rng(20000 + number)
+            sound, _ = fluidsynth_sound(_on_a_beat(pop_song(songs[song]), rng), rng, fonts)
+            sf.write(place, 0.7 * sound / np.abs(sound).max(), ANALYSIS_RATE)
+    return places
+
+
+def _on_a_beat(song: Song, rng: np.random.Generator) -> NDArray[np.float64]:
+    """A minute of all parts of a song: onset, offset, pitch, part, velocity."""
+    parts = [song.melody, *song.accompaniment]
+    notes = np.concatenate([np.column_stack([part, np.full(len(part), k)]) for k, part in enumerate(parts)])
+    notes[:, :2] *= _BEAT_SECONDS
+    start = rng.uniform(0, max(0, notes[:, 0].max() - _SONG_SECONDS))
+    notes = notes[(notes[:, 0] >= start) & (notes[:, 0] < start + _SONG_SECONDS)]
+    notes[:, :2] -= notes[:, 0].min()
+    return np.column_stack([notes, np.full(len(notes), 80.0)])[np.argsort(notes[:, 0])]
+
+
 def _times(rng: np.random.Generator, quarters: NDArray[np.float64]) -> NDArray[np.float64]:
     """Seconds of quarters at a tempo that wanders."""
     tempo = rng.uniform(60, 130)
@@ -110,12 +144,13 @@ def _times(rng: np.random.Generator, quarters: NDArray[np.float64]) -> NDArray[n
 
 
 def paired(left: Transposable, other: Audio) -> Pair | None:
-    """Both sides as `synchronise` compares them in the likeliest key, or None where one is silent."""
+    """Both sides as `synchronise` compares them, in the key in which most corresponds, or None where one is silent."""
     right = Transposable.of(other)
     if left.analysed.features is None or right.analysed.features is None:
         return None
-    likeliest, *_ = likely_transpositions(left.analysed.features.harmony, right.analysed.features.harmony)
-    return Pair.of(*in_one_key(left, right, likeliest), None, ())
+    keys = likely_transpositions(left.analysed.features.harmony, right.analysed.features.harmony)
+    pairs = [Pair.of(*in_one_key(left, right, key), None, ()) for key in keys]
+    return max(pairs, key=lambda pair: matching_sections(pair).gain)
 
 
 def without_middle(audio: Audio) -> Audio:
@@ -131,8 +166,8 @@ def excerpt(audio: Audio, seconds: float, rng: np.random.Generator) -> Audio:
     return Audio(audio.samples[start : start + length])
 
 
-def gather(folders: list[Path]) -> list[tuple[Evidence, bool, int]]:
-    """Evidence of right and wrong pairs."""
+def gather(folders: list[Path], steady: list[Path]) -> list[tuple[Evidence, bool, int]]:
+    """Evidence of right and wrong pairs, and the number of each one's song: of performances, and of other songs."""
     rng = np.random.default_rng(0)
     evidence: list[tuple[Evidence, bool, int]] = []
     lefts = [Transposable.read_by(partial(read_audio, folder / "a.wav")) for folder in folders]
@@ -140,22 +175,34 @@ def gather(folders: list[Path]) -> list[tuple[Evidence, bool, int]]:
         other = read_audio(folder / "b.wav")
         seconds = float(np.exp(rng.uniform(np.log(5), np.log(40))))
         for sound in (other, without_middle(other), excerpt(other, seconds, rng)):
-            for partner, right in (
-                (number, True),
-                ((number + 1 + int(rng.integers(min(9, len(folders) - 1)))) % len(folders), False),
-            ):
-                pair = paired(lefts[partner], sound)
-                found = matching_sections(pair).evidence if pair else None
-                if found is not None:
-                    evidence.append((found, right, number))
-            noise = Audio((0.05 * rng.standard_normal(len(sound.samples))).astype(np.float32))
-            pair = paired(lefts[number], noise)
-            found = matching_sections(pair).evidence if pair else None
-            if found is not None:
-                evidence.append((found, False, number))
+            noise, more = (_noise(rng, len(sound.samples)) for _ in range(2))
+            another = (number + 1 + int(rng.integers(min(9, len(folders) - 1)))) % len(folders)
+            pairs = (
+                (lefts[number], sound, True),
+                (lefts[another], sound, False),
+                (lefts[number], noise, False),
+                (Transposable.of(more), noise, False),
+            )
+            for left, right, same in pairs:
+                evidence += [(found, same, number) for found in _evidence(left, right)]
         print(f"{number + 1} of {len(folders)}", end="\r", flush=True)
     print()
+    lefts = [Transposable.of(read_audio(place)) for place in steady]
+    for number, left in enumerate(lefts):
+        others = (steady[(number + other) % len(steady)] for other in _OTHERS)
+        evidence += [(found, False, number) for other in others for found in _evidence(left, read_audio(other))]
     return evidence
+
+
+def _evidence(left: Transposable, right: Audio) -> list[Evidence]:
+    """What speaks for the same music, if anything does."""
+    pair = paired(left, right)
+    found = matching_sections(pair).evidence() if pair else None
+    return [found] if found else []
+
+
+def _noise(rng: np.random.Generator, samples: int) -> Audio:
+    return Audio((0.05 * rng.standard_normal(samples)).astype(np.float32))
 
 
 def gather_points(pairs: list[tuple[Path, str]], elsewhere: float = np.inf) -> Points:
@@ -244,7 +291,9 @@ def main() -> None:
     fonts = sound_fonts(arguments.font)
     songs = render(arguments.cache / "songs", held_out_lieder(), arguments.pairs, fonts)
     instruments = render_instruments(arguments.cache / "instruments", arguments.instrument_pairs, fonts)
-    evidence = gather([folder for folder, _ in songs])
+    popular = [folder for folder in trained_songs(Path(os.environ["INCIPIT_DATA"])) if folder.is_dir()]
+    steady = render_on_a_beat(arguments.cache / "steady", popular, fonts)
+    evidence = gather([folder for folder, _ in songs], steady)
 
     inputs = np.array([found for found, _, _ in evidence])
     right = np.array([right for _, right, _ in evidence])

@@ -53,6 +53,21 @@ def test_a_recording_cut_quiet_and_equalised_is_the_same(music, encoders):
     assert segment == pytest.approx((5.0, 30.0, 0.0, 25.0), abs=0.1)
 
 
+def test_of_a_recording_cut_up_in_noise_what_corresponds_is_told_and_nothing_else(music, encoders):
+    whole = read_audio(music.recorded[0].path)
+    noise = 0.01 * np.random.default_rng(0).standard_normal(8 * RATE)
+    without_middle = whole.samples[: 15 * RATE], whole.samples[22 * RATE :]
+    edited = Audio(np.concatenate([noise, *without_middle, noise]).astype(np.float32))
+    lasts = whole.duration
+    for pair, turn in (((edited, whole), 1), ((whole, edited), -1)):
+        found = compare(*pair, encoders)
+        assert found.verdict is Verdict.same_recording
+        segments = [(*segment[2:], *segment[:2]) if turn < 0 else segment for segment in found.segments]
+        before, after = segments
+        assert before == pytest.approx((8.0, 23.0, 0.0, 15.0), abs=0.5)
+        assert after == pytest.approx((23.0, 1.0 + lasts, 22.0, lasts), abs=0.5)
+
+
 def test_a_recording_at_another_speed_is_the_same_both_ways(music, encoders):
     whole = read_audio(music.recorded[2].path)
     times = np.arange(0.0, len(whole.samples) - 1, 1.03)
