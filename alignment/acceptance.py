@@ -19,7 +19,7 @@ from alignment.structure import Correspondence, Gaps, corresponding_sections
 
 __all__ = ["Evidence", "evidence_of_same_music", "probability_of_same_music"]
 
-_WEIGHTS = (-2.36, 4.93, -10.1, -4.77, -0.8, 9.05, -2.86)
+_WEIGHTS = (0.52, 4.13, -9.92, -6.37, -0.84, 6.26, -3.46)
 """Logistic of the evidence, intercept first; `scripts/calibrate_alignment.py` fits it."""
 
 _SCRAMBLED_FRAMES = 5

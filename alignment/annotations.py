@@ -4,7 +4,7 @@ Formats, by the ending of the file and by what stands in it:
 
 - CSV with commas, semicolons or tabs: a time, perhaps an end, then anything, with or without a header. A header
   names the columns of the time (`time`, `start`, `onset`, `begin`, `seconds`, else the first) and of the end
-  (`end`, `stop`, `offset`) or of how long it lasts (`duration`). Without one the first column is the time, and the
+  (`end`, `stop`, `offset`) and of how long it lasts (`duration`). Without one the first column is the time, and the
   second the end if all its rows hold numbers that are not before the time, most of them not behind the next one, and
   one of them with a decimal point.
 - Audacity label tracks (Audacity Manual, "Importing and Exporting Labels"): start, end, text, with tabs between;
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +46,8 @@ _TIME_NAMES = {"time", "start", "onset", "begin", "seconds"}
 _END_NAMES = {"end", "stop", "offset"}
 _DURATION_NAME = "duration"
 _OVERLAPPING_SECONDS = 0.05
-_CLOCK = re.compile(r"(-?)(?:(?:(\d+):)?(\d+):)?(\d+(?:[.,]\d*)?)")
+_PLAIN = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
+_CLOCK = re.compile(r"(-?)(?:(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:[.,]\d*)?)")
 _ARROW = re.compile(r"(\S+)\s+-->\s+(\S+)[ \t]*(.*)")
 
 
@@ -81,21 +83,15 @@ class Layout:
         format: "csv", "audacity", "srt" or "vtt".
         header: of CSV its first row, of WebVTT what stands before the cues; else empty.
         delimiter: of CSV.
-        columns: of CSV, where the time and the end stand.
+        columns: of CSV, where the time stands, the end, and how long it lasts; as far as they do.
         clock: times are written as [h:]mm:ss.
     """
 
     format: str
     header: tuple[str, ...] = ()
     delimiter: str = ","
-    columns: tuple[int, int | None] = (0, None)
+    columns: tuple[int, int | None, int | None] = (0, None, None)
     clock: bool = False
-
-    @property
-    def has_durations(self) -> bool:
-        """Whether in place of the end stands how long it lasts."""
-        _, end = self.columns
-        return bool(self.header) and end is not None and self.header[end].lower() == _DURATION_NAME
 
 
 @dataclass(frozen=True)
@@ -107,8 +103,12 @@ class Annotations:
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds from `83.5`, `1:23.5` or `0:01:23.5`; raises ValueError for anything else."""
-    parts = _CLOCK.fullmatch(text.strip())
+    """Seconds from `83.5`, `8.35e1`, `1:23.5` or `0:01:23.5`; raises ValueError for anything else."""
+    text = text.strip()
+    plain = float(text.replace(",", ".")) if _PLAIN.fullmatch(text) else math.nan
+    if math.isfinite(plain):
+        return plain
+    parts = _CLOCK.fullmatch(text)
     if parts is None:
         raise ValueError(f"{text!r} is not a time")
     sign, hours, minutes, rest = parts.groups()
@@ -224,30 +224,37 @@ def _parse_csv(text: str, delimiter: str) -> Annotations:
     header: tuple[str, ...] = ()
     if rows and not _is_time(rows[0][1][_time_column(rows[0][1])]):
         header = tuple(rows.pop(0)[1])
-    time, end = (_time_column(header), _end_column(header)) if header else (0, _plain_end_column(rows))
+    columns = _columns(header) if header else (0, _plain_end_column(rows), None)
+    time, end, duration = columns
     clock = any(":" in row[time] for _, row in rows if len(row) > time)
-    layout = Layout("csv", header, delimiter, (time, end), clock)
     entries = []
     for number, row in rows:
         if len(row) <= time:
             raise ValueError(f"line {number} has no time")
         start = _time(row[time], number)
-        until = _time(row[end], number) if end is not None and end < len(row) and row[end] else None
-        if until is not None and layout.has_durations:
-            until += start
-        cells = tuple(cell for column, cell in enumerate(row) if column not in (time, end))
+        until, lasts = (
+            _time(row[column], number) if column is not None and column < len(row) and row[column] else None
+            for column in (end, duration)
+        )
+        if until is None and lasts is not None:
+            until = start + lasts
+        cells = tuple(cell for column, cell in enumerate(row) if column not in columns)
         entries.append(Annotation(start, until, cells))
-    return Annotations(tuple(entries), layout)
+    return Annotations(tuple(entries), Layout("csv", header, delimiter, columns, clock))
 
 
 def _time_column(header: Iterable[str]) -> int:
     return next((column for column, name in enumerate(header) if name.lower() in _TIME_NAMES), 0)
 
 
-def _end_column(header: Iterable[str]) -> int | None:
+def _columns(header: Iterable[str]) -> tuple[int, int | None, int | None]:
+    """Where by the names in a header the time stands, the end, and how long it lasts."""
     names = [name.lower() for name in header]
-    ends = (column for wanted in (_END_NAMES, {_DURATION_NAME}) for column, name in enumerate(names) if name in wanted)
-    return next(ends, None)
+    end, duration = (
+        next((column for column, name in enumerate(names) if name in wanted), None)
+        for wanted in (_END_NAMES, {_DURATION_NAME})
+    )
+    return _time_column(names), end, duration
 
 
 def _plain_end_column(rows: list[tuple[int, list[str]]]) -> int | None:
@@ -266,15 +273,16 @@ def _are_spans(rows: Sequence[Sequence[str]]) -> bool:
 
 def _csv_text(annotations: Annotations) -> str:
     layout = annotations.layout
-    time, end = layout.columns
+    time, end, duration = layout.columns
     buffer = io.StringIO()
     writer = csv.writer(buffer, delimiter=layout.delimiter, lineterminator="\n")
     if layout.header:
         writer.writerow(layout.header)
     for entry in annotations.entries:
         row = list(entry.cells)
-        until = entry.end - entry.start if layout.has_durations and entry.end is not None else entry.end
-        for column, seconds in sorted([(time, entry.start), *([(end, until)] if end is not None else [])]):
+        lasts = None if entry.end is None else entry.end - entry.start
+        times = [(time, entry.start), (end, entry.end), (duration, lasts)]
+        for column, seconds in sorted((column, seconds) for column, seconds in times if column is not None):
             row.insert(column, _written(seconds, layout.clock))
         writer.writerow(row)
     return buffer.getvalue()
@@ -340,4 +348,8 @@ def _time(text: str, line: int) -> float:
 
 
 def _is_time(text: str) -> bool:
-    return _CLOCK.fullmatch(text.strip()) is not None
+    try:
+        parse_seconds(text)
+    except ValueError:
+        return False
+    return True

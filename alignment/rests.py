@@ -2,7 +2,8 @@
 
 A last chord dies away, and before the first note there is a breath: nothing in it tells whether two recordings
 correspond, so the sections end before the one and begin after the other. It belongs to the music all the same, up to
-where something else begins to sound, applause for instance: where the level rises again.
+where something else begins to sound, applause for instance: where the level rises again, or is as high as that of music
+for longer than a chord may last that dies away.
 """
 
 from __future__ import annotations
@@ -30,6 +31,15 @@ _SOUNDING_ON_FRAMES = 25
 _RISE_DECIBELS = 6.0
 _FLOOR_DECIBELS = -60.0
 """Below the loudest; what is quieter than that is all the same."""
+
+_SOFTER_DECIBELS = 10.0
+"""Below what is usual, music is no softer for long."""
+
+_NOISE, _NOISE_DECIBELS = 0.02, 3.0
+"""Share of a recording that is taken to be noise, and by how much it may be louder elsewhere."""
+
+_PLAYING_FRAMES, _PLAYING_SHARE = 50, 0.8
+"""Of so many frames, the share that is as loud as music where something plays."""
 
 _OF_ONE_RECORDING_DECIBELS = 0.5
 _EDGE_FRAMES = 3
@@ -132,14 +142,26 @@ def _rest_after(side: Analysed, time: float) -> float:
 
 
 def _rest(level: NDArray[np.float32], whole: NDArray[np.float32]) -> float:
-    """Seconds up to where the level rises for good; all of it where it does not."""
+    """Seconds up to where the level rises for good or is that of music; all of it where neither is so."""
     level = np.maximum(level[: round(_LONGEST_SECONDS * FEATURE_RATE)], whole.max() + _FLOOR_DECIBELS)
     high = level > np.minimum.accumulate(level) + _RISE_DECIBELS
     late = np.flatnonzero(high[_SOUNDING_ON_FRAMES:])
-    if not len(late):
-        return float(frames_to_seconds(len(level)))
-    low = np.flatnonzero(~high[: _SOUNDING_ON_FRAMES + late[0]])
-    return float(frames_to_seconds(low[-1]))  # the first frame is no higher than itself
+    # The first frame is no higher than itself.
+    rest = np.flatnonzero(~high[: _SOUNDING_ON_FRAMES + late[0]])[-1] if len(late) else len(level)
+    return float(frames_to_seconds(min(rest, _playing_from(level > _loudness_of_music(whole)))))
+
+
+def _playing_from(loud: NDArray[np.bool_]) -> int:
+    """The frame from which most are loud; behind the last where none is such."""
+    sums = np.cumsum(np.pad(loud, (1, 0)))
+    playing = np.flatnonzero(sums[_PLAYING_FRAMES:] - sums[:-_PLAYING_FRAMES] >= _PLAYING_SHARE * _PLAYING_FRAMES)
+    return int(playing[0] + np.argmax(loud[playing[0] :])) if len(playing) else len(loud)
+
+
+def _loudness_of_music(level: NDArray[np.float32]) -> float:
+    """Decibels above which a recording plays; above its noise, where that is all but as loud."""
+    heard = level[level > level.max() + _FLOOR_DECIBELS]
+    return max(float(np.median(heard)) - _SOFTER_DECIBELS, float(np.quantile(level, _NOISE)) + _NOISE_DECIBELS)
 
 
 def _shared(pair: Pair, rests: Sequence[float]) -> NDArray[np.float64]:

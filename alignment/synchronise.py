@@ -39,7 +39,7 @@ __all__ = ["refined", "synchronise", "synchronise_in_one_key"]
 
 _log = logging.getLogger(__name__)
 
-_ACCEPTED = 0.6
+_ACCEPTED = 0.7
 """Of pairs as many of which are right as wrong; refusing the same music is the lesser evil."""
 
 

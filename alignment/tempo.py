@@ -68,7 +68,7 @@ def local_lines(path: WarpingPath, window: float = TEMPO_WINDOW_SECONDS) -> Loca
     Raises:
         FeatureError: the path is a single moment of either side, or the window is not positive.
     """
-    if not window > 0:
+    if not 0.0 < window < math.inf:
         raise FeatureError(f"The 'window' must be a positive number of seconds. Got {window} instead.")
     path = path.monotone()
     if len(path) < 2:

@@ -37,6 +37,7 @@ _WINDOW_SECONDS = 0.08
 _OVERLAP = 8
 _PATH_WINDOW_SECONDS = 0.5
 _FADE_SECONDS = 0.003
+_FORMATS = {"WAV", "FLAC", "OGG", "MP3"}
 _SLIVER = 0.1
 """Seconds between matches, and at either end, that are no silence but the match beside them going on."""
 _BEGINNING = 2.0
@@ -111,7 +112,7 @@ def sound_format(out: str | os.PathLike[str]) -> str:
         AlignmentError: it is not known.
     """
     form = Path(out).suffix[1:].upper()
-    if form not in soundfile.available_formats():
+    if form not in _FORMATS or form not in soundfile.available_formats():
         raise AlignmentError(f"{os.fspath(out)}: sound is written as wav, flac, ogg or mp3, by the file's ending")
     return form
 

@@ -80,8 +80,11 @@ _BESIDE_THE_LINE = np.array([0.25, 0.5, 0.25])
 _ASTRAY_AT_FIRST, _STRAYING, _LEAPING = 6.0, 1.5, 1e-3
 """Another performance: deviation of frames at which it begins and by which it moves on, and the chance of a leap."""
 
-_CHANCE_CLEARNESS = 4.0
-"""Deviations by which the best of some thousand lines stands above the others."""
+_BEATS_FRAMES = 250
+"""By how many frames lines on which a beat may agree, too, lie off the line."""
+
+_PEERS = 0.7, 0.9
+"""Correlation elsewhere, over that on the line, up to which and from which on a peak is taken for one of many."""
 
 _LEAST_EVENNESS = 0.1
 _OWN_TEMPO_SECONDS = 0.02
@@ -107,6 +110,7 @@ class TimingEvidence:
         drift: seconds by which the clip's ends lie apart from where its own tempo, or a change of speed that also
             made its pitch, would put them.
         seconds: length of the clip.
+        elsewhere: the highest correlation on parallel lines up to 2.5 s away, over that on the line.
     """
 
     height: float
@@ -119,6 +123,7 @@ class TimingEvidence:
     evenness: float
     drift: float
     seconds: float
+    elsewhere: float
 
 
 @dataclass(frozen=True)
@@ -189,10 +194,12 @@ class TimingTest:
     def support(self, evidence: TimingEvidence) -> float:
         """Log odds that timing adds to those of a line lying along the right music; where it is unclear, none.
 
-        It says no more than a peak of so many deviations can, less those that the best of all lines tried has by
-        chance: two pieces with a steady beat agree on many parallel lines.
+        It says no more than a peak of so many deviations can, and the less the higher the peaks some beats away are:
+        two pieces with a steady beat agree on many parallel lines.
         """
-        most = 0.5 * max(evidence.clearness - _CHANCE_CLEARNESS, 0.0) ** 2
+        no_peer, peer = _PEERS
+        single = min(max((peer - evidence.elsewhere) / (peer - no_peer), 0.0), 1.0)
+        most = 0.5 * (single * max(evidence.clearness, 0.0)) ** 2
         return min(max(weighed(self.supporting, self.supporters(evidence)), 0.0), most)
 
     def passes(self, evidence: TimingEvidence, similarity: float) -> bool:
@@ -284,6 +291,7 @@ def lay(
         float(np.abs(clip).mean() / np.sqrt(powers.sum() / clip.size)),
         _changed_tempo(ratio, line.quarter_tones) * frames / RISES_RATE,
         frames / RISES_RATE,
+        _elsewhere(_correlate(clip, stored, middle, ratio, _BEATS_FRAMES).sums.sum(axis=0)),
     )
     return replace(line, offset=start / RISES_RATE, tempo_ratio=ratio), evidence
 
@@ -322,6 +330,14 @@ def _roughly(clip: NDArray[np.float32], stored: NDArray[np.uint8], line: Line) -
     correlations = _correlate(clip, stored, middle, ratio, _OFFSET_REACH + reach + 1)
     number, shift = _peak(correlations.moved(slopes, _OFFSET_REACH))
     return middle + shift - _OFFSET_REACH, ratio + float(slopes[number])
+
+
+def _elsewhere(sums: NDArray[np.float32]) -> float:
+    """The highest sum but those of a peak in the middle, over that peak."""
+    middle = len(sums) // 2
+    peak = float(sums[middle - _LOOSE : middle + _LOOSE + 1].max())
+    others = np.concatenate([sums[: middle - _PEAK_WIDTH], sums[middle + _PEAK_WIDTH + 1 :]])
+    return float(others.max()) / max(peak, 1e-9)
 
 
 def _peak(values: NDArray[np.float32]) -> tuple[int, int]:

@@ -102,6 +102,21 @@ def test_how_long_something_lasts_goes_with_the_tempo(tmp_path):
     assert write_annotations(carried) == "time,duration\n12.0000,4.0000\n"
 
 
+def test_where_end_and_duration_stand_both_are_carried(tmp_path):
+    found = read(tmp_path, "regions.csv", "start,end,label,duration\n1.0,3.0,theme,2.0\n4.0,,coda,1.0\n")
+    carried, _ = carry(found, synchronisation(match([0.0, 10.0], [10.0, 30.0])))
+    assert write_annotations(carried) == (
+        "start,end,label,duration\n12.0000,16.0000,theme,4.0000\n18.0000,20.0000,coda,2.0000\n"
+    )
+
+
+@pytest.mark.parametrize("first", [".5", "1e-05", "5.000e-01"])
+def test_a_first_time_however_it_is_written_is_no_header(first, tmp_path):
+    found = read(tmp_path, "labels.csv", f"{first},first\n10,second\n")
+    assert [entry.cells for entry in found.entries] == [("first",), ("second",)]
+    assert found.entries[0].start == float(first)
+
+
 def test_a_span_over_a_cut_and_over_an_insertion_stays_one():
     alignment = with_cut_and_extra()
     assert carry_span(10.0, 40.0, alignment) == [(11.0, 31.0)]
@@ -220,7 +235,7 @@ def test_seconds_and_clocks_say_the_same(seconds):
     assert parse_seconds(f"{hours}:{part:02d}:{rest:09.6f}") == pytest.approx(seconds, abs=1e-6)
 
 
-@pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "nan", "inf", "1e3", "1:-2"])
+@pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "nan", "inf", "1e400", "1:-2", f"{'9' * 400}:00"])
 def test_what_is_no_time_is_refused(text):
     with pytest.raises(ValueError, match="is not a time"):
         parse_seconds(text)

@@ -34,6 +34,16 @@ def test_a_match_reaches_to_where_the_level_rises():
     assert other == (0.0, pytest.approx(12.5, abs=0.05))
 
 
+def test_music_that_plays_on_is_no_rest():
+    rng = np.random.default_rng(0)
+    steady = [(0.02, level) for level in rng.normal(-20, 1, 1000)]
+    left, right = side(*steady, *steady, (3, -70)), side((10, -20), (5, -70))
+    assert reached(left, right, match([0.0, 10.0], [0.0, 10.0])) == [((0.0, 10.0), (0.0, 10.0))]
+    late = match([12.0, 20.0], [5.0, 13.0])
+    right = side((5, -70), (15, -20))
+    assert reached(left, right, late) == [((12.0, 20.0), (5.0, 13.0))]
+
+
 def test_a_much_longer_rest_stands_alone_and_a_band_lets_none_be_stretched():
     left, longer = side((10, -10), (1, -60)), side((10, -10), (5, -60))
     ((_, other),) = reached(left, longer, match([0.0, 10.0], [0.0, 10.0]))

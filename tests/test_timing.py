@@ -170,6 +170,22 @@ def test_a_query_finds_the_recording_finely_and_not_another_performance(tmp_path
         assert identifier.accepted(windows, 0.01) == []
 
 
+def test_ticks_in_time_support_no_recording(recording):
+    """They agree on every beat; a clip of music that was recorded agrees on one line alone."""
+    ticks = np.zeros(20 * RATE, np.float32)
+    ticks[:: RATE // 2] = 1.0
+    others = np.roll(ticks, RATE // 4) + np.float32(0.01) * np.random.default_rng(0).standard_normal(len(ticks))
+    beat, clip = (
+        laid(sound, stored(kept), line(5.0))
+        for sound, kept in ((ticks[: 5 * RATE], others), (recording[5 * RATE : 10 * RATE], recording))
+    )
+    assert beat[1].elsewhere > 0.9
+    assert clip[1].elsewhere < 0.7
+    test = TimingTest.load()
+    assert test.support(beat[1]) == 0.0
+    assert test.support(clip[1]) > 1.0
+
+
 def test_frames_are_hundredths_of_a_second():
     assert pytest.approx(100, abs=0.3) == RISES_RATE
 

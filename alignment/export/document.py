@@ -20,7 +20,7 @@ def synchronisation_document(name: str, alignment: Synchronisation) -> dict[str,
         "accepted": alignment.accepted,
         "confidence": round(alignment.confidence, DECIMALS),
         "transposition": alignment.transposition,
-        "tuning_cents": round(alignment.tuning_cents, 1),
+        "tuning_cents": round(alignment.tuning_cents, 1) + 0.0,  # no -0.0
     }
 
 

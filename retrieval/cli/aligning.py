@@ -315,7 +315,7 @@ def _summarise(name: str, other: Other, quiet: bool) -> None:
     key = _told_key(-result.transposition)
     explain(
         f"{name}: aligned {ref_seconds:.1f} s of the reference with {other_seconds:.1f} s{pieces}, "
-        f"tuned {result.tuning_cents:+.0f} cents{key}",
+        f"tuned {round(result.tuning_cents):+d} cents{key}",
         quiet,
     )
     _tell_alone("in the reference", [part.ref for part in result.segments if part.kind == "only_ref"], quiet)

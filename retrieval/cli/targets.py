@@ -11,11 +11,13 @@ __all__ = ["require_folder", "require_picture_name", "require_sound_name", "requ
 
 
 def require_targets(targets: dict[str, Path | None], inputs: Sequence[str | None] = ()) -> None:
-    """Refuse targets, by their options, in no folder or in the place of what is read."""
+    """Refuse targets, by their options, in no folder, that are one, or in the place of what is read."""
     for option, target in targets.items():
         if target is None:
             continue
         require_folder(option, target)
+        if target.is_dir():
+            raise typer.BadParameter(f"{target} is a folder", param_hint=f"'{option}'")
         if target.exists() and any(name and Path(name).exists() and target.samefile(name) for name in inputs):
             raise typer.BadParameter(f"{target} is read, and would be overwritten", param_hint=f"'{option}'")
 

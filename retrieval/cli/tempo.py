@@ -50,7 +50,7 @@ def tempo(
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="OUT.png|svg", help="Draw it (the plot extra).")] = None,
     window: Annotated[
-        float, typer.Option(metavar="S", min=0.1, help="Seconds over which a tempo ratio is averaged.")
+        float, typer.Option(metavar="S", min=0.1, max=600, help="Seconds over which a tempo ratio is averaged.")
     ] = 4.0,
     library: LibraryFolder = None,
     json: Json = False,
