@@ -12,12 +12,11 @@ from alignment.analysed import Analysed
 from alignment.confidence import path_evidence, point_confidence, point_interval
 from alignment.pair import Pair
 from alignment.path import WarpingPath
-from alignment.segments import Segment
+from alignment.segments import SLIVER_SECONDS, Segment
 from alignment.warping import MeanPath
 
 __all__ = ["all_segments", "match_segment"]
 
-_SHORTEST_ALONE_SECONDS = 0.1
 _LEAST_STEP_SECONDS = 0.001
 _STANDSTILLS = (0.02, 0.15), (0.1, 0.4)
 """Seconds of one side in which it stands still if more than so many of the other pass."""
@@ -113,4 +112,4 @@ def all_segments(matches: list[Segment], left: Analysed, right: Analysed) -> tup
 def _alone(spans: Sequence[tuple[float, float] | None], duration: float) -> list[tuple[float, float]]:
     edges = [(0.0, 0.0), *sorted(span for span in spans if span is not None), (duration, duration)]
     gaps = [(end, start) for (_, end), (start, _) in pairwise(edges)]
-    return [(start, end) for start, end in gaps if end - start >= _SHORTEST_ALONE_SECONDS]
+    return [(start, end) for start, end in gaps if end - start >= SLIVER_SECONDS]

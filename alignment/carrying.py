@@ -1,6 +1,6 @@
 """Times of one recording carried to the other, through the segments of their alignment.
 
-All times are seconds. What lies in a part that stands alone has no counterpart. A sliver of up to a tenth of
+All times are seconds. What lies in a part that stands alone has no counterpart. A sliver of up to a quarter of
 a second that belongs to no segment counts as the end of the match beside it.
 """
 
@@ -12,12 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from alignment.path import WarpingPath
-from alignment.segments import Segment, Synchronisation
+from alignment.segments import SLIVER_SECONDS, Segment, Synchronisation
 from alignment.transposition import nearest_transposition
 
 __all__ = ["carry_span", "carry_spans", "carry_times", "inverted", "place_in_other"]
 
-_SLIVER = 0.1
 _CUT = 0.05
 """Seconds: cuts are not placed more finely."""
 
@@ -37,7 +36,7 @@ def carry_times(seconds: ArrayLike, alignment: Synchronisation) -> NDArray[np.fl
         if segment.kind == "only_ref" and segment.ref is not None:
             alone |= (times > segment.ref[0]) & (times < segment.ref[1])
     paths = _paths(alignment)
-    for slack, allowed in ((_SLIVER, ~alone), (_ROUNDING, np.ones(times.shape, bool))):
+    for slack, allowed in ((SLIVER_SECONDS, ~alone), (_ROUNDING, np.ones(times.shape, bool))):
         for path in paths:
             inside = allowed & (times >= path.ref[0] - slack) & (times <= path.ref[-1] + slack)
             carried[inside] = np.interp(times[inside], path.ref, path.other)
@@ -48,7 +47,8 @@ def carry_span(start: float, end: float, alignment: Synchronisation) -> list[tup
     """What corresponds in the other recording to a span of the reference, in the reference's order.
 
     The span is clipped to the matches. Their parts are one span where nothing, or only what stands alone,
-    lies between them in the other recording, and several spans where sections are in another order.
+    lies between them in the other recording, and several spans where sections are in another order, of which slivers
+    are left out: where a section ends is not known as finely.
     """
     paths = _paths(alignment)
     spans: list[tuple[float, float]] = []
@@ -61,7 +61,7 @@ def carry_span(start: float, end: float, alignment: Synchronisation) -> list[tup
             spans[-1] = (spans[-1][0], stop)
         else:
             spans.append((begin, stop))
-    return spans
+    return [span for span in spans if span[1] - span[0] >= SLIVER_SECONDS] or spans[:1]
 
 
 def carry_spans(starts: ArrayLike, ends: ArrayLike, alignment: Synchronisation) -> NDArray[np.float64]:
@@ -74,7 +74,7 @@ def carry_spans(starts: ArrayLike, ends: ArrayLike, alignment: Synchronisation) 
     carried = np.full((len(begins), 2), np.nan)
     first = carry_times(begins, alignment)
     for path in _paths(alignment):
-        here = (begins >= path.ref[0] - _SLIVER) & (begins <= path.ref[-1] + _SLIVER)
+        here = (begins >= path.ref[0] - SLIVER_SECONDS) & (begins <= path.ref[-1] + SLIVER_SECONDS)
         here &= np.interp(begins, path.ref, path.other) == first
         here &= (stops <= path.ref[-1]) | (begins <= path.ref[-1] - _CUT)
         carried[here, 0] = first[here]
@@ -88,7 +88,7 @@ def place_in_other(segment: Segment, alignment: Synchronisation) -> float:
         return segment.other[0]
     here = segment.ref[0] if segment.ref is not None else 0.0
     paths = _paths(alignment)
-    before = [float(path.other[-1]) for path in paths if path.ref[-1] <= here + _SLIVER]
+    before = [float(path.other[-1]) for path in paths if path.ref[-1] <= here + SLIVER_SECONDS]
     after = [float(path.other[0]) for path in paths if path.ref[0] > here]
     return before[-1] if before else after[0] if after else 0.0
 

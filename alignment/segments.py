@@ -9,7 +9,10 @@ from numpy.typing import NDArray
 
 from alignment.path import WarpingPath
 
-__all__ = ["Segment", "Synchronisation"]
+__all__ = ["SLIVER_SECONDS", "Segment", "Synchronisation"]
+
+SLIVER_SECONDS = 0.25
+"""Cuts are not placed more finely: what is shorter belongs to the match beside it."""
 
 _ROUNDING = 1e-6
 """Seconds by which neighbours may overlap."""

@@ -25,7 +25,7 @@ from scipy.signal.windows import hann
 from alignment.errors import FeatureError
 from alignment.features.frames import FEATURE_RATE
 from alignment.path import WarpingPath
-from alignment.segments import Synchronisation
+from alignment.segments import SLIVER_SECONDS, Synchronisation
 
 __all__ = [
     "TEMPO_WINDOW_SECONDS",
@@ -39,9 +39,6 @@ __all__ = [
 
 TEMPO_WINDOW_SECONDS = 4.0
 """Length of the window in which a line is fitted, unless told: errors of 20 ms a point leave about 1 %."""
-
-_SLIVER = 0.1
-"""Seconds beyond its ends for which a match still tells where a beat is played."""
 
 
 class LocalLines(NamedTuple):
@@ -141,7 +138,7 @@ def beats_per_minute(
         raise FeatureError(f"The 'around' must not be negative. Got {around} instead.")
     tempi = np.full(at.shape, np.nan)
     for path in _matches(alignment):
-        inside = np.flatnonzero((at >= path.ref[0] - _SLIVER) & (at <= path.ref[-1] + _SLIVER))
+        inside = np.flatnonzero((at >= path.ref[0] - SLIVER_SECONDS) & (at <= path.ref[-1] + SLIVER_SECONDS))
         if len(inside) > 1:
             tempi[inside] = 60.0 / _seconds_per_beat(_played(at[inside], path), count[inside], around)
     return tempi

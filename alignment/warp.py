@@ -27,7 +27,7 @@ from scipy.signal.windows import hann
 from alignment.audio import Audio, libsndfile_name, read_audio, require_file
 from alignment.errors import AlignmentError
 from alignment.path import WarpingPath
-from alignment.segments import Synchronisation
+from alignment.segments import SLIVER_SECONDS, Synchronisation
 from alignment.tempo import local_lines
 
 __all__ = ["sound_format", "warp_file", "warp_onto"]
@@ -38,8 +38,6 @@ _OVERLAP = 8
 _PATH_WINDOW_SECONDS = 0.5
 _FADE_SECONDS = 0.003
 _FORMATS = {"WAV", "FLAC", "OGG", "MP3"}
-_SLIVER = 0.1
-"""Seconds between matches, and at either end, that are no silence but the match beside them going on."""
 _BEGINNING = 2.0
 """A peak this many times as strong as a hop earlier is beginning."""
 _FRAMES_AT_ONCE = 64
@@ -217,7 +215,7 @@ def _placed_matches(alignment: Synchronisation, rate: int, total: int) -> list[t
     paths = [segment.path.monotone() for segment in alignment.segments if segment.path is not None]
     paths = sorted((path for path in paths if len(path) > 1), key=lambda path: float(path.ref[0]))
     placed: list[tuple[WarpingPath, int, int]] = []
-    sliver = round(_SLIVER * rate)
+    sliver = round(SLIVER_SECONDS * rate)
     for path in paths:
         done = placed[-1][2] if placed else 0
         start, stop = (round(float(time) * rate) for time in (path.ref[0], path.ref[-1]))

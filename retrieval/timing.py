@@ -83,7 +83,7 @@ _ASTRAY_AT_FIRST, _STRAYING, _LEAPING = 6.0, 1.5, 1e-3
 _BEATS_FRAMES = 250
 """By how many frames lines on which a beat may agree, too, lie off the line."""
 
-_PEERS = 0.7, 0.9
+_PEERS = 0.8, 0.92
 """Correlation elsewhere, over that on the line, up to which and from which on a peak is taken for one of many."""
 
 _LEAST_EVENNESS = 0.1

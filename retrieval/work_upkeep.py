@@ -105,7 +105,8 @@ def update_works(
             _log.info("%s: %d versions", recording.path, len(found))
     if recordings:
         progress.progress("seeking versions", len(recordings), len(recordings))
-    return library.works.arrange(group_works(library.versions.pairs(), library.works.membership()))
+    durations = {recording.id: recording.duration for recording in library.recordings()}
+    return library.works.arrange(group_works(library.versions.pairs(), library.works.membership(), durations))
 
 
 def align_works(library: Library, progress: Progress) -> None:

@@ -3,8 +3,9 @@
 Average linkage on accepted pairs: groups are joined, the most alike first, where at least half of the pairs between
 them were accepted. So one pair that was accepted by mistake does not chain two works together, and one that was
 overlooked does not tear a work apart. Alike are recordings that are probably versions and were accepted with the same
-others, since a mistake, however sure, is shared by few. What a user confirmed is in its group from the start, and no
-two groups with confirmed recordings are ever joined.
+others, since a mistake, however sure, is shared by few. A recording much longer than another may hold more than that
+one's work, as a record side does: such a pair counts for half, so that two works on it are not chained together. What a
+user confirmed is in its group from the start, and no two groups with confirmed recordings are ever joined.
 """
 
 from __future__ import annotations
@@ -18,27 +19,34 @@ from index.works import Grouping
 __all__ = ["group_works"]
 
 _ACCEPTED_SHARE = 0.5
+_MUCH_LONGER = 1.7
+_OF_UNEVEN = 0.5
+"""For how much an accepted pair counts of which one is that much longer."""
 
 
 @dataclass
 class _Link:
-    """Between two groups: how many pairs were accepted, and the sum of their likenesses."""
+    """Between two groups: how many pairs were accepted, as far as they count, and the sum of their likenesses."""
 
-    accepted: int = 0
+    accepted: float = 0.0
     likeness: float = 0.0
 
 
 class _Groups:
     """Groups that are joined one by one, each numbered by its least recording."""
 
-    def __init__(self, pairs: Mapping[tuple[int, int], float], confirmed: Mapping[int, int]) -> None:
+    def __init__(
+        self, pairs: Mapping[tuple[int, int], float], confirmed: Mapping[int, int], durations: Mapping[int, float]
+    ) -> None:
         self.members: dict[int, list[int]] = {}
         self.work: dict[int, int] = {}
         self._links: dict[int, dict[int, _Link]] = {}
         self._queue: list[tuple[float, int, int, int, int]] = []
         number_of = self._start(pairs, confirmed)
         for (one, other), likeness in sorted(_likeness(pairs).items()):
-            self._add(number_of[one], number_of[other], _Link(1, likeness))
+            lasts = sorted(durations[recording] for recording in (one, other))
+            counts = _OF_UNEVEN if lasts[1] > _MUCH_LONGER * lasts[0] else 1.0
+            self._add(number_of[one], number_of[other], _Link(counts, likeness))
         for number in self.members:
             self._enqueue(number)
 
@@ -91,13 +99,18 @@ class _Groups:
         self._enqueue(one)
 
 
-def group_works(pairs: Iterable[tuple[int, int, float]], membership: Mapping[int, tuple[int, bool]]) -> list[Grouping]:
+def group_works(
+    pairs: Iterable[tuple[int, int, float]],
+    membership: Mapping[int, tuple[int, bool]],
+    durations: Mapping[int, float],
+) -> list[Grouping]:
     """Group recordings into works; the order of what is given does not matter.
 
     Args:
         pairs: ids of two recordings accepted as versions, and the probability that they are; of a pair given
             twice, in whatever direction, the greater counts.
         membership: by the id of each recording in a work: the work's id, and whether a user confirmed it.
+        durations: seconds, by the id of each recording in a pair.
 
     Returns:
         the works with a confirmed recording, and the groups of several others. Such a group keeps the work that
@@ -108,7 +121,7 @@ def group_works(pairs: Iterable[tuple[int, int, float]], membership: Mapping[int
         pair = min(one, other), max(one, other)
         accepted[pair] = max(accepted.get(pair, 0.0), probability)
     confirmed = {recording: work for recording, (work, told) in membership.items() if told}
-    groups = _Groups(accepted, confirmed)
+    groups = _Groups(accepted, confirmed, durations)
     groups.join()
     told = [Grouping(work, frozenset(groups.members[number])) for number, work in groups.work.items()]
     found = [

@@ -135,6 +135,18 @@ def test_a_span_over_swapped_sections_becomes_two():
     assert left_out == 0
 
 
+def test_what_a_span_reaches_over_a_cut_by_hundredths_is_left_out():
+    first, second = (10.0, 20.05), (20.05, 30.0)
+    assert carry_span(*first, swapped()) == [(40.0, 50.0)]
+    assert carry_span(*second, swapped()) == [(pytest.approx(0.05), 10.0)]
+    assert carry_span(19.9, 20.05, swapped()) == [(pytest.approx(49.9), 50.0)]
+
+
+def test_no_beat_is_lost_where_something_is_put_in():
+    alignment = synchronisation(match([0, 10], [0, 10]), only_other(10, 22), match([10.12, 20], [22.12, 32]))
+    assert carry_times([10.0, 10.05, 10.12], alignment).tolist() == pytest.approx([10.0, 22.12, 22.12])
+
+
 def test_a_section_that_is_moved_between_is_not_taken_in():
     alignment = synchronisation(match([0, 10], [0, 10]), match([10, 20], [20, 30]), match([20, 30], [10, 20]))
     assert carry_span(5.0, 15.0, alignment) == [(5.0, 10.0), (20.0, 25.0)]

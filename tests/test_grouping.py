@@ -9,8 +9,11 @@ from index.works import Grouping
 from retrieval.works import group_works
 
 
-def groups(pairs, membership=None):
-    return sorted(sorted(grouping.recordings) for grouping in group_works(pairs, membership or {}))
+AS_LONG = dict.fromkeys(range(10), 100.0)
+
+
+def groups(pairs, durations=AS_LONG):
+    return sorted(sorted(grouping.recordings) for grouping in group_works(pairs, {}, durations))
 
 
 def complete(*recordings):
@@ -35,36 +38,46 @@ def test_a_recording_joins_where_at_least_half_accept_it():
     assert groups([*trio, (4, 1, 0.5)]) == [[1, 2, 3]]
 
 
+def test_a_record_side_does_not_chain_what_is_on_it():
+    side, first, second, another_first = 1, 2, 3, 4
+    durations = {side: 300.0, first: 100.0, second: 120.0, another_first: 110.0}
+    on_it = [(side, first, 0.99), (side, second, 0.98)]
+    assert groups(on_it, durations) == [[side, first]]
+    played_again = [*on_it, (first, another_first, 0.99), (side, another_first, 0.99)]
+    assert groups(played_again, durations) == [[side, first, another_first]]
+
+
 def test_confirmed_works_are_never_joined_and_keep_what_is_theirs():
     pairs = complete(1, 2, 3, 4)
-    found = group_works(pairs, {1: (10, True), 2: (10, True), 3: (20, True)})
+    found = group_works(pairs, {1: (10, True), 2: (10, True), 3: (20, True)}, AS_LONG)
     assert {grouping.work: set(grouping.recordings) - {4} for grouping in found} == {10: {1, 2}, 20: {3}}
-    assert group_works([], {5: (30, True)}) == [Grouping(30, frozenset({5}))]
+    assert group_works([], {5: (30, True)}, {}) == [Grouping(30, frozenset({5}))]
 
 
 def test_a_group_keeps_the_work_that_most_of_it_was_in():
     membership = {1: (10, False), 2: (10, False), 3: (10, False), 4: (20, False)}
-    assert group_works(complete(1, 2, 3, 4, 5), membership) == [Grouping(10, frozenset({1, 2, 3, 4, 5}))]
-    parted = group_works([*complete(1, 2), *complete(3, 4, 5)], membership)
+    assert group_works(complete(1, 2, 3, 4, 5), membership, AS_LONG) == [Grouping(10, frozenset({1, 2, 3, 4, 5}))]
+    parted = group_works([*complete(1, 2), *complete(3, 4, 5)], membership, AS_LONG)
     assert {(grouping.work, min(grouping.recordings)) for grouping in parted} == {(10, 1), (20, 3)}
 
 
 PAIRS = st.lists(
     st.tuples(st.integers(0, 9), st.integers(0, 9), st.floats(0.1, 1.0)).filter(lambda pair: pair[0] != pair[1])
 )
+DURATIONS = st.fixed_dictionaries({number: st.floats(10, 1000) for number in range(10)})
 MEMBERSHIP = st.dictionaries(st.integers(0, 9), st.tuples(st.integers(100, 103), st.booleans()))
 
 
-@given(PAIRS, MEMBERSHIP, st.randoms())
-def test_order_and_direction_do_not_matter(pairs, membership, source: random.Random):
+@given(PAIRS, MEMBERSHIP, DURATIONS, st.randoms())
+def test_order_and_direction_do_not_matter(pairs, membership, durations, source: random.Random):
     turned = [(other, one, p) if source.random() < 0.5 else (one, other, p) for one, other, p in pairs]
     source.shuffle(turned)
-    assert group_works(pairs, membership) == group_works(turned, membership)
+    assert group_works(pairs, membership, durations) == group_works(turned, membership, durations)
 
 
-@given(PAIRS, MEMBERSHIP)
-def test_groups_are_apart_and_what_is_confirmed_stays(pairs, membership):
-    found = group_works(pairs, membership)
+@given(PAIRS, MEMBERSHIP, DURATIONS)
+def test_groups_are_apart_and_what_is_confirmed_stays(pairs, membership, durations):
+    found = group_works(pairs, membership, durations)
     recordings = [recording for grouping in found for recording in grouping.recordings]
     assert len(recordings) == len(set(recordings))
     works = [grouping.work for grouping in found if grouping.work is not None]
@@ -79,10 +92,10 @@ def test_groups_are_apart_and_what_is_confirmed_stays(pairs, membership):
             assert any(frozenset({recording, other}) in linked for other in grouping.recordings)
 
 
-@given(PAIRS)
-def test_grouping_again_changes_nothing(pairs):
-    first = group_works(pairs, {})
+@given(PAIRS, DURATIONS)
+def test_grouping_again_changes_nothing(pairs, durations):
+    first = group_works(pairs, {}, durations)
     membership = {recording: (number, False) for number, found in enumerate(first) for recording in found.recordings}
-    again = group_works(pairs, membership)
+    again = group_works(pairs, membership, durations)
     assert [grouping.work for grouping in again] == list(range(len(first)))
     assert [grouping.recordings for grouping in again] == [grouping.recordings for grouping in first]
