@@ -173,10 +173,12 @@ class VersionMonitor:
     Args:
         search: of the library.
         max_false_accepts: share of stretches of other music that may be accepted.
+        content_hash: of the file that is fed; a recording is no version of itself.
     """
 
-    def __init__(self, search: VersionSearch, max_false_accepts: float) -> None:
+    def __init__(self, search: VersionSearch, max_false_accepts: float, content_hash: str = "") -> None:
         self._search = search
+        self._itself = search.number_of(content_hash)
         self._max_false_accepts = max_false_accepts
         self._vectoriser = _Vectoriser(search.encoder)
         self._rows = np.zeros((0, search.encoder.local.format.dimensions), np.float32)
@@ -215,7 +217,7 @@ class VersionMonitor:
                 self._candidates += self._found(first, window)
 
     def _found(self, first: int, window: VersionQuery) -> Iterator[_Candidate]:
-        for recording, likeness in self._search.candidates(window)[:_CANDIDATES_A_WINDOW]:
+        for recording, likeness in self._search.candidates(window, self._itself)[:_CANDIDATES_A_WINDOW]:
             if self._search.accepts(likeness, _LOOSELY):
                 yield _Candidate(first, recording, likeness.semitones, self._search.logit(likeness))
 

@@ -62,6 +62,9 @@ _BETWEEN = 2
 _HOPELESS = 0.01
 """Probability below which they are not."""
 
+_FEWEST_BESIDE = 30
+"""Recordings of a library whose rest tells what to expect of music that is no version."""
+
 _FURTHER, _FURTHER_IN_OTHER_TEMPI = 30, 15
 """With how many recordings these are aligned, and with how many of them in other tempi."""
 
@@ -118,12 +121,16 @@ class VersionSearch:
         if clip.duration < SHORTEST_SECONDS or not clip.samples.any():
             return []
         query = VersionQuery.of(clip, self.encoder)
-        itself = self._library.recording_of(wanted.content_hash) if wanted.content_hash else None
-        found = _by_work(self.found(query, itself.id if itself else -1))
+        found = _by_work(self.found(query, self.number_of(wanted.content_hash)))
         return [
             self.hit(rank, recording, likeness, clip.duration, wanted.max_false_accepts).later_in_query(start)
             for rank, (recording, likeness) in enumerate(found[: wanted.top], 1)
         ]
+
+    def number_of(self, content_hash: str) -> int:
+        """The id of the recording of that content; -1 where there is none."""
+        known = self._library.recording_of(content_hash) if content_hash else None
+        return known.id if known else -1
 
     def versions_of(self, recording: Recording, max_false_accepts: float) -> list[tuple[Recording, float]]:
         """Other recordings of the library accepted as versions of one, each with its probability, surest first."""
@@ -207,7 +214,9 @@ class VersionSearch:
         return {number: likeness for number, likeness in alike.items() if likeness.places}
 
     def _beside_the_rest(self, alike: Mapping[int, Likeness]) -> dict[int, Likeness]:
-        """Each with what the query reaches with other works."""
+        """Each with what the query reaches with other works, where there are enough to tell."""
+        if len(self._segments) < _FEWEST_BESIDE:
+            return dict(alike)
         recordings = self._library.recordings_by_id([*alike])
         work_of = {number: _work_of(recording) for number, recording in recordings.items()}
         in_any_key = {number: self._calibration.logit_in_any_key(one.evidence) for number, one in alike.items()}

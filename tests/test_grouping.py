@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from index.works import Grouping
 from retrieval.works import group_works
 
-
 AS_LONG = dict.fromkeys(range(10), 100.0)
 
 

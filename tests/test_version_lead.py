@@ -115,6 +115,17 @@ def test_a_hit_that_leads_is_accepted_by_the_search(search):
     assert leading.by_way_of(weak).rest == leading.rest
 
 
+def test_in_a_library_of_few_recordings_nothing_leads(tmp_path):
+    encoder, rng = VersionEncoder(), np.random.default_rng(0)
+    query = recorded(encoder, rng)
+    for strangers in (20, 40):
+        kept = {f"stranger {number}": recorded(encoder, rng) for number in range(strangers)}
+        keep(tmp_path / str(strangers), encoder, {"version": between(recorded(encoder, rng), query), **kept})
+        with Library(tmp_path / str(strangers)) as library:
+            found = VersionSearch(library, encoder, CALIBRATION).candidates(query)
+        assert [likeness.rest is not None for _, likeness in found] == [strangers > 20] * len(found)
+
+
 def test_a_likelier_way_round_takes_back_no_hit(search):
     leading = Likeness(0, (), too_weak(len(VERSIONS) + STRANGERS), rest=-6.0)
     round_about = leading.by_way_of(Likeness(0, (), ordinary))

@@ -1,5 +1,6 @@
 """A concert is divided into the works that are played in it; what is not in the library and silence are gaps."""
 
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -151,6 +152,15 @@ def test_the_program_tells_stretches(library, concert, tmp_path):
     lines = incipit("query", *options).stdout.splitlines()
     assert len(lines) == len(told)
     assert concert.works[0][0] in lines[0]
+
+
+def test_a_concert_that_is_in_the_library_is_no_version_of_itself(library, concert, tmp_path):
+    shutil.copytree(library.folder, tmp_path / "lib")
+    soundfile.write(tmp_path / "concert.flac", concert.samples, RATE)
+    Collection(tmp_path / "lib").add(tmp_path / "concert.flac", works=False)
+    options = ("--monitor", tmp_path / "concert.flac", "--task", "versions", "--library", tmp_path / "lib")
+    told = documents(incipit("query", *options, "--json"))
+    assert [one["path"] for one in told if one["path"]] == [path for path, _, _ in concert.works]
 
 
 def test_nothing_found_and_misuse_have_their_exit_codes(library, tmp_path):

@@ -255,15 +255,15 @@ def test_a_matrix_that_is_made_smaller_keeps_its_paths_whole():
     assert np.mean(levels == 255) < 0.02
 
 
-def test_the_switcher_is_told_how_performances_correspond_and_the_library_keeps_it(
-    collection, music, snippet, tmp_path
-):
+def test_the_switcher_is_told_how_performances_correspond_and_the_library_keeps_it(collection, music, tmp_path):
     shutil.copytree(collection.folder, tmp_path / "lib")
+    sound, rate = soundfile.read(music.recorded[0].path)
+    soundfile.write(tmp_path / "part.wav", sound[3 * rate : 18 * rate], rate)
     ids = {item["path"]: item["id"] for item in items_of(collection)}
     one, other = (ids[str(recorded.path)] for recorded in music.pair(music.recorded[0].piece))
     strange = ids[str(music.pair(music.recorded[2].piece)[0].path)]
     with serving(tmp_path / "lib") as client:
-        clip = {"upload": sent(client, snippet[0], "some.wav")["id"]}
+        clip = {"upload": sent(client, tmp_path / "part.wav", "some.wav")["id"]}
         others = [{"item": one}, {"item": strange}, clip]
         job = client.post("/v1/jobs", {"kind": "switch", "ref": {"item": other}, "others": others}).json()
         made = client.get(client.finished(job["id"])["result"]).json()
@@ -296,6 +296,8 @@ def test_works_are_named_merged_split_and_confirmed_as_by_the_program(collection
         assert (named["name"], named["confirmed"]) == ("Moonlight", True)
         assert client.get("/v1/works?q=moonl").json()["works"] == [named]
         assert client.get("/v1/works/Moonlight").json() == named
+        renamed = client("PUT", "/v1/works/Moonlight/name", json={"name": "Quasi una fantasia"}).json()
+        assert (renamed["id"], renamed["name"]) == (named["id"], "Quasi una fantasia")
         merged = client.post("/v1/works/merge", {"members": [first["id"], second["recordings"][0]["id"]]}).json()
         assert len(merged["recordings"]) == len(first["recordings"]) + len(second["recordings"])
         leaving = [member["id"] for member in second["recordings"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from retrieval.cli.console import absolute, clock, json_line, line, warn
@@ -37,19 +38,24 @@ class _Listener(Protocol):
         """The stream is over."""
 
 
-def _recordings(collection: Collection, max_false_accepts: float) -> _Listener:
+def _recordings(collection: Collection, source: str, max_false_accepts: float) -> _Listener:
     from retrieval.monitoring import Monitor
 
     return Monitor(collection.identifier(), max_false_accepts)
 
 
-def _works(collection: Collection, max_false_accepts: float) -> _Listener:
+def _works(collection: Collection, source: str, max_false_accepts: float) -> _Listener:
+    from retrieval.analysis import hash_file
     from retrieval.version_monitoring import VersionMonitor
 
-    return VersionMonitor(collection.version_search(), max_false_accepts)
+    content_hash = hash_file(source) if Path(source).is_file() else ""
+    return VersionMonitor(collection.version_search(), max_false_accepts, content_hash)
 
 
-MONITORED_TASKS: dict[str, Callable[[Collection, float], _Listener]] = {"identify": _recordings, "versions": _works}
+MONITORED_TASKS: dict[str, Callable[[Collection, str, float], _Listener]] = {
+    "identify": _recordings,
+    "versions": _works,
+}
 """What can be asked of a stream, and who listens."""
 
 
@@ -57,7 +63,7 @@ def monitor(collection: Collection, source: str, task: str, pcm: Pcm, max_false_
     """Print a line for each stretch as it closes, and for each gap between them."""
     from alignment.errors import AlignmentError
 
-    listener = MONITORED_TASKS[task](collection, max_false_accepts)
+    listener = MONITORED_TASKS[task](collection, source, max_false_accepts)
     found, code = False, 0
     name = source if source == _STANDARD_INPUT else absolute(source)
     try:

@@ -37,8 +37,9 @@ def add_works(router: APIRouter, service: Service) -> None:
     @router.put("/works/{id}/name", summary="Give a work a name, and confirm it")
     async def name_work(id: str, wanted: told.WorkName) -> told.WorkDocument:
         def change(library: Library) -> told.WorkDocument:
-            library.works.name(library.works.find(id), wanted.name)
-            return _work(library, id)
+            found = library.works.find(id)
+            library.works.name(found, wanted.name)
+            return _work(library, found.key)
 
         return await service.write(change)
 
