@@ -133,6 +133,8 @@ class Likeness(NamedTuple):
             the third.
         strength: along the query.
         onward: then that of the third and the recording.
+        aside: whether recording and third share other parts than those that the query plays: what lies between may
+            hold several works.
         rest: log odds that the query reaches with the rest of the library, where that is known; by way of a third
             recording, the rest beside that one.
         by_itself: what query and recording have in common without the third one, if anything.
@@ -143,6 +145,7 @@ class Likeness(NamedTuple):
     evidence: VersionEvidence
     strength: Strength = _NOTHING
     onward: VersionEvidence | None = None
+    aside: bool = False
     rest: float | None = None
     by_itself: Likeness | None = None
 
@@ -154,18 +157,20 @@ class Likeness(NamedTuple):
     def by_way_of(self, onward: Likeness) -> Likeness:
         """What the query has in common with a further recording, given what the recording found has with that one.
 
-        Places are carried over where the parts of the recording between overlap; none where what it shares with the
-        further one is elsewhere than what the query plays of it: it may hold several works.
+        Places are carried over where the parts of the recording between overlap.
         """
-        through = onward.strength.within(self.places) >= _THROUGH
         places = tuple(
             carried
             for place in self.places
             for further in onward.places
-            if through and (carried := _carried(place, further)) is not None
+            if (carried := _carried(place, further)) is not None
         )
         return self._replace(
-            semitones=(self.semitones + onward.semitones) % 12, places=places, onward=onward.evidence, by_itself=None
+            semitones=(self.semitones + onward.semitones) % 12,
+            places=places,
+            onward=onward.evidence,
+            aside=onward.strength.within(self.places) < _THROUGH,
+            by_itself=None,
         )
 
 

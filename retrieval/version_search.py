@@ -59,6 +59,9 @@ _IN_OTHER_TEMPI = 100
 _BETWEEN = 2
 """How many of the likeliest recordings are asked for in their turn."""
 
+_ASIDE = -2.0
+"""Log odds that what such a one shares with a third elsewhere is of the query's work."""
+
 _HOPELESS = 0.01
 """Probability below which they are not."""
 
@@ -172,7 +175,8 @@ class VersionSearch:
 
     def logit(self, likeness: Likeness) -> float:
         """Log odds that the two are of one work."""
-        return reduce(both_hold, map(self._calibration.logit, likeness.links))
+        links = [*map(self._calibration.logit, likeness.links), *([_ASIDE] if likeness.aside else [])]
+        return reduce(both_hold, links)
 
     def _probability(self, likeness: Likeness) -> float:
         return as_probability(self.logit(likeness))
@@ -180,11 +184,13 @@ class VersionSearch:
     def accepts(self, likeness: Likeness, max_false_accepts: float) -> bool:
         """Whether a likeness suffices at this share of queries without a version that may be accepted.
 
-        What is found by way of another recording has to be alike enough to that one to be put to its work: songs on the
-        same chords are taken for each other, and each mistake would bring others.
+        What is found by way of another recording has to be alike enough to that one to be put to its work, in what the
+        query plays: songs on the same chords are taken for each other, and each mistake would bring others.
         """
         if likeness.by_itself is not None and self.accepts(likeness.by_itself, max_false_accepts):
             return True
+        if likeness.aside:
+            return False
         onward, recordings = likeness.onward, len(self._segments)
         return self._calibration.accepts(likeness.evidence, max_false_accepts, recordings, likeness.rest) and (
             onward is None or self._calibration.accepts(onward, min(max_false_accepts, FALSE_VERSIONS), recordings)

@@ -2,9 +2,10 @@
 
 1. Segments of the query, 20 s each, ask in twelve keys for their nearest segments of the library, which vote for
    recordings and keys.
-2. Of those with most votes: how alike the query's segments are in the mean to the nearest of the recording's, and how
-   much a chain of paths (`alignment.local`) gains through thinned local vectors. A pair of moments gains what it is
-   alike beyond most of the other recordings' moments: common chords speak for nobody.
+2. Of those with most votes: how alike the query's segments are in the mean to the nearest of the recording's, how much
+   more the recording's are to the nearest of the query's than to other recordings', and how much a chain of paths
+   (`alignment.local`) gains through thinned local vectors. A pair of moments gains what it is alike beyond most of the
+   other recordings' moments: common chords speak for nobody.
 3. The likeliest are asked for in their turn, and what is near to them comes in between.
 """
 
@@ -57,6 +58,9 @@ _COMMON = 0.1
 
 _SAMPLED, _SAMPLED_COLUMNS = 64, 20_000
 """Recordings, and moments of all of them together, from which that is estimated."""
+
+_NEXT = 3
+"""How many of these recordings tell how alike to others a segment is: those to which it is most, but for one."""
 
 _JUMP = 2.0
 _CHAIN_WEIGHT = 2.0
@@ -115,9 +119,9 @@ class VersionShortlist:
         positions, keys = positions[others], keys[others]
         if not len(positions):
             return []
-        alike, keys = self._alike(segments, positions, keys)
+        alike, answered, keys = self._alike(segments, positions, keys)
         gains = self._chained(query, positions, keys[:, 0])
-        score = _standard(alike) + _CHAIN_WEIGHT * _standard(gains)
+        score = _standard(alike) + _standard(answered) + _CHAIN_WEIGHT * _standard(gains)
         return [
             (int(self._segments.items[positions[at]]), list(dict.fromkeys(keys[at].tolist())))
             for at in np.argsort(-score, kind="stable")[:wanted]
@@ -150,17 +154,35 @@ class VersionShortlist:
 
     def _alike(
         self, segments: _Vectors, positions: _Integers, keys: _Integers
-    ) -> tuple[NDArray[np.float32], _Integers]:
-        """Of each recording how alike its segments are in the likelier of its keys, and its keys, that one first."""
-        alike = np.empty(keys.shape, np.float32)
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], _Integers]:
+        """Of each recording in the likelier of its keys how alike its segments are to the query's, which need not all
+        be there, how far the query's stand out for its own, and its keys, that one first."""
+        alike, answered = np.empty(keys.shape, np.float32), np.empty(keys.shape, np.float32)
+        others = self._others(positions, keys[:, 0])
         for semitones in range(12):
             which, column = np.nonzero(keys == semitones)
             for part in _parts(self._segments.count[positions[which]]):
                 vectors, bounds = self._vectors(self._segments, positions[which[part]], 1)
                 similarities = rolled(segments, semitones) @ vectors.T
                 alike[which[part], column[part]] = np.maximum.reduceat(similarities, bounds[:-1], axis=1).mean(axis=0)
+                level = rolled(others, semitones) @ vectors.T
+                above = similarities.max(axis=0) - _to_the_next(level)
+                answered[which[part], column[part]] = np.add.reduceat(above, bounds[:-1]) / np.diff(bounds)
         likelier = np.argsort(-alike, axis=1, kind="stable")
-        return alike.max(axis=1), np.take_along_axis(keys, likelier, axis=1)
+        first = likelier[:, :1]
+        answered = np.take_along_axis(answered, first, axis=1)[:, 0]
+        return alike.max(axis=1), answered, np.take_along_axis(keys, likelier, axis=1)
+
+    def _others(self, positions: _Integers, keys: _Integers) -> _Vectors:
+        """A segment each of some of the recordings, in the query's key."""
+        chosen = slice(None, None, max(1, -(-len(positions) // _SAMPLED)))
+        middles = [self._segments.count[position] // 2 for position in positions[chosen]]
+        return np.concatenate(
+            [
+                rolled(self._segments.vectors(int(position), middle, middle + 1), -int(key))
+                for position, key, middle in zip(positions[chosen], keys[chosen], middles, strict=True)
+            ]
+        )
 
     def _chained(self, query: VersionQuery, positions: _Integers, keys: _Integers) -> NDArray[np.float32]:
         """Of each recording the gain of the best chain in its key, through thinned local vectors."""
@@ -213,6 +235,14 @@ def _parts(counts: _Integers) -> Iterator[slice]:
         held += count
     if first < len(counts):
         yield slice(first, len(counts))
+
+
+def _to_the_next(alike: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How alike, shape `(others, vectors)`, vectors are to the next of the others behind the first, which may be their
+    own recording."""
+    count = min(_NEXT + 1, len(alike))
+    highest = np.partition(alike, len(alike) - count, axis=0)[len(alike) - count :]
+    return np.asarray((highest.sum(axis=0) - highest.max(axis=0)) / max(count - 1, 1), np.float32)
 
 
 def _standard(values: NDArray[np.float32]) -> NDArray[np.float32]:
