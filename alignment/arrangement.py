@@ -18,7 +18,7 @@ from alignment.warping import MeanPath
 __all__ = ["all_segments", "match_segment"]
 
 _LEAST_STEP_SECONDS = 0.001
-_STANDSTILLS = (0.02, 0.15), (0.1, 0.4)
+_STANDSTILLS = (0.02, 0.12), (0.05, 0.2), (0.1, 0.4)
 """Seconds of one side in which it stands still if more than so many of the other pass."""
 
 
