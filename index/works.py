@@ -103,6 +103,11 @@ class Works:
                 item.work = new
         return new
 
+    def inherit(self, item: Item, former: Item) -> None:
+        """Put an item to the work of another, confirmed as that one is."""
+        with transaction(self._session):
+            item.work, item.work_confirmed = former.work, former.work_confirmed
+
     def membership(self) -> dict[int, tuple[int, bool]]:
         """By the id of each recording in a work: the work's id, and whether a user confirmed it."""
         query = select(Recording.id, Recording.work_id, Recording.work_confirmed).where(Recording.work_id.is_not(None))

@@ -17,11 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from alignment.audio import require_file
 from alignment.errors import AlignmentError
 from alignment.score import is_score
 from index.library import FileState, Library, NewRecording
-from index.schema import ItemFile
+from index.runs import Runs
+from index.schema import ItemFile, Recording
 from retrieval.analysis import KEPT, Analysis, analyse, hash_file
 from retrieval.discovery import Discovered, discover, is_gone
 from retrieval.encoders import Encoders
@@ -156,6 +159,8 @@ def ingest(
             watcher.finished(path, *settled)
     for path, error in _take_known(library, later, report, known):
         watcher.finished(path, error, ())
+    if report.added:
+        _pass_on_works(library, encoders)
     _note_missing(library, found, report, prune)
     _forget_failures(library, found, report)
     for model in encoders.searched:
@@ -298,6 +303,27 @@ def _moved_within(paths: Sequence[str], known: dict[str, ItemFile], complete: se
         if content_hash in complete:
             found.append(_Result(FileState(path, state.st_size, state.st_mtime_ns), content_hash, None))
     return found
+
+
+def _pass_on_works(library: Library, encoders: Encoders) -> None:
+    """Put a recording to the work of one that is gone and sounded the same: its file got other tags and a new name."""
+    gone = [one for one in library.recordings() if one.work and all(is_gone(file.path) for file in one.files)]
+    if not gone:
+        return
+    runs = library.runs(encoders.fingerprint.model)
+    for one in library.recordings():
+        same = (former for former in gone if one.work is None and _is_same_sound(one, former, runs))
+        if (former := next(same, None)) is not None:
+            library.works.inherit(one, former)
+            _log.info("%s: takes the work of %s", one.path, former.path)
+
+
+def _is_same_sound(one: Recording, other: Recording, runs: Runs) -> bool:
+    """Whether the fingerprints of two recordings are the very same."""
+    if one.duration != other.duration or one.id not in runs.position or other.id not in runs.position:
+        return False
+    first, second = (runs.rows(runs.position[recording.id]).stored for recording in (one, other))
+    return np.array_equal(first, second)
 
 
 def _note_missing(library: Library, found: Discovered, report: IngestReport, prune: bool) -> None:

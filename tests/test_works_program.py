@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 from cover_sets import Noting
 from program import documents, incipit
 
@@ -214,3 +215,28 @@ def test_an_alignment_is_kept_with_all_its_segments(fresh):
     assert np.allclose(kept.segments[0].confidence, rising[thin])
     assert np.allclose(kept.segments[0].interval, rising[thin] / 10)
     assert np.allclose(kept.path.other, path.other[thin], atol=1e-6)
+
+
+def test_a_file_with_other_tags_and_another_name_stays_where_the_user_put_it(music, tmp_path):
+    sounds = [soundfile.read(item.path) for item in music.recorded[:3]]
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for number, (samples, rate) in enumerate(sounds):
+        soundfile.write(folder / f"{number}.flac", samples, rate)
+    collection = Collection(tmp_path / "lib")
+    collection.add(folder, works=False)
+    with Library(tmp_path / "lib", write=True) as library:
+        kept = library.works.merge([library.recording_at(str(folder / f"{number}.flac")) for number in (0, 2)])
+        library.works.name(kept, "Recital")
+    (folder / "2.flac").unlink()
+    with soundfile.SoundFile(folder / "renamed.flac", "w", sounds[2][1], 1) as file:
+        file.title = "With a title"
+        file.write(sounds[2][0])
+    report = collection.add(folder, prune=True, works=False)
+    assert (report.added, report.missing) == (1, 1)
+    with Library(tmp_path / "lib") as library:
+        (work,) = library.works.all()
+        assert work.label == "Recital"
+        assert {(item.path, item.work_confirmed) for item in work.items} == {
+            (str(folder / name), True) for name in ("0.flac", "renamed.flac")
+        }
