@@ -65,6 +65,11 @@ class Place:
         ratio = (self.end - self.start) / lasts if lasts > 0.0 else 1.0
         return max(self.start + ratio * (seconds - self.query_start), 0.0)
 
+    def during(self, start: float, end: float) -> Place | None:
+        """What of it answers the query from one second to another, if anything does."""
+        asked = max(self.query_start, start), min(self.query_end, end)
+        return Place(self.at(asked[0]), self.at(asked[1]), *asked) if asked[0] < asked[1] else None
+
     def within(self, seconds: float, query_seconds: float) -> Place:
         """What of it lies in a recording and a query that last so long."""
         ends = min(self.start, seconds), min(self.end, seconds)
@@ -156,7 +161,7 @@ class Stretch:
         """The hit as the contract's JSON has it, with the times of all the stretch; all null in a gap.
 
         `start` and `end` are the recording's seconds where the stretch starts and ends, by the places that are first
-        and last there.
+        and last there; places are told as far as they lie in the stretch.
         """
         times = {"query_start": round(self.start, 3), "query_end": round(self.end, 3)}
         if self.hit is None:
@@ -164,4 +169,5 @@ class Stretch:
         first = min(self.hit.places, key=lambda place: place.query_start)
         last = max(self.hit.places, key=lambda place: place.query_end)
         within = {"start": round(first.at(self.start), 3), "end": round(last.at(self.end), 3)}
-        return {**self.hit.document(), **within, **times}
+        inside = tuple(part for place in self.hit.places if (part := place.during(self.start, self.end)) is not None)
+        return {**replace(self.hit, places=inside or self.hit.places).document(), **within, **times}

@@ -145,6 +145,8 @@ def test_the_program_tells_stretches(library, concert, tmp_path):
         assert one["query"] == str(tmp_path / "concert.flac")
         assert (one["gap"] is None) == (one["path"] is not None)
         assert one["query_start"] < one["query_end"]
+        for *_, since, until in one["places"] or ():
+            assert one["query_start"] <= since < until <= one["query_end"]
         if one["places"]:
             start, end, since, until = min(one["places"], key=lambda place: place[2])
             before = (since - one["query_start"]) * (end - start) / (until - since)

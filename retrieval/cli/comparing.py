@@ -90,6 +90,8 @@ def _print(found: Comparison, quiet: bool) -> None:
         )
     if work is not None:
         explain(f"work: the same with a probability of {work.probability:.3f}", quiet)
+    else:
+        explain("work: one of them is silent or shorter than 5 s", quiet)
     for start, end, other_start, other_end in found.segments[:_TOLD]:
         explain(f"  {clock(start)}-{clock(end)} is {clock(other_start)}-{clock(other_end)}", quiet)
     if len(found.segments) > _TOLD:
