@@ -374,6 +374,21 @@ def test_anchors_that_fall_and_bands_of_nothing_are_refused(music):
         synchronise(audio, audio, band=0.0)
 
 
+@pytest.mark.parametrize("seconds", [15, 30])
+def test_noise_is_no_performance_of_other_noise(seconds):
+    rng = np.random.default_rng(3)
+    one, other = (Audio((0.1 * rng.standard_normal(seconds * RATE)).astype(np.float32)) for _ in range(2))
+    assert not synchronise(one, other).accepted
+
+
+@pytest.mark.parametrize(("one", "other"), [("austria", "england"), ("england", "italy"), ("germany", "china")])
+def test_different_anthems_are_not_accepted(data, one, other):
+    paths = [data / "anthems" / name for name in (f"{one}-a.mp3", f"{other}-b.mp3")]
+    if not all(path.exists() for path in paths):
+        pytest.skip("the anthems are not there")
+    assert not synchronise(*map(read_audio, paths)).accepted
+
+
 def test_noise_is_no_performance(music):
     audio = read_audio(music.recorded[0].path)
     noise = Audio((0.1 * np.random.default_rng(0).standard_normal(20 * RATE)).astype(np.float32))
