@@ -159,7 +159,7 @@ def ingest(
             watcher.finished(path, *settled)
     for path, error in _take_known(library, later, report, known):
         watcher.finished(path, error, ())
-    if report.added:
+    if report.audio_seconds:
         _pass_on_works(library, encoders)
     _note_missing(library, found, report, prune)
     _forget_failures(library, found, report)
