@@ -77,8 +77,10 @@ def evidence_of_same_music(
 
 
 def _by_chance(x: NDArray[np.float32], y: NDArray[np.float32], gaps: Gaps, gain: float) -> float:
-    """What is saved at most against music that does not correspond, over what is saved; that a little is saved where
-    anything else stands alone costs nothing here."""
+    """What is saved against music that does not correspond, over what is saved.
+
+    Nothing has to be gained there to make up for what stands alone before and after.
+    """
     free = replace(gaps, start=0.0, end=0.0, least_gain=0.0)
     found = corresponding_sections(x, np.ascontiguousarray(y), free, max(x.shape[1], y.shape[1]))
     return min(1.0, sum(section.gain for section in found) / gain)

@@ -59,11 +59,11 @@ _IN_OTHER_TEMPI = 100
 _BETWEEN = 2
 """How many of the likeliest recordings are asked for in their turn."""
 
-_ASIDE = -2.0
-"""Log odds that what such a one shares with a third elsewhere is of the query's work."""
-
 _HOPELESS = 0.01
 """Probability below which they are not."""
+
+_ASIDE = -2.0
+"""Log odds that what is found by way of another part of such a recording than the query plays is of its work."""
 
 _FEWEST_BESIDE = 30
 """Recordings of a library whose rest tells what to expect of music that is no version."""

@@ -155,8 +155,11 @@ class VersionShortlist:
     def _alike(
         self, segments: _Vectors, positions: _Integers, keys: _Integers
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], _Integers]:
-        """Of each recording in the likelier of its keys how alike its segments are to the query's, which need not all
-        be there, how far the query's stand out for its own, and its keys, that one first."""
+        """How alike recordings are in the likelier of their keys, how far the query answers them, and their keys.
+
+        The first is the mean over the query's segments, the second over the recording's, beside other recordings; of
+        the keys the likelier comes first.
+        """
         alike, answered = np.empty(keys.shape, np.float32), np.empty(keys.shape, np.float32)
         others = self._others(positions, keys[:, 0])
         for semitones in range(12):
@@ -238,8 +241,11 @@ def _parts(counts: _Integers) -> Iterator[slice]:
 
 
 def _to_the_next(alike: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How alike, shape `(others, vectors)`, vectors are to the next of the others behind the first, which may be their
-    own recording."""
+    """How alike vectors are to the next of others behind the first, which may be their own recording's.
+
+    Args:
+        alike: similarities, shape `(others, vectors)`.
+    """
     count = min(_NEXT + 1, len(alike))
     highest = np.partition(alike, len(alike) - count, axis=0)[len(alike) - count :]
     return np.asarray((highest.sum(axis=0) - highest.max(axis=0)) / max(count - 1, 1), np.float32)
