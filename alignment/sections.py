@@ -1,14 +1,12 @@
-"""The sections of a pair that correspond, and whether it is the same music.
+"""The sections of a pair that correspond, and what speaks for the same music.
 
-Embeddings at 5 frames a second tell the sections (`alignment.structure`, `alignment.pace`); cuts between them are
-placed anew at 50 frames a second.
+Embeddings at 5 frames a second tell them (`alignment.structure`, `alignment.pace`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,21 +15,16 @@ from scipy.ndimage import maximum_filter1d
 
 from alignment.acceptance import Evidence, evidence_of_same_music
 from alignment.analysed import Analysed
-from alignment.dtw import SYMMETRIC_WEIGHTS, dtw
 from alignment.features.frames import FEATURE_RATE
 from alignment.features.sync import COARSE_DOWNSAMPLING
-from alignment.pace import GAPS, SHORTEST_SECTION_SECONDS, AtPace, at_best_pace
+from alignment.pace import SHORTEST_SECTION_SECONDS, AtPace, at_best_pace
 from alignment.pair import Pair, anchor_frames
-from alignment.structure import Correspondence, bridged, sharpen
+from alignment.structure import Correspondence, bridged
 
-__all__ = ["Matching", "Section", "matching_sections", "sharpened"]
+__all__ = ["Matching", "Section", "matching_sections"]
 
 _QUIET_DECIBELS = -50.0
 _QUIET_SHARE = 0.12
-_SHARPENING_GAPS = replace(GAPS, opening=25.0, exchange=0.0, start=np.inf, end=np.inf, least_gain=0.0)
-_SHARPENING_REACH_SECONDS = 4.0
-_SAMPLED_SECONDS = 15.0
-_FEWEST_FRAMES = 5
 
 
 @dataclass(frozen=True)
@@ -132,47 +125,3 @@ def _joined(sections: Sequence[Section]) -> list[Section]:
             section = Section(last.start, section.end, np.concatenate([last.points, section.points]))
         out.append(section)
     return out
-
-
-def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:
-    """The sections with the cuts between neighbours placed anew."""
-    out = list(sections)
-    reach = round(_SHARPENING_REACH_SECONDS * FEATURE_RATE)
-    fixed = [anchor_frames(anchor) for anchor in pair.anchors]
-    for k, (before, after) in enumerate(pairwise(sections)):
-        between = [s for s in sections if before.end[1] <= s.start[1] < after.start[1]]
-        if before.end[1] > after.start[1] or between:
-            continue
-        # What matches costs more the less the two sides sound alike: a gap costs half way from there to unlike music.
-        like = max(_cost_of_matching(pair, section) for section in (before, after))
-        gaps = replace(_SHARPENING_GAPS, each=float(np.clip((like + 1.0) / 2.0, _SHARPENING_GAPS.each, 0.95)))
-        end, start = sharpen(pair.x.fine, pair.y.fine, before.end, after.start, reach, gaps)
-        left_whole = all(end[side] > out[k].start[side] and start[side] < after.end[side] for side in (0, 1))
-        if left_whole and not any(_loses(frames, before, end, after, start) for frames in fixed):
-            out[k] = replace(out[k], end=end)
-            out[k + 1] = replace(after, start=start)
-    return [section for section in out if min(np.subtract(section.end, section.start)) >= _FEWEST_FRAMES]
-
-
-def _loses(
-    anchor: tuple[int, int], before: Section, end: tuple[int, int], after: Section, start: tuple[int, int]
-) -> bool:
-    """Whether an anchor in one of two neighbours would no more be within, were the cut between them there."""
-    sides = (0, 1)
-    in_first = all(before.start[side] < anchor[side] <= before.end[side] for side in sides)
-    in_second = all(after.start[side] <= anchor[side] < after.end[side] for side in sides)
-    kept_first = all(anchor[side] < end[side] - _FEWEST_FRAMES for side in sides)
-    kept_second = all(anchor[side] >= start[side] + _FEWEST_FRAMES for side in sides)
-    return (in_first and not kept_first) or (in_second and not kept_second)
-
-
-def _cost_of_matching(pair: Pair, section: Section) -> float:
-    """Cost of a frame in the middle of a section, where that of a frame matched with unlike music is 1."""
-    half = round(_SAMPLED_SECONDS * FEATURE_RATE / 2)
-    middle = section.points[len(section.points) // 2, 0]
-    points = section.points[np.abs(section.points[:, 0] - middle) <= half]
-    (i, j), (k, m) = points[0], points[-1] + 1
-    x, y = pair.x.fine[:, i:k].astype(np.float32), pair.y.fine[:, j:m].astype(np.float32)
-    cost = dtw(x, y, weights=SYMMETRIC_WEIGHTS).cost / (x.shape[1] + y.shape[1])
-    unlike = 1.0 - float(x.mean(axis=1) @ y.mean(axis=1))
-    return cost / max(unlike, 1e-3)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from alignment._structure_kernels import MATCH, accumulate_states, trace_states
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor
 
-__all__ = ["Correspondence", "Gaps", "bridged", "corresponding_sections", "sharpen"]
+__all__ = ["Correspondence", "Gaps", "bridged", "corresponding_sections", "longest_cut", "sharpen"]
 
 _LEAST_LEVEL = 0.05
 _MOST_UNEVEN = 2
@@ -144,21 +144,38 @@ def sharpen(
     """
     rows = _around(before[0], after[0], reach, x.shape[1])
     columns = _around(before[1], after[1], reach, y.shape[1])
-    part_x, part_y = x[:, rows].astype(np.float32), y[:, columns].astype(np.float32)
-    states = _states(_Sides.of(part_x, part_y), gaps)
-    alone = np.flatnonzero(states[:, 2] != MATCH)
-    if not len(alone):
+    cut = longest_cut(x[:, rows], y[:, columns], gaps)
+    if cut is None:
         return before, after
-    # The longest run of frames that stand alone is the cut.
-    run = max(np.split(alone, np.flatnonzero(np.diff(alone) > 1) + 1), key=len)
-    if run[0] == 0 or run[-1] == len(states) - 1:
-        return before, after
-    i, j, _ = states[run[0] - 1]
-    k, m, _ = states[run[-1] + 1]
-    end, start = (int(rows[i]) + 1, int(columns[j]) + 1), (int(rows[k]), int(columns[m]))
+    (i, j), (k, m) = cut
+    end, start = (int(rows[i - 1]) + 1, int(columns[j - 1]) + 1), (int(rows[k]), int(columns[m]))
     # A match must not run over the middle that was left out.
     near = all(end[side] <= before[side] + reach and start[side] >= after[side] - reach for side in (0, 1))
     return (end, start) if near else (before, after)
+
+
+def longest_cut(
+    x: NDArray[np.float16], y: NDArray[np.float16], gaps: Gaps
+) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Where what corresponds ends, and where it goes on, around the longest run of frames that stand alone.
+
+    Args:
+        x, y: unit columns of stretches that correspond at both ends.
+        gaps: costs.
+
+    Returns:
+        Frames of x and y, the first pair exclusive; None where all corresponds.
+    """
+    states = _states(_Sides.of(x.astype(np.float32), y.astype(np.float32)), gaps)
+    alone = np.flatnonzero(states[:, 2] != MATCH)
+    if not len(alone):
+        return None
+    run = max(np.split(alone, np.flatnonzero(np.diff(alone) > 1) + 1), key=len)
+    if run[0] == 0 or run[-1] == len(states) - 1:
+        return None
+    i, j, _ = states[run[0] - 1]
+    k, m, _ = states[run[-1] + 1]
+    return (int(i) + 1, int(j) + 1), (int(k), int(m))
 
 
 def _around(end: int, start: int, reach: int, frames: int) -> NDArray[np.int64]:

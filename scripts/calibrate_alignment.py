@@ -31,10 +31,11 @@ from train_versions import songs as trained_songs
 from alignment.acceptance import Evidence
 from alignment.audio import ANALYSIS_RATE, Audio, read_audio
 from alignment.confidence import INPUTS, path_evidence
+from alignment.cuts import parted, sharpened
 from alignment.errors import ScoreError
 from alignment.pair import Pair
 from alignment.rests import path_of_music, sections_over_rests
-from alignment.sections import matching_sections, sharpened
+from alignment.sections import matching_sections
 from alignment.transposition import Transposable, in_one_key, likely_transpositions
 from alignment.warping import mean_path_of
 from retrieval.embedding.additive import additive_sound
@@ -225,7 +226,7 @@ def gather_points(pairs: list[tuple[Path, str]], elsewhere: float = np.inf) -> P
 
 def _points(pair: Pair, sections: list, truth: NDArray[np.float64], number: int, elsewhere: float) -> Points:
     evidence, errors = [np.zeros((0, len(INPUTS)))], [np.zeros(0)]
-    for section in sections_over_rests(pair, sharpened(pair, sections)):
+    for section in sections_over_rests(pair, parted(pair, sharpened(pair, sections))):
         path = path_of_music(pair, mean_path_of(pair, section))
         if path is None:
             continue
