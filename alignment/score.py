@@ -54,11 +54,13 @@ _LONGEST_SECONDS = 8 * 3600.0
 _MOST_BEATS = 1e6
 _SHORTEST_SECONDS = 0.05
 _SLOWEST, _FASTEST = 4.0, 2000.0
-"""Tempo marks beyond these, in quarters a minute, are mistakes and are passed over."""
+"""Tempo marks beyond these, in quarters a minute, are mistakes and are passed over; a MIDI file's are its seconds."""
 
 
 _LEAST_OF_A_BEAT = 0.1
 """What is left of a beat at either end of a measure is a beat of its own if it is no less: files round durations."""
+
+_READERS = {"midi": read_midi, "encoded": read_encoded, "musicxml": read_musicxml}
 
 _SHORTEST_MEASURE = 1e-3
 """In quarters; what is shorter has no beats."""
@@ -105,8 +107,7 @@ class Clock:
     """From quarters of a score as played to seconds, through all changes of tempo."""
 
     def __init__(self, tempi: Sequence[tuple[float, float]] = ()) -> None:
-        kept = {0.0: DEFAULT_TEMPO}
-        kept.update({when: tempo for when, tempo in tempi if _SLOWEST <= tempo <= _FASTEST})
+        kept = {0.0: DEFAULT_TEMPO, **dict(tempi)}
         self._from = np.array(sorted(kept))
         self._quarter = np.array([60.0 / kept[when] for when in self._from.tolist()])
         self._seconds = np.concatenate([[0.0], np.cumsum(np.diff(self._from) * self._quarter[:-1])])
@@ -132,7 +133,8 @@ class Score:
         notes: float64, shape `(n, 4)`, sorted: onset and offset in seconds, MIDI pitch as it sounds,
             velocity in 0..1.
         beats: every beat in time order; each measure's first entry is its start.
-        counts: of each of them, how many beats are played before; parts of a beat count as such.
+        quarters: of each of them, how many quarters are played before.
+        units: of each of them, how many quarters a beat lasts in its measure.
         duration: seconds to the end of the last measure or note.
         composer: as the file states it, or None.
         played: every measure, also one that goes on counting the beats of the one before it, which `measures`
@@ -154,7 +156,8 @@ class Score:
     heading: Heading = field(default_factory=Heading)
     movements: tuple[Movement, ...] = ()
     parts: tuple[Part, ...] = ()
-    counts: tuple[float, ...] = ()
+    quarters: tuple[float, ...] = ()
+    units: tuple[float, ...] = ()
 
     @cached_property
     def _seconds(self) -> list[float]:
@@ -219,12 +222,13 @@ def read_score(path: str | os.PathLike[str]) -> Score:
     name = os.fspath(path)
     data = score_data(name)
     try:
-        sheet = _sheet(data, Path(name).suffix.lower())
+        kind = score_format(data, Path(name).suffix.lower())
+        sheet = _READERS[kind](data)
     except ReadError as error:
         raise ScoreError(name, str(error)) from error
     except ImportError as error:
         raise ScoreError(name, 'wants the score extra: pip install "incipit-music[score]"') from error
-    return _timed(name, sheet)
+    return _timed(name, sheet, kind)
 
 
 def score_data(name: str) -> bytes:
@@ -259,18 +263,13 @@ def score_format(data: bytes, suffix: str) -> str:
     return "encoded" if suffix in (".mei", ".krn") else "musicxml"
 
 
-def _sheet(data: bytes, suffix: str) -> Sheet:
-    readers = {"midi": read_midi, "encoded": read_encoded, "musicxml": read_musicxml}
-    return readers[score_format(data, suffix)](data)
-
-
-def _timed(name: str, sheet: Sheet) -> Score:
-    """Seconds for quarters."""
+def _timed(name: str, sheet: Sheet, kind: str) -> Score:
+    """Seconds for quarters; `kind` as `score_format` tells it."""
     if not len(sheet.notes):
         raise ScoreError(name, "has no notes with a pitch")
     if sum((measure.end - measure.start) / measure.beat for measure in sheet.measures) > _MOST_BEATS:
         raise ScoreError(name, "has more than a million beats: its time signatures are broken")
-    clock = Clock(sheet.tempi)
+    clock = Clock([mark for mark in sheet.tempi if kind == "midi" or _SLOWEST <= mark[1] <= _FASTEST])
     notes = sheet.notes.copy()
     notes[:, :2] = clock(notes[:, :2])
     ends = sheet.measures[-1].end if sheet.measures else 0.0
@@ -280,7 +279,7 @@ def _timed(name: str, sheet: Sheet) -> Score:
     if not duration <= _LONGEST_SECONDS:
         raise ScoreError(name, f"would last {duration / 3600:.0f} hours: its times or tempi are broken")
     notes = notes[np.lexsort((notes[:, 2], notes[:, 0]))]
-    (beats, counts), played = _beats(sheet.measures, clock), _played(sheet.measures, clock)
+    (beats, quarters, units), played = _beats(sheet.measures, clock), _played(sheet.measures, clock)
     starts = clock(np.array([movement.start for movement in sheet.movements], np.float64)).tolist()
     movements = tuple(movement._replace(start=start) for movement, start in zip(sheet.movements, starts, strict=True))
     return Score(
@@ -295,7 +294,8 @@ def _timed(name: str, sheet: Sheet) -> Score:
         sheet.heading,
         movements,
         tuple(sheet.parts),
-        counts,
+        quarters,
+        units,
     )
 
 
@@ -308,12 +308,11 @@ def _played(measures: Sequence[Measure], clock: Clock) -> tuple[PlayedMeasure, .
     )
 
 
-def _beats(measures: Sequence[Measure], clock: Clock) -> tuple[tuple[Beat, ...], tuple[float, ...]]:
-    """Each measure's start, and the whole beats within it; and how many beats are played before each."""
+def _beats(measures: Sequence[Measure], clock: Clock) -> tuple[tuple[Beat, ...], tuple[float, ...], tuple[float, ...]]:
+    """Each measure's start, and the whole beats within it; the quarters before each, and those of a beat there."""
     quarters: list[float] = []
     names: list[tuple[str, float]] = []
-    counts: list[float] = []
-    before = 0.0
+    units: list[float] = []
     for measure in measures:
         quarters_long = measure.end - measure.start
         if quarters_long < _SHORTEST_MEASURE:
@@ -323,8 +322,7 @@ def _beats(measures: Sequence[Measure], clock: Clock) -> tuple[tuple[Beat, ...],
         places = [measure.first, *inside.tolist()]
         quarters += [measure.start + (place - measure.first) * measure.beat for place in places]
         names += [(measure.label, place) for place in places]
-        counts += [before + place - measure.first for place in places]
-        before += end - measure.first
+        units += [measure.beat] * len(places)
     seconds = clock(np.array(quarters)).tolist()
     beats = tuple(Beat(when, label, beat) for when, (label, beat) in zip(seconds, names, strict=True))
-    return beats, tuple(counts)
+    return beats, tuple(quarters), tuple(units)

@@ -11,20 +11,23 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import maximum_filter1d
+from scipy.ndimage import maximum_filter1d, median_filter
 
 from alignment.acceptance import Evidence, evidence_of_same_music
 from alignment.analysed import Analysed
 from alignment.features.frames import FEATURE_RATE
-from alignment.features.sync import COARSE_DOWNSAMPLING
+from alignment.features.sync import COARSE_DOWNSAMPLING, SyncFeatures
 from alignment.pace import SHORTEST_SECTION_SECONDS, AtPace, at_best_pace
 from alignment.pair import Pair, anchor_frames
-from alignment.structure import Correspondence, bridged
+from alignment.structure import Correspondence, bridged, without_noise
 
 __all__ = ["Matching", "Section", "matching_sections"]
 
 _QUIET_DECIBELS = -50.0
 _QUIET_SHARE = 0.12
+
+_EVEN_FRAMES, _EVEN = 15, 0.93
+"""Cosine of CENS to that of white noise: applause and rain have .97 and more for seconds, music .86 at its ends."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,9 @@ def matching_sections(pair: Pair) -> Matching:
     found = at_best_pace(x, y, list(map(anchor_frames, pair.anchors)), band)
     if not found.matches:
         return Matching([], found)
-    matches = bridged(found.x, found.y, found.matches, found.gaps) if band is None else found.matches
+    noise = _may_be_noise(pair.x, found.x.shape[1]), _may_be_noise(pair.y, found.y.shape[1])
+    matches = without_noise(_without_quiet(found.x), _without_quiet(found.y), found.matches, noise)
+    matches = bridged(found.x, found.y, matches, found.gaps) if band is None else matches
     sections = [_section(match, found.scale, (0, 0), pair.frames) for match in matches]
     if band is None and not pair.anchors:
         sections = _filled(x, y, sections, pair.frames)
@@ -105,6 +110,18 @@ def _with_quiet(coarse: NDArray[np.float32], side: Analysed) -> NDArray[np.float
     sounds = within & (level > side.level.max() + _QUIET_DECIBELS)
     sign = np.where(sounds, 1.0, -1.0)
     return np.concatenate([np.sqrt(1.0 - _QUIET_SHARE) * coarse, np.sqrt(_QUIET_SHARE) * sign[None]]).astype(np.float32)
+
+
+def _without_quiet(coarse: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Unit columns as before `_with_quiet`."""
+    return np.asarray(coarse[:-1] / np.sqrt(1.0 - _QUIET_SHARE), np.float32)
+
+
+def _may_be_noise(features: SyncFeatures, frames: int) -> NDArray[np.bool_]:
+    """For so many frames in place of the coarse ones, whether all pitch classes sound alike for some seconds."""
+    evenness = features.harmony.sum(axis=0) / np.sqrt(len(features.harmony))
+    even = median_filter(evenness, _EVEN_FRAMES, mode="reflect") > _EVEN
+    return np.asarray(even[np.arange(frames) * len(even) // frames], np.bool_)
 
 
 def _section(

@@ -24,9 +24,27 @@ from numpy.typing import NDArray
 from alignment._structure_kernels import MATCH, accumulate_states, trace_states
 from alignment.dtw import SYMMETRIC_WEIGHTS, Corridor
 
-__all__ = ["Correspondence", "Gaps", "bridged", "corresponding_sections", "longest_cut", "sharpen"]
+__all__ = [
+    "Correspondence",
+    "Gaps",
+    "bridged",
+    "corresponding_sections",
+    "longest_cut",
+    "sharpen",
+    "without_noise",
+]
 
 _LEAST_LEVEL = 0.05
+
+_AROUND_FRAMES, _AROUND_SHARE, _UNLIKE_SHARE = 10, 0.25, 0.6
+"""Of what the cheaper quarter of the cells around a path costs, noise costs .8 along it, music less than half."""
+
+_INTO_MUSIC = 4
+"""Points before applause at the end that are given up with it: where it rises, the music is to have ended."""
+
+_CLEARLY_UNLIKE = 1.0
+"""Sum in coarse frames; three seconds of applause have as much."""
+
 _MOST_UNEVEN = 2
 """Where a passage takes one side more than so many times as long as the other, they do not play the same in it."""
 
@@ -120,9 +138,49 @@ def bridged(
         (low, high), (left, right) = (before.x[1], after.x[0]), (before.y[1], after.y[0])
         alike = 0 < max(high - low, right - left) <= _MOST_UNEVEN * min(high - low, right - left)
         if alike and not any(left <= match.y[0] < right for match in found):
-            matches = _aligned(sides.part(low, high, left, right), whole)
+            matches = _aligned(sides.part(slice(low, high), slice(left, right)), whole)
             out += [Correspondence(match.path + np.array([low, left]), match.gain) for match in matches]
     return sorted(out, key=lambda match: match.x)
+
+
+def without_noise(
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    found: Sequence[Correspondence],
+    noise: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+) -> list[Correspondence]:
+    """The matches without the noise at either end that is hardly more alike along the path than beside it.
+
+    Args:
+        x, y: unit columns.
+        found: the matches.
+        noise: for each frame of x and y whether it may be noise, to two seconds; drums, too, are without pitch.
+    """
+    sides = _Sides.of(x, y)
+    out = []
+    for match in found:
+        i, j = match.path.T
+        both = noise[0][i] & noise[1][j]
+        first, last = _points_of_noise(sides, match.path, both), _points_of_noise(sides, match.path[::-1], both[::-1])
+        last += _INTO_MUSIC if last else 0
+        if first + last < len(match.path):
+            out.append(replace(match, path=match.path[first : len(match.path) - last]))
+    return out
+
+
+def _points_of_noise(sides: _Sides, path: NDArray[np.int64], noise: NDArray[np.bool_]) -> int:
+    """How many of the first points of a path, which may be noise, are unlike; none unless clearly."""
+    total = most = 0.0
+    count = 0
+    length = int(np.argmin(np.append(noise, False)))
+    for at, (i, j) in enumerate(path[: length + _AROUND_FRAMES if length else 0].tolist(), start=1):
+        rows, columns = (slice(max(frame - _AROUND_FRAMES, 0), frame + _AROUND_FRAMES + 1) for frame in (i, j))
+        around = np.quantile(sides.part(rows, columns).costs(), _AROUND_SHARE)
+        along = sides.part(slice(i, i + 1), slice(j, j + 1)).costs()
+        total += float(along[0, 0] - _UNLIKE_SHARE * around)
+        if total > most:
+            most, count = total, at
+    return count if most > _CLEARLY_UNLIKE else 0
 
 
 def sharpen(
@@ -208,17 +266,15 @@ class _Sides(NamedTuple):
             np.full(n, m, np.int64) if band is None else band.high,
         )
 
-    def part(self, low: int, high: int, left: int, right: int) -> _Sides:
+    def part(self, rows: slice, columns: slice) -> _Sides:
         """Only these frames of x and of y, all cells allowed."""
-        n, m = high - low, right - left
-        return _Sides(
-            self.x[:, low:high],
-            self.y[:, left:right],
-            self.level_x[low:high],
-            self.level_y[left:right],
-            np.zeros(n, np.int64),
-            np.full(n, m, np.int64),
-        )
+        x, y = self.x[:, rows], self.y[:, columns]
+        n, m = x.shape[1], y.shape[1]
+        return _Sides(x, y, self.level_x[rows], self.level_y[columns], np.zeros(n, np.int64), np.full(n, m, np.int64))
+
+    def costs(self) -> NDArray[np.float64]:
+        """Of all cells."""
+        return np.asarray((1.0 - self.x.T @ self.y) / (self.level_x[:, None] + self.level_y), np.float64)
 
 
 def _states(sides: _Sides, gaps: Gaps) -> NDArray[np.int64]:
@@ -276,7 +332,7 @@ def _out_of_order(sides: _Sides, found: list[Correspondence], gaps: Gaps, shorte
     best: Correspondence | None = None
     for low, high in _left_over([match.x for match in found], sides.x.shape[1], shortest):
         for left, right in _left_over([match.y for match in found], sides.y.shape[1], shortest):
-            for match in _aligned(sides.part(low, high, left, right), local):
+            for match in _aligned(sides.part(slice(low, high), slice(left, right)), local):
                 lengths = np.ptp(match.path, axis=0) + 1
                 if lengths.min() >= shortest and (best is None or match.gain > best.gain):
                     best = Correspondence(match.path + np.array([low, left]), match.gain)

@@ -17,7 +17,7 @@ from alignment._local_kernels import accumulate_turns
 from alignment.errors import AlignmentError
 from alignment.local import path_to
 
-__all__ = ["Block", "Succession", "SuccessionCosts", "Turn", "best_succession"]
+__all__ = ["Block", "Succession", "SuccessionCosts", "Turn", "TurnPath", "best_succession"]
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,42 @@ class SuccessionCosts:
     idle: float
 
 
+class TurnPath(NamedTuple):
+    """A path of a turn.
+
+    Attributes:
+        block: through which.
+        first, last: rows, both inside.
+        start, end: columns of the block at these rows.
+    """
+
+    block: int
+    first: int
+    last: int
+    start: int
+    end: int
+
+
 class Turn(NamedTuple):
     """A stretch of rows that corresponds to a group.
 
     Attributes:
         group: which.
-        first, last: rows, both inside.
+        paths: in the order of rows.
     """
 
     group: int
-    first: int
-    last: int
+    paths: tuple[TurnPath, ...]
+
+    @property
+    def first(self) -> int:
+        """Its first row."""
+        return self.paths[0].first
+
+    @property
+    def last(self) -> int:
+        """Its last row, inside."""
+        return self.paths[-1].last
 
 
 @dataclass(frozen=True)
@@ -95,7 +120,8 @@ def best_succession(blocks: Sequence[Block], costs: SuccessionCosts) -> Successi
     filled = _Filled.of(gains.shape, 1 + max(block.group for block in blocks))
     weighed = np.array([costs.jump, costs.switch, costs.idle], np.float32)
     score = float(accumulate_turns(gains, numbers, groups, weighed, *filled))
-    return Succession(score, tuple(_turns(filled, groups))[::-1])
+    starts = np.concatenate([[0], np.cumsum(widths)])
+    return Succession(score, tuple(_turns(filled, groups, numbers, starts))[::-1])
 
 
 class _Filled(NamedTuple):
@@ -117,17 +143,24 @@ class _Filled(NamedTuple):
         )
 
 
-def _turns(filled: _Filled, groups: NDArray[np.int64]) -> Iterator[Turn]:
-    """Back from the last row, turn by turn."""
-    row, group, last = len(filled.pointers), -1, -1
+def _turns(
+    filled: _Filled, groups: NDArray[np.int64], blocks: NDArray[np.int64], starts: NDArray[np.int64]
+) -> Iterator[Turn]:
+    """Back from the last row, turn by turn; of each column its group and block, of each block its first column."""
+    row, group = len(filled.pointers), -1
+    paths: list[TurnPath] = []
     while row > 0:
         column = int(filled.ends[row] if group < 0 else filled.inside_ends[row, group])
         if column < 0:
             row -= 1
             continue
         if group < 0:
-            group, last = int(groups[column]), row - 1
-        row = int(path_to(filled.pointers, row - 1, column)[0, 0])
+            group = int(groups[column])
+        last = row - 1
+        row, start = (int(value) for value in path_to(filled.pointers, last, column)[0])
+        block = int(blocks[column])
+        paths.append(TurnPath(block, row, last, start - int(starts[block]), column - int(starts[block])))
         if filled.entered[row, group]:
-            yield Turn(group, row, last)
+            yield Turn(group, tuple(paths[::-1]))
             group = -1
+            paths.clear()

@@ -112,35 +112,42 @@ def tempo_ratio(
 
 
 def beats_per_minute(
-    beats: ArrayLike, alignment: Synchronisation, around: int = 2, numbers: ArrayLike | None = None
+    beats: ArrayLike,
+    alignment: Synchronisation,
+    around: int = 2,
+    quarters: ArrayLike | None = None,
+    units: ArrayLike | None = None,
 ) -> NDArray[np.float64]:
     """Tempo of a recording at each beat of the score that it is aligned to.
 
     Args:
         beats: seconds of the score's beats, rising, shape `(n,)`; the score is the alignment's reference.
         alignment: of the score with the recording.
-        around: how many beats on either side a line of time against beat number is fitted to. With 0 the tempo
+        around: how many beats on either side a line of time against quarters is fitted to. With 0 the tempo
             at a beat is that of its interval to the next beat, and the last beat of a match has its predecessor's.
-        numbers: of the beats, rising; counted by ones where not given, which is wrong where a measure ends
-            within a beat.
+        quarters: at which the beats fall, rising; counted by ones where not given.
+        units: of each beat the quarters it lasts, a half in a metre of eighths; 1 where not given.
 
     Returns:
         beats a minute, shape `(n,)`; NaN where the recording does not play the beat, or only this one.
 
     Raises:
-        FeatureError: the beats or their numbers do not rise or do not fit, or `around` is negative.
+        FeatureError: the beats, quarters or units do not fit or do not rise, or `around` is negative.
     """
     at = np.asarray(beats, np.float64)
-    count = np.arange(at.size, dtype=np.float64) if numbers is None else np.asarray(numbers, np.float64)
+    count = np.arange(at.size, dtype=np.float64) if quarters is None else np.asarray(quarters, np.float64)
+    unit = np.ones(at.size) if units is None else np.asarray(units, np.float64)
     if at.ndim != 1 or at.shape != count.shape or (np.diff(at) <= 0).any() or (np.diff(count) <= 0).any():
-        raise FeatureError("The 'beats' and their 'numbers' must be one-dimensional, fit, and rise. Are they sorted?")
+        raise FeatureError("The 'beats' and their 'quarters' must be one-dimensional, fit, and rise. Are they sorted?")
+    if unit.shape != at.shape or not (unit > 0).all():
+        raise FeatureError("The 'units' must be positive, one for each beat.")
     if around < 0:
         raise FeatureError(f"The 'around' must not be negative. Got {around} instead.")
     tempi = np.full(at.shape, np.nan)
     for path in _matches(alignment):
         inside = np.flatnonzero((at >= path.ref[0] - SLIVER_SECONDS) & (at <= path.ref[-1] + SLIVER_SECONDS))
         if len(inside) > 1:
-            tempi[inside] = 60.0 / _seconds_per_beat(_played(at[inside], path), count[inside], around)
+            tempi[inside] = 60.0 / (_seconds_a_quarter(_played(at[inside], path), count[inside], around) * unit[inside])
     return tempi
 
 
@@ -171,16 +178,16 @@ def _played(beats: NDArray[np.float64], path: WarpingPath) -> NDArray[np.float64
     return path.map(within) + (beats - within) * path_ratio(path, within)
 
 
-def _seconds_per_beat(played: NDArray[np.float64], numbers: NDArray[np.float64], around: int) -> NDArray[np.float64]:
+def _seconds_a_quarter(played: NDArray[np.float64], quarters: NDArray[np.float64], around: int) -> NDArray[np.float64]:
     """Slope of the lines fitted to each beat and its neighbours, weighed by a Hann window."""
     if not around:
-        intervals = np.diff(played) / np.diff(numbers)
+        intervals = np.diff(played) / np.diff(quarters)
         return np.append(intervals, intervals[-1])
     near = np.arange(len(played))[:, None] + np.arange(-around, around + 1)
     weight = np.where((near >= 0) & (near < len(played)), hann(2 * around + 3)[1:-1], 0.0)
     near = np.clip(near, 0, len(played) - 1)
     total = weight.sum(axis=1, keepdims=True)
-    x = numbers[near] - (weight * numbers[near]).sum(axis=1, keepdims=True) / total
+    x = quarters[near] - (weight * quarters[near]).sum(axis=1, keepdims=True) / total
     y = played[near] - (weight * played[near]).sum(axis=1, keepdims=True) / total
     return np.asarray((weight * x * y).sum(axis=1) / (weight * x * x).sum(axis=1), np.float64)
 

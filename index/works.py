@@ -7,6 +7,7 @@ all their items are where they belong; so what was split apart is confirmed on b
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -52,7 +53,7 @@ class Works:
             WorkError: several have the name.
         """
         found = self._found(select(Work).where(Work.key == name)) if name.isascii() else ()
-        found = found or [work for work in self.all() if work.name and work.name.casefold() == name.casefold()]
+        found = found or [work for work in self.all() if work.name and _folded(work.name) == _folded(name)]
         if not found:
             raise WorkMissing(f"{name}: is no work of the library")
         if len(found) > 1:
@@ -172,6 +173,11 @@ class Works:
     def _found(self, query: Select[Work]) -> Sequence[Work]:
         loaded = query.options(selectinload(Work.items).selectinload(Item.files))
         return self._session.scalars(loaded.execution_options(populate_existing=True)).all()
+
+
+def _folded(name: str) -> str:
+    """The same for names that read the same, in upper or lower case, composed or not."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _confirm(items: Iterable[Item]) -> None:

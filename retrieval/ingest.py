@@ -307,7 +307,8 @@ def _moved_within(paths: Sequence[str], known: dict[str, ItemFile], complete: se
 
 def _pass_on_works(library: Library, encoders: Encoders) -> None:
     """Put a recording to the work of one that is gone and sounded the same: its file got other tags and a new name."""
-    gone = [one for one in library.recordings() if one.work and all(is_gone(file.path) for file in one.files)]
+    # Of several, what was there last is where the user left it.
+    gone = [one for one in library.recordings() if one.work and all(is_gone(file.path) for file in one.files)][::-1]
     if not gone:
         return
     runs = library.runs(encoders.fingerprint.model)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -53,6 +54,10 @@ _LEVEL = np.float32(0.5)
 _COSTS = SuccessionCosts(jump=2.0, switch=2.0, idle=0.05)
 _SETTLED_ROWS = 75
 """A turn that ended so long ago is over."""
+
+_PAUSE_ROWS = 4
+_BEGINNING_SHARE, _END_SHARE = 0.15, 0.7
+"""Of a recording that is played twice, what its first playing reaches and where the second begins."""
 
 _GAP_ROWS = 150
 """So much of what is in no turn is kept, for a turn whose recording is found late."""
@@ -254,7 +259,12 @@ class VersionMonitor:
             )
             for candidate in candidates
         ]
-        return [turn._replace(group=groups[turn.group]) for turn in best_succession(blocks, _COSTS).turns]
+        lengths = [block.gains.shape[1] for block in blocks]
+        return [
+            part._replace(group=groups[turn.group])
+            for turn in best_succession(blocks, _COSTS).turns
+            for part in _playings(turn, lengths)
+        ]
 
     def _tell(self, turn: Turn, candidates: Sequence[_Candidate]) -> Iterator[Stretch]:
         """The gap before a turn and the turn, with the recording that is most alike, if it is accepted."""
@@ -311,6 +321,19 @@ class VersionMonitor:
         self._frames = self._frames[_FRAMES * count :]
         self._first += count
         self._candidates = [one for one in self._candidates if one.first + _WINDOW_ROWS > self._first]
+
+
+def _playings(turn: Turn, lengths: Sequence[int]) -> Iterator[Turn]:
+    """A turn, parted where after a pause it begins again from the beginning; of each block its length."""
+    first = 0
+    for number, (before, after) in enumerate(pairwise(turn.paths), start=1):
+        pause = after.first - before.last - 1
+        ended = before.end > _END_SHARE * lengths[before.block]
+        begins = after.start < _BEGINNING_SHARE * lengths[after.block]
+        if pause >= _PAUSE_ROWS and ended and begins:
+            yield turn._replace(paths=turn.paths[first:number])
+            first = number
+    yield turn._replace(paths=turn.paths[first:])
 
 
 def _lengthened(values: NDArray[np.float32], count: int) -> NDArray[np.float32]:

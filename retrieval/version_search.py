@@ -62,6 +62,9 @@ _BETWEEN = 2
 _HOPELESS = 0.01
 """Probability below which they are not."""
 
+_ASKED_IN_TURN, _LIKELY = 3, 0.5
+"""How many recordings are asked whether one is a version of them, where they are likely ones of it."""
+
 _ASIDE = -2.0
 """Log odds that what is found by way of another part of such a recording than the query plays is of its work."""
 
@@ -136,15 +139,24 @@ class VersionSearch:
         return known.id if known else -1
 
     def versions_of(self, recording: Recording, max_false_accepts: float) -> list[tuple[Recording, float]]:
-        """Other recordings of the library accepted as versions of one, each with its probability, surest first."""
+        """Other recordings of the library accepted as versions of one, each with its probability, surest first.
+
+        Some that are likely and not accepted are asked in their turn: which of two came first is not to matter.
+        """
         if recording.id not in self._local.position:
             return []
-        query = self.query_of(recording.id)
-        return [
-            (other, self._probability(likeness))
-            for other, likeness in self.candidates(query, recording.id)
-            if self.accepts(likeness, max_false_accepts)
-        ]
+        accepted: list[tuple[Recording, float]] = []
+        to_ask = _ASKED_IN_TURN
+        for other, likeness in self.candidates(self.query_of(recording.id), recording.id):
+            probability = self._probability(likeness)
+            if self.accepts(likeness, max_false_accepts):
+                accepted.append((other, probability))
+            elif to_ask and probability > _LIKELY:
+                to_ask -= 1
+                found = {one.id: back for one, back in self.candidates(self.query_of(other.id), other.id)}
+                if recording.id in found and self.accepts(found[recording.id], max_false_accepts):
+                    accepted.append((other, probability))
+        return accepted
 
     def query_of(self, number: int) -> VersionQuery:
         """The stored vectors of the recording of that id, which has any."""

@@ -159,15 +159,22 @@ def test_what_rounding_leaves_of_a_beat_is_none(musicxml, last):
     lengths = np.array([4, last, 4]) * 20
     score = musicxml(*(measure(number, note(60, length), attributes=finely) for number, length in enumerate(lengths)))
     assert [beat.beat for beat in score.beats] == [1.0, 2.0, 3.0, 4.0] * 3
-    assert score.counts[8] == pytest.approx(4 + last)
+    assert score.quarters[8] == pytest.approx(4 + last)
 
 
 def test_half_a_beat_counts_for_half_of_one(musicxml):
     score = musicxml(
         measure(1, note(60, 4), attributes=attributes()), measure(2, note(62, 2.5)), measure(3, note(64, 4))
     )
-    assert score.counts == (*np.arange(7.0), 6.5, 7.5, 8.5, 9.5)
-    np.testing.assert_allclose(np.diff([beat.seconds for beat in score.beats]), np.diff(score.counts) / 2)
+    assert score.quarters == (*np.arange(7.0), 6.5, 7.5, 8.5, 9.5)
+    np.testing.assert_allclose(np.diff([beat.seconds for beat in score.beats]), np.diff(score.quarters) / 2)
+
+
+def test_a_beat_lasts_the_unit_of_its_metre(musicxml):
+    score = musicxml(
+        measure(1, note(60, 2), attributes=attributes(2, 4)), measure(2, note(62, 1.5), attributes=attributes(3, 8))
+    )
+    assert (score.quarters, score.units) == ((0.0, 1.0, 2.0, 2.5, 3.0), (1.0, 1.0, 0.5, 0.5, 0.5))
 
 
 def test_a_measure_without_anything_has_no_beats(musicxml):
@@ -369,6 +376,12 @@ def test_midi_follows_its_tempi_in_any_track(midi):
     )
     np.testing.assert_allclose(score.notes[:, :3], [[0, 1, 60], [1, 2, 48], [1, 3, 62]])
     assert score.notes[0, 3] == pytest.approx(64 / 127)
+
+
+def test_midi_keeps_its_seconds_at_any_tempo(midi):
+    tempi = [mido.MetaMessage("set_tempo", tempo=16_000_000), mido.MetaMessage("set_tempo", tempo=20_000, time=480)]
+    score = midi(tempi, [*midi_note(60, 480), *midi_note(62, 480)])
+    np.testing.assert_allclose(score.notes[:, :2], [[0, 16], [16, 16.02]])
 
 
 def test_midi_measures_are_counted_by_its_time_signatures(midi):

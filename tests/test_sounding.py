@@ -50,6 +50,14 @@ def test_short_silence_and_silence_alone_stay():
         assert (part.samples.tolist(), start) == (audio.samples.tolist(), 0.0)
 
 
+def test_hiss_and_a_click_before_the_music_are_silence():
+    hiss = 3e-4 * np.random.default_rng(0).standard_normal(4 * RATE)
+    hiss[10] = 0.01
+    sound = 0.2 * np.sin(np.arange(6 * RATE) / 9.0)
+    part, start = sounding_part(Audio(np.concatenate([hiss, sound, hiss]).astype(np.float32)))
+    assert (start, part.duration) == pytest.approx((4.0, 6.0), abs=0.06)
+
+
 def test_what_is_cut_off_is_silent_and_told():
     sound = np.full(RATE, 0.1, np.float32)
     part, start = sounding_part(Audio(np.concatenate([silence(2.0), sound, silence(3.0), sound, silence(9.0)])))

@@ -81,7 +81,10 @@ def test_parts_of_three_groups_are_told_apart():
         [Block(gains, group) for group, gains in enumerate(blocks)], SuccessionCosts(1, 1, 0.1)
     ).turns
     wanted = [(group, row, row + last - first - 1) for (group, first, last), row in zip(played, rows, strict=False)]
-    assert [tuple(turn) for turn in turns] == wanted
+    assert [(turn.group, turn.first, turn.last) for turn in turns] == wanted
+    assert [(path.block, path.start, path.end) for turn in turns for path in turn.paths] == [
+        (group, first, last - 1) for group, first, last in played
+    ]
 
 
 def test_sequences_of_a_group_share_a_turn():
@@ -90,7 +93,7 @@ def test_sequences_of_a_group_share_a_turn():
     halves[1][np.arange(10, 20), np.arange(10, 20)] = 0.4
     costs = SuccessionCosts(1.0, 1.0, 0.1)
     (turn,) = best_succession([Block(gains, 0) for gains in halves], costs).turns
-    assert tuple(turn) == (0, 0, 19)
+    assert [(path.block, path.first, path.last) for path in turn.paths] == [(0, 0, 9), (1, 10, 19)]
     assert len(best_succession([Block(gains, group) for group, gains in enumerate(halves)], costs).turns) == 2
 
 

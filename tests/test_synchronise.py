@@ -283,6 +283,52 @@ def test_a_cut_is_told_and_the_rest_meets_at_the_notes(aligned):
         assert np.mean(errors < 0.1) > 0.9
 
 
+@pytest.mark.parametrize("share", [0.35, 0.6])
+def test_a_cut_of_three_seconds_is_told(aligned, share):
+    first, second, _ = aligned
+    ref, other = read_audio(first.path), read_audio(second.path)
+    start = second.seconds[round(share * len(second.seconds))]
+    result = synchronise(ref, edited(other, (0, start), (start + 3.0, other.duration)))
+    ((low, high),) = alone(result, "only_ref")
+    wanted = np.interp([start, start + 3.0], second.seconds, first.seconds)
+    assert (low, high) == pytest.approx(tuple(wanted), abs=1.0)
+    assert high - low == pytest.approx(wanted[1] - wanted[0], abs=0.5)
+
+
+def test_a_chord_held_for_five_seconds_is_no_cut():
+    piece = PIECES[0]
+    played = perform(piece, Performance(seed=2, timbre="piano"))
+    at = round(played.seconds[len(played.seconds) // 2] * RATE) - RATE // 50
+    held = np.tile(played.samples[at - RATE // 4 : at], 20)
+    held = held * np.exp(-0.8 * np.arange(len(held)) / RATE)
+    longer = np.concatenate([played.samples[:at], held, played.samples[at:]]).astype(np.float32)
+    other = perform(piece, Performance(seed=3, timbre="piano"))
+    result = synchronise(Audio(other.samples.astype(np.float32)), Audio(longer))
+    assert alone(result, "only_other") == alone(result, "only_ref") == []
+
+
+@pytest.mark.parametrize("trailing", [False, True])
+def test_applause_on_both_sides_is_not_matched(aligned, trailing):
+    first, second, _ = aligned
+
+    def clapping(seconds, seed):
+        random = np.random.default_rng(seed)
+        hands = np.convolve(random.random(seconds * RATE) < 0.003, np.exp(-np.arange(200) / 40.0), "same")
+        return (0.05 + hands) * 0.1 * random.standard_normal(seconds * RATE)
+
+    def applauded(item, seconds, seed):
+        sound = read_audio(item.path).samples
+        parts = [sound, clapping(seconds, seed)]
+        return Audio(np.concatenate(parts if trailing else parts[::-1]).astype(np.float32))
+
+    ref, other = applauded(first, 9, 1), applauded(second, 14, 2)
+    result = synchronise(ref, other)
+    spans = [(ref.duration - 9.0, ref.duration), (other.duration - 14.0, other.duration)]
+    wanted = spans if trailing else [(0.0, 9.0), (0.0, 14.0)]
+    found = [*alone(result, "only_ref"), *alone(result, "only_other")]
+    assert np.array(found) == pytest.approx(np.array(wanted), abs=1.0)
+
+
 def test_noise_put_in_and_swapped_sections_are_told(aligned):
     first, second, _ = aligned
     ref, other = read_audio(first.path), read_audio(second.path)

@@ -149,6 +149,16 @@ def test_a_measure_that_ends_within_a_beat_does_not_look_fast(around):
     assert np.allclose(tempi, 80.0)
 
 
+def test_another_beat_unit_is_another_tempo_at_once():
+    quarters = np.array([0.0, 1, 2, 3, 4, 4.5, 5, 5.5, 6])
+    units = np.where(quarters < 4, 1.0, 0.5)
+    path = WarpingPath(np.array([0.0, 4.0]), np.array([3.0, 9.0]))
+    tempi = beats_per_minute(0.5 * quarters, aligned(path), quarters=quarters, units=units)
+    assert tempi == pytest.approx(80.0 / units)
+    with pytest.raises(FeatureError, match="units"):
+        beats_per_minute([0.0, 1.0], aligned(path), units=[1.0, 0.0])
+
+
 def test_unsorted_beats_are_refused():
     with pytest.raises(FeatureError, match="rise"):
         beats_per_minute([0.0, 2.0, 1.0], aligned(path_of(lambda ref: ref)))

@@ -125,6 +125,15 @@ def test_what_is_kept_does_not_grow_with_the_stream(library):
     assert monitor.kept_seconds < 180
 
 
+def test_a_work_that_is_played_twice_is_told_twice(library, music):
+    samples = read_audio(music.recorded[1].path).samples
+    applause = 0.05 * np.random.default_rng(1).standard_normal(15 * RATE)
+    twice = np.concatenate([samples, applause, samples]).astype(np.float32)
+    played = [(stretch.start, stretch.end) for stretch in monitored(library, [twice]) if stretch.hit]
+    seconds = len(samples) / RATE
+    assert np.array(played) == pytest.approx(np.array([(0, seconds), (seconds + 15, 2 * seconds + 15)]), abs=4.0)
+
+
 def test_recordings_of_a_work_are_one_stretch(collection, music):
     samples = perform(PIECES[1], Performance(40, "organ", tempo_scale=1.12, transposition=3)).samples
     (found,) = [stretch for stretch in monitored(collection, [samples]) if stretch.hit]

@@ -156,6 +156,9 @@ def test_works_are_found_by_key_or_a_name_that_only_one_has(library):
     assert library.works.find(one.key) is one
     library.works.name(one, "Sonata")
     assert library.works.find("SONATA") is one
+    library.works.name(one, "O\u0308sterreich")
+    assert library.works.find("\u00d6sterreich") is one
+    library.works.name(one, "Sonata")
     library.works.name(other, "Sonata")
     with pytest.raises(WorkError, match=f"{one.key}, {other.key}; say which"):
         library.works.find("Sonata")

@@ -105,6 +105,13 @@ def main() -> None:
     sys.exit(code)
 
 
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error only tells that Ctrl-C came while a library was being loaded."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
 def _explain(error: Exception) -> int:
     """Print an error that a room raised on purpose as one line; raise others again."""
     from alignment.errors import AlignmentError
@@ -116,7 +123,7 @@ def _explain(error: Exception) -> int:
         return int(error.exit_code)
     if isinstance(error, typer.Exit):
         return error.exit_code
-    if isinstance(error, typer.Abort):
+    if isinstance(error, typer.Abort) or _was_interrupted(error):
         warn("interrupted")
         return 130
     if isinstance(error, (AlignmentError, LibraryError, RetrievalError)):

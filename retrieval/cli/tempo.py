@@ -144,7 +144,7 @@ def _curve(side: Side, ref: Transposable, name: str, path: str, times: Floats, w
     if side.score is None:
         values = tempo_ratio(result, times, window)
     else:
-        values = beats_per_minute(times, result, numbers=np.array(side.score.counts))
+        values = beats_per_minute(times, result, quarters=side.score.quarters, units=side.score.units)
     return _Curve(other.path, values, True)
 
 
@@ -202,8 +202,8 @@ def _own_tempo(score: Score) -> Floats:
     seconds = np.array([beat.seconds for beat in score.beats], np.float64)
     if len(seconds) < 2:
         return np.full(seconds.shape, np.nan)
-    intervals = np.diff(seconds) / np.diff(score.counts)
-    return np.asarray(60.0 / np.append(intervals, intervals[-1]), np.float64)
+    intervals = np.diff(seconds) / np.diff(score.quarters)
+    return np.asarray(60.0 / (np.append(intervals, intervals[-1]) * score.units), np.float64)
 
 
 def _document(side: Side, times: Floats, curves: list[_Curve], started: float) -> dict[str, Any]:
