@@ -38,7 +38,7 @@ class Analysed:
         level: decibels of every 20 ms of the recording, smoothed over 100 ms, float32.
         tuning: cents above A4 = 440 Hz that the features are tuned to.
         features: None where there is nothing but silence.
-        onsets: of a score, the seconds at which notes begin, rising; of a recording none.
+        onsets, measures: of a score, as `Audio` has them; of a recording none.
     """
 
     duration: float
@@ -48,6 +48,7 @@ class Analysed:
     tuning: float
     features: SyncFeatures | None
     onsets: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    measures: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def music(self) -> tuple[float, float]:
@@ -76,7 +77,8 @@ def analyse(audio: Audio) -> Analysed:
     start += float(frames_to_seconds(before)) - rest
     end += rest - float(frames_to_seconds(after))
     _log.info("features from %.2f to %.2f s, tuned %+.0f cents", start, end, tuning)
-    return Analysed(audio.duration, start, end, _level(audio.samples), tuning, features, audio.onsets)
+    level = _level(audio.samples)
+    return Analysed(audio.duration, start, end, level, tuning, features, audio.onsets, audio.measures)
 
 
 def retuned(audio: Audio, side: Analysed, tuning: float) -> Analysed:

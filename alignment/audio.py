@@ -90,6 +90,8 @@ class Audio:
         tags: what the file says of itself.
         warnings: one line for each fault that did not prevent decoding.
         onsets: of a score that was made to sound, the seconds at which notes begin, rising; else none.
+        measures: of such a score, when each measure as played begins and the number of that which is printed, shape
+            `(n, 2)`; else none.
     """
 
     samples: NDArray[np.float32]
@@ -97,6 +99,7 @@ class Audio:
     tags: Tags = field(default_factory=Tags)
     warnings: tuple[str, ...] = ()
     onsets: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    measures: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
 
     @property
     def duration(self) -> float:

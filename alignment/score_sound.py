@@ -70,7 +70,8 @@ def score_sound(score: Score, rate: int = ANALYSIS_RATE) -> Audio:
     peak = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
     if peak > 0:
         samples *= np.float32(_PEAK / peak)
-    return Audio(samples, rate, Tags(score.title or ""), onsets=np.unique(score.notes[:, 0]))
+    measures = np.array([(measure.start, measure.written) for measure in score.played], np.float64).reshape(-1, 2)
+    return Audio(samples, rate, Tags(score.title or ""), onsets=np.unique(score.notes[:, 0]), measures=measures)
 
 
 def _fade(rate: int) -> NDArray[np.float32]:

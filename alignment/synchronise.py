@@ -5,7 +5,8 @@
    corresponds.
 3. Embeddings at 5 frames a second tell which sections correspond and which stand alone (`alignment.structure`), at
    the pace of either side (`alignment.pace`), and whether it is the same music at all (`alignment.acceptance`).
-4. Cuts are placed anew at 50 frames a second, and those found that passed unnoticed (`alignment.cuts`).
+4. Cuts are placed anew at 50 frames a second, and those found that passed unnoticed (`alignment.cuts`);
+   those at a score's repeats lie at its bar lines (`alignment.repeats`).
 5. Inside a corridor around each section's coarse path, fine features are warped exactly; the mean over all
    paths near that one (`alignment.posterior`) is the result, and their spread tells how sure it is.
 
@@ -30,6 +31,7 @@ from alignment.audio import Audio
 from alignment.cuts import parted, sharpened
 from alignment.errors import FeatureError
 from alignment.pair import Pair
+from alignment.repeats import cut_at_repeats
 from alignment.rests import matches_over_rests, path_of_music, sections_over_rests
 from alignment.sections import Section, matching_sections
 from alignment.segments import Segment, Synchronisation
@@ -78,7 +80,7 @@ def synchronise_in_one_key(
     left, right = pair.left, pair.right
     if confidence < _ACCEPTED:
         return _unrelated(left, right, confidence), left, right
-    whole_sections = sections_over_rests(pair, parted(pair, sharpened(pair, sections)))
+    whole_sections = sections_over_rests(pair, cut_at_repeats(pair, parted(pair, sharpened(pair, sections))))
     matches = _matches(pair, (mean_path_of(pair, section) for section in whole_sections), confidence)
     if not matches:
         return _unrelated(left, right, confidence), left, right
