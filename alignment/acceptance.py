@@ -19,7 +19,7 @@ from alignment.structure import Correspondence, Gaps, corresponding_sections
 
 __all__ = ["Evidence", "evidence_of_same_music", "probability_of_same_music"]
 
-_WEIGHTS = (0.52, 4.13, -9.92, -6.37, -0.84, 6.26, -3.46)
+_WEIGHTS = (3.90, -1.16, -12.65, -10.46, -0.16, 4.74, -4.62)
 """Logistic of the evidence, intercept first; `scripts/calibrate_alignment.py` fits it."""
 
 _SCRAMBLED_FRAMES = 5
@@ -34,7 +34,9 @@ class Evidence(NamedTuple):
 
     Attributes:
         saving: of what leaving the matched frames alone would cost, the part that matching them saves.
-        scrambled: what is saved against the other recording with its seconds in another order, over what is saved.
+        scrambled: what is saved against the other recording with its seconds in another order, over what is saved; it
+            counts for the part that is not saved: music that goes round and round is all the same where nearly all of
+            it corresponds.
         backwards: what is saved against it played backwards, likewise.
         length: logarithm of the matched frames of both sides, over 200; beyond what was fitted it counts no more.
         coverage: of the side that has more matched, the part that is.
@@ -66,10 +68,12 @@ def evidence_of_same_music(
     matched = np.sum([np.ptp(section.path, axis=0) + 1 for section in sections], axis=0)
     frames = int(matched.sum())
     steps = np.concatenate([np.diff(section.path, axis=0) for section in sections])
+    saving = gain / (gaps.each * frames)
+    scrambled = [_by_chance(x, _scrambled(y, pooled, seed), gaps, gain) for seed in range(_SCRAMBLES)]
     return Evidence(
-        gain / (gaps.each * frames),
-        float(np.mean([_by_chance(x, _scrambled(y, pooled, seed), gaps, gain) for seed in range(_SCRAMBLES)])),
-        _by_chance(x, y[:, ::-1], gaps, gain),
+        saving,
+        (1.0 - saving) * float(np.mean(scrambled)),
+        (1.0 - saving) * _by_chance(x, y[:, ::-1], gaps, gain),
         min(_LONGEST, float(np.log(frames * pooled / 200.0))),
         float((matched / (x.shape[1], y.shape[1])).max()),
         float((steps == 1).all(axis=1).mean()) if len(steps) else 0.0,

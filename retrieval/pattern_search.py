@@ -48,13 +48,11 @@ class PatternSearch:
         found.sort(key=lambda one: (-one[2][0].share, one[0], one[1]))
         hits: list[Hit] = []
         for expected, number, places in found[: wanted.top]:
-            hit = self._hit(len(hits) + 1, phrase, number, expected, places, expected <= wanted.max_false_accepts)
+            hit = self._hit(len(hits) + 1, number, expected, places, expected <= wanted.max_false_accepts)
             hits += [hit] if hit else []
         return hits
 
-    def _hit(
-        self, rank: int, phrase: Score, number: int, expected: float, places: list[PatternPlace], accepted: bool
-    ) -> Hit | None:
+    def _hit(self, rank: int, number: int, expected: float, places: list[PatternPlace], accepted: bool) -> Hit | None:
         row, sheet = self._library.scores_by_id([number]).get(number), self._library.score_sheet(number)
         if row is None or sheet is None:  # removed since the library was opened
             return None

@@ -18,14 +18,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
-import inspect
 import io
 import os
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from bench_alignment import ONE_THREAD, in_own_process, machine
@@ -73,15 +72,7 @@ def incipit(x: Features, y: Features, threads: int = 1) -> PathFrames:
     """`alignment.dtw.dtw`."""
     from alignment.dtw import dtw
 
-    options: dict[str, Any] = {"threads": threads} if takes_threads() else {}
-    return dtw(x, y, **options).path
-
-
-def takes_threads() -> bool:
-    """Whether Incipit can be told how many threads to use."""
-    from alignment.dtw import dtw
-
-    return "threads" in inspect.signature(dtw).parameters
+    return dtw(x, y, threads=threads).path
 
 
 def librosa(x: Features, y: Features) -> PathFrames:
@@ -160,8 +151,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _wanted(name: str, only: str) -> bool:
-    possible = KERNELS[name].threads == 1 or takes_threads()
-    return possible and (not only or name.partition(",")[0] in only.split(","))
+    return not only or name.partition(",")[0] in only.split(",")
 
 
 def _frames_that_fit(frames: int, bytes_a_cell: float) -> int:

@@ -15,6 +15,7 @@ from program import incipit_process as incipit
 
 from alignment import read_audio
 from index import Library, LibraryError
+from retrieval.cli.app import app
 
 RATE = 22050
 
@@ -251,7 +252,15 @@ def test_a_closed_pipe_is_no_error(collection):
 
 
 @pytest.mark.parametrize(
-    "verb", ["index", "query", "align", "follow", "compare", "list", "show", "works", "serve", "remove", "doctor"]
+    "verb",
+    [
+        *(command.name for command in app.registered_commands),
+        *(
+            f"{group.name} {verb.name}"
+            for group in app.registered_groups
+            for verb in group.typer_instance.registered_commands
+        ),
+    ],
 )
 def test_help_of_every_verb_has_an_example_and_loads_nothing_heavy(verb):
     script = (
@@ -261,7 +270,9 @@ def test_help_of_every_verb_has_an_example_and_loads_nothing_heavy(verb):
         "heavy = {'numpy', 'numba', 'scipy', 'torch', 'faiss', 'sqlalchemy', 'onnxruntime', 'soundfile', 'fastapi'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", script, verb, "--help"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script, *verb.split(), "--help"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "Example: incipit" in done.stdout
 

@@ -72,7 +72,8 @@ def align(
         typer.Option(metavar="LABELS", help="Write these annotations of REF (CSV, Audacity, SRT, VTT) for OTHER."),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="OUT.png|svg", help="Draw the path over the cost matrix (the plot extra).")
+        Path | None,
+        typer.Option(metavar="OUT.png|svg|pdf", help="Draw the path over the cost matrix (the plot extra)."),
     ] = None,
     library: LibraryFolder = None,
     json: Json = False,

@@ -48,7 +48,7 @@ def tempo(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the CSV there, not to stdout.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="OUT.png|svg", help="Draw it (the plot extra).")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.png|svg|pdf", help="Draw it (the plot extra).")] = None,
     window: Annotated[
         float, typer.Option(metavar="S", min=0.1, max=600, help="Seconds over which a tempo ratio is averaged.")
     ] = 4.0,

@@ -11,6 +11,7 @@ import typer
 
 from retrieval.cli.console import StageBars, explain, hush_decoders, warn
 from retrieval.cli.options import Quiet, Verbose
+from retrieval.cli.targets import require_targets
 
 __all__ = ["app"]
 
@@ -143,6 +144,7 @@ def _run(
     train: Callable[[Path, StageBars, int], None], out: Path, work: Path | None, jobs: int | None, quiet: bool
 ) -> int:
     """Train in the folder given, or in one beside the model; tell how it ended."""
+    require_targets({"-o": out})
     hush_decoders()
     training = work or out.with_suffix(".training")
     with StageBars(quiet) as bars:
@@ -175,4 +177,7 @@ def _files(folder: str, *, scores: bool = False) -> list[Path]:
     found = discover([folder], ())
     for path, cause in found.absent.items():
         raise TrainingError(f"{path}: {cause}")
-    return [Path(path) for path in found.files if is_score(path) == scores]
+    files = [Path(path) for path in found.files if is_score(path) == scores]
+    if not files:
+        raise TrainingError(f"{folder}: holds no {'scores' if scores else 'recordings'}")
+    return files

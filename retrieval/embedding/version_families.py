@@ -228,7 +228,7 @@ def _arrangement(song: Song, distance: float, rng: Generator) -> list[Voice]:
             voices.append(Voice(program, _with_velocity(part, rng.uniform(50, 85))))
     if accompaniment == _NEW:
         chords = _other_chords(song.chords, 0.4 * distance * rng.random(), rng)
-        voices += _new_accompaniment(chords, song.beats, rng)
+        voices += _new_accompaniment(chords, rng)
     if rng.random() < (0.15 if accompaniment == _WRITTEN else 0.55):
         voices.append(_drums(song.beats, rng))
     return voices
@@ -295,7 +295,7 @@ def _other_chords(chords: Sequence[Chord], share: float, rng: Generator) -> list
     return out
 
 
-def _new_accompaniment(chords: Sequence[Chord], beats: float, rng: Generator) -> list[Voice]:
+def _new_accompaniment(chords: Sequence[Chord], rng: Generator) -> list[Voice]:
     """A bass and one instrument that plays the chords, in one of many patterns."""
     pattern = str(rng.choice(["block", "broken", "offbeat", "held", "alberti", "strummed"]))
     subdivision = int(rng.choice([1, 2, 2, 3, 4]))

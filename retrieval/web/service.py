@@ -80,8 +80,8 @@ class Service:
         self.library = library
         self.roots = Roots(roots)
         self.most_upload_bytes = most_upload_bytes
-        self.uploads = Uploads(most_upload_bytes)
         self.copies = Copies()
+        self.uploads = Uploads(most_upload_bytes, lambda upload: self.copies.remove(upload.key))
         self.pieces = Pieces(self.copies)
         self.sheets = Sheets()
         self.files = Files(library, self.roots, self.uploads)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ __all__ = ["Upload", "Uploads"]
 
 _MOST_UPLOADS = 64
 _KEPT_SECONDS = 3600.0
+_SWEEP_SECONDS = 60
 _LONGEST_SECONDS = 3 * 3600.0
 _LONGEST_NAME = 200
 _BLOCK_BYTES = 2**20
@@ -63,14 +64,18 @@ class Uploads:
 
     Args:
         most_bytes: of one file.
+        dropped: is told of each file that is removed.
     """
 
-    def __init__(self, most_bytes: int) -> None:
+    def __init__(self, most_bytes: int, dropped: Callable[[Upload], None] = lambda _: None) -> None:
         self._most_bytes = most_bytes
+        self._dropped = dropped
         self._folder = Path(tempfile.mkdtemp(prefix="incipit-uploads-"))
         self._uploads: dict[str, Upload] = {}
         self._lock = threading.Lock()
         self._arriving = 0
+        self._closed = threading.Event()
+        threading.Thread(target=self._sweep_on, name="incipit-uploads", daemon=True).start()
 
     async def receive(self, name: str, body: AsyncIterator[bytes]) -> Upload:
         """Write what a client sends to the disk; what it is has still to be told by `checked`.
@@ -142,20 +147,33 @@ class Uploads:
                 raise Problem(404, "no-such-upload", "there is no such upload, or not any more")
             if not upload.users:
                 upload.path.unlink(missing_ok=True)
+        self._dropped(upload)
         return upload
+
+    def sweep(self) -> None:
+        """Remove what was not used for an hour."""
+        now = time.monotonic()
+        with self._lock:
+            old = [one for one in self._uploads.values() if not one.users and now - one.used > _KEPT_SECONDS]
+            for upload in old:
+                del self._uploads[upload.id]
+                upload.path.unlink(missing_ok=True)
+        for upload in old:
+            self._dropped(upload)
 
     def close(self) -> None:
         """Remove all."""
+        self._closed.set()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _sweep_on(self) -> None:
+        while not self._closed.wait(_SWEEP_SECONDS):
+            self.sweep()
 
     def _make_room(self) -> None:
         """Forget what was not used for long, and count one more that arrives."""
-        now = time.monotonic()
+        self.sweep()
         with self._lock:
-            for upload in list(self._uploads.values()):
-                if not upload.users and now - upload.used > _KEPT_SECONDS:
-                    del self._uploads[upload.id]
-                    upload.path.unlink(missing_ok=True)
             if len(self._uploads) + self._arriving >= _MOST_UPLOADS:
                 raise Problem(503, "too-many-uploads", "there are too many uploads; remove some", {"Retry-After": "60"})
             self._arriving += 1

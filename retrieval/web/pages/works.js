@@ -5,7 +5,7 @@ import { workName } from "./names.js";
 import { tell, tellProblem, toTop } from "./note.js";
 import { pager } from "./pager.js";
 import { running } from "./running.js";
-import { element, find } from "./switcher/elements.js";
+import { find } from "./switcher/elements.js";
 import { counted, number } from "./wording.js";
 import { workCard } from "./workcard.js";
 

@@ -54,7 +54,7 @@ def add_clips(router: APIRouter, service: Service) -> None:
 
     @router.delete("/uploads/{id}", status_code=204, summary="Remove what was sent")
     def remove_upload(id: str) -> None:
-        service.copies.remove(service.uploads.remove(id).key)
+        service.uploads.remove(id)
 
     @router.get("/files", summary="What a file of the server's machine is")
     def file(path: FilePath) -> told.FileDocument:
