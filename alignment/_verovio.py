@@ -62,9 +62,10 @@ def read_encoded(data: bytes) -> Sheet:
         sounding = read_midi(midi)
         starts.append(begin)
         notes.append(sounding.notes + np.array([begin, begin, 0.0, 0.0]))
-        tempi += [(begin, DEFAULT_TEMPO)]
-        tempi += [] if invented else [(begin + when, tempo) for when, tempo in sounding.tempi]
         found, length = _measures(written, played["times"])
+        marks = list(_tempo_marks(movement, written, found)) if kind == "MEI" else []
+        tempi += [(begin, DEFAULT_TEMPO)]
+        tempi += [] if invented else [(begin + when, tempo) for when, tempo in marks or sounding.tempi]
         measures += [
             measure._replace(start=begin + measure.start, end=begin + measure.end, written=first + measure.written)
             for measure in found
@@ -77,6 +78,33 @@ def read_encoded(data: bytes) -> Sheet:
         kern_heading(text, measures) if kind == "kern" else (_heading(root), _told_movements(movements, starts))
     )
     return Sheet(np.concatenate(notes), measures, tempi, heading, told, parts)
+
+
+def _tempo_marks(movement: Any, written: list[_Written], played: list[Measure]) -> Iterator[tuple[float, float]]:
+    """Where tempo marks fall, in quarters, and quarters a minute; nothing without marks in measures.
+
+    verovio's own are without those that share a measure with another, lie at its beginning, and take a dot for a third.
+    """
+    marks = [
+        [(float(mark.get("tstamp") or 1.0), tempo) for mark in element.iter("{*}tempo") if (tempo := _tempo(mark))]
+        for _, element, _ in written
+    ]
+    if any(marks):
+        yield from ((0.0, tempo) for one in movement.iter("{*}scoreDef") if (tempo := _tempo(one)))
+        for measure in played:
+            for stamp, tempo in marks[measure.written]:
+                yield measure.start + max(stamp - 1.0, 0.0) * written[measure.written][2].beat, tempo
+
+
+def _tempo(element: Any) -> float | None:
+    """Quarters a minute that an element of MEI tells: to be played by, else those of a metronome mark."""
+    try:
+        if exact := element.get("midi.bpm"):
+            return float(exact)
+        unit, dots = float(element.get("mm.unit", 4)), int(element.get("mm.dots", 0))
+        return float(element.get("mm")) * 4.0 / unit * (2.0 - 0.5**dots)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
 
 
 def printed_encoded(answer: dict[str, Any]) -> tuple[list[tuple[str, str]], list[Head]]:

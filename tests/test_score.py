@@ -444,6 +444,24 @@ def test_mei_is_unfolded(tmp_path):
     assert score.notes[1, 1] - score.notes[1, 0] == pytest.approx(4.0, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("mark", "last"),
+    [
+        ('tstamp="3" midi.bpm="60"', 3.0),
+        ('tstamp="1" mm="60" mm.unit="4" mm.dots="1"', 4 * 60 / 90),
+        ('tstamp="1" mm="30" mm.unit="2" mm.dots="2"', 4 * 60 / 105),
+        ('tstamp="1"', 2.0),
+    ],
+)
+def test_mei_tempo_marks_fall_within_measures_and_have_dots(tmp_path, mark, last):
+    path = tmp_path / "marked.mei"
+    path.write_text(MEI.replace('tstamp="1" midi.bpm="60"', mark))
+    (first, again) = [beat.seconds for beat in read_score(path).beats if beat.measure == "1" and beat.beat == 1.0]
+    starts = [beat.seconds for beat in read_score(path).beats]
+    assert starts[starts.index(first) + 4] - first == pytest.approx(last)
+    assert again > first
+
+
 def test_positions_run_on_between_beats(musicxml):
     score = musicxml(measure(1, note(60, 4), attributes=attributes()), measure(2, note(62, 4), REPEAT))
     assert score.position(-1.0) == ("1", 1.0)
