@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from alignment._musicxml_document import as_number, positive
+from alignment._musicxml_jumps import spell_out_jumps
 from alignment._sheet import COMMON_TIME, Metre
 from alignment._unfolding import WrittenMeasure
 
@@ -27,6 +28,7 @@ _OVERFULL = 20
 
 def written(root: Any) -> tuple[list[WrittenMeasure], list[tuple[float, float]]]:
     """Measures with their signs, from all parts together, and tempo marks in quarters."""
+    spell_out_jumps(root)
     measures: list[WrittenMeasure] = []
     marks: dict[int, dict[float, float]] = defaultdict(dict)
     metres: dict[int, Metre] = {}

@@ -107,6 +107,33 @@ def test_dal_segno_goes_by_way_of_the_coda(musicxml):
     assert order(score) == ["1", "2", "3", "2", "4"]
 
 
+def written(content):
+    return f"<direction><direction-type>{content}</direction-type></direction>"
+
+
+@pytest.mark.parametrize("to_coda", ["<words>To Coda</words>", "<coda/>"])
+def test_jumps_that_are_only_written_are_played(musicxml, to_coda):
+    by_coda = musicxml(
+        measure(1, note(60, 4), attributes=attributes()),
+        measure(2, written("<segno/>"), note(62, 4), written(to_coda)),
+        measure(3, note(64, 4), written("<words>D.S. al Coda</words>")),
+        measure(4, written("<coda/>"), note(65, 4)),
+    )
+    assert order(by_coda) == ["1", "2", "3", "2", "4"]
+    to_fine = musicxml(
+        measure(1, note(60, 4), written("<words>Fine</words>"), attributes=attributes()),
+        measure(2, note(62, 4), written("<words>Menuetto da capo</words>")),
+    )
+    assert order(to_fine) == ["1", "2", "1"]
+
+
+def test_a_finale_and_a_name_are_no_jumps(musicxml):
+    score = musicxml(
+        measure(1, note(60, 4), written("<words>al fine dc</words>"), attributes=attributes()), measure(2, note(62, 4))
+    )
+    assert order(score) == ["1", "2"]
+
+
 def test_movements_are_unfolded_one_by_one(musicxml):
     """Their measures are numbered anew; a da capo or a repeat goes back to where its own movement begins."""
 
