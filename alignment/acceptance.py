@@ -7,6 +7,7 @@ but not the same course; steady noise, and songs on a few chords, are as alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from alignment.structure import Correspondence, Gaps, corresponding_sections
 
 __all__ = ["Evidence", "evidence_of_same_music", "probability_of_same_music"]
 
-_WEIGHTS = (3.90, -1.16, -12.65, -10.46, -0.16, 4.74, -4.62)
+_WEIGHTS = (7.09, -2.28, -11.14, -9.10, -0.65, 5.01, -3.93)
 """Logistic of the evidence, intercept first; `scripts/calibrate_alignment.py` fits it."""
 
 _SCRAMBLED_FRAMES = 5
@@ -34,10 +35,10 @@ class Evidence(NamedTuple):
 
     Attributes:
         saving: of what leaving the matched frames alone would cost, the part that matching them saves.
-        scrambled: what is saved against the other recording with its seconds in another order, over what is saved; it
-            counts for the part that is not saved: music that goes round and round is all the same where nearly all of
-            it corresponds.
-        backwards: what is saved against it played backwards, likewise.
+        scrambled: geometric mean of what is saved against the other recording with its seconds in another order, over
+            what is saved, and of the part that matching does not save: in music that goes round and round chance saves
+            much, which says little where nearly all of it corresponds.
+        backwards: the same against it played backwards.
         length: logarithm of the matched frames of both sides, over 200; beyond what was fitted it counts no more.
         coverage: of the side that has more matched, the part that is.
         steadiness: share of the path's steps in which both sides advance.
@@ -72,8 +73,8 @@ def evidence_of_same_music(
     scrambled = [_by_chance(x, _scrambled(y, pooled, seed), gaps, gain) for seed in range(_SCRAMBLES)]
     return Evidence(
         saving,
-        (1.0 - saving) * float(np.mean(scrambled)),
-        (1.0 - saving) * _by_chance(x, y[:, ::-1], gaps, gain),
+        math.sqrt(max(1.0 - saving, 0.0) * float(np.mean(scrambled))),
+        math.sqrt(max(1.0 - saving, 0.0) * _by_chance(x, y[:, ::-1], gaps, gain)),
         min(_LONGEST, float(np.log(frames * pooled / 200.0))),
         float((matched / (x.shape[1], y.shape[1])).max()),
         float((steps == 1).all(axis=1).mean()) if len(steps) else 0.0,

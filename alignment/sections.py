@@ -23,6 +23,8 @@ from alignment.structure import Correspondence, bridged, without_noise
 
 __all__ = ["Matching", "Section", "matching_sections"]
 
+Frames = NDArray[np.bool_]
+
 _QUIET_DECIBELS = -50.0
 _QUIET_SHARE = 0.12
 
@@ -71,17 +73,21 @@ def matching_sections(pair: Pair) -> Matching:
     found = at_best_pace(x, y, list(map(anchor_frames, pair.anchors)), band)
     if not found.matches:
         return Matching([], found)
-    noise = _may_be_noise(pair.x, found.x.shape[1]), _may_be_noise(pair.y, found.y.shape[1])
-    matches = without_noise(_without_quiet(found.x), _without_quiet(found.y), found.matches, noise)
+    noise = _may_be_noise(pair.x), _may_be_noise(pair.y)
+    matches = _without_noise(found, noise)
     matches = bridged(found.x, found.y, matches, found.gaps) if band is None else matches
     sections = [_section(match, found.scale, (0, 0), pair.frames) for match in matches]
     if band is None and not pair.anchors:
-        sections = _filled(x, y, sections, pair.frames)
+        sections = _filled(x, y, sections, pair.frames, noise)
     return Matching(_joined(sections), found)
 
 
 def _filled(
-    x: NDArray[np.float32], y: NDArray[np.float32], sections: Sequence[Section], frames: tuple[int, int]
+    x: NDArray[np.float32],
+    y: NDArray[np.float32],
+    sections: Sequence[Section],
+    frames: tuple[int, int],
+    noise: tuple[Frames, Frames],
 ) -> list[Section]:
     """The sections, and those that correspond at a pace of their own where both sides stand alone.
 
@@ -94,7 +100,8 @@ def _filled(
         long = min(k - i, m - j) >= SHORTEST_SECTION_SECONDS * FEATURE_RATE / COARSE_DOWNSAMPLING
         if long and not any(start[1] <= other[1] < end[1] for other in starts):
             found = at_best_pace(x[:, i:k], y[:, j:m])
-            out += [_section(match, found.scale, start, end) for match in found.matches]
+            matches = _without_noise(found, (noise[0][i:k], noise[1][j:m]))
+            out += [_section(match, found.scale, start, end) for match in matches]
     return sorted(out, key=lambda section: section.start)
 
 
@@ -117,11 +124,20 @@ def _without_quiet(coarse: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(coarse[:-1] / np.sqrt(1.0 - _QUIET_SHARE), np.float32)
 
 
-def _may_be_noise(features: SyncFeatures, frames: int) -> NDArray[np.bool_]:
-    """For so many frames in place of the coarse ones, whether all pitch classes sound alike for some seconds."""
+def _may_be_noise(features: SyncFeatures) -> Frames:
+    """Whether, for some seconds around each of the coarse frames, all pitch classes sound alike."""
     evenness = features.harmony.sum(axis=0) / np.sqrt(len(features.harmony))
-    even = median_filter(evenness, _EVEN_FRAMES, mode="reflect") > _EVEN
-    return np.asarray(even[np.arange(frames) * len(even) // frames], np.bool_)
+    return np.asarray(median_filter(evenness, _EVEN_FRAMES, mode="reflect") > _EVEN, np.bool_)
+
+
+def _without_noise(found: AtPace, noise: tuple[Frames, Frames]) -> list[Correspondence]:
+    """What was found, without noise at the ends; `noise` is of the coarse frames in which it was sought."""
+    x, y = _without_quiet(found.x), _without_quiet(found.y)
+    in_x, in_y = (
+        coarse[np.arange(side.shape[1]) * len(coarse) // side.shape[1]]
+        for side, coarse in zip((x, y), noise, strict=True)
+    )
+    return without_noise(x, y, found.matches, (in_x, in_y))
 
 
 def _section(
