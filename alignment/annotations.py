@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from alignment.carrying import carry_span, carry_times
-from alignment.errors import AlignmentError
+from alignment.errors import AnnotationError
 from alignment.segments import Synchronisation
 
 __all__ = [
@@ -49,15 +49,6 @@ _OVERLAPPING_SECONDS = 0.05
 _PLAIN = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
 _CLOCK = re.compile(r"(-?)(?:(\d{1,9}):)?(\d{1,9}):(\d{1,9}(?:[.,]\d*)?)")
 _ARROW = re.compile(r"(\S+)\s+-->\s+(\S+)[ \t]*(.*)")
-
-
-class AnnotationError(AlignmentError):
-    """A file of annotations cannot be read; names the file and the cause."""
-
-    def __init__(self, path: str, cause: str) -> None:
-        self.path = path
-        self.cause = cause
-        super().__init__(f"{path}: {cause}")
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,52 @@
 """What can go wrong in this room.
 
 AlignmentError
-├── AudioError          a file that cannot be decoded to sound
-├── ScoreError          a file that cannot be read as a score
-└── FeatureError        sound or features that cannot be worked with
+├── FileError               a file that cannot be used
+│   ├── AudioError          decoded to sound
+│   ├── ScoreError          read as a score
+│   └── AnnotationError     read as annotations
+└── FeatureError            sound or features that cannot be worked with
 """
 
 from __future__ import annotations
 
-__all__ = ["AlignmentError", "AudioError", "FeatureError", "ScoreError"]
+__all__ = ["AlignmentError", "AnnotationError", "AudioError", "FeatureError", "FileError", "ScoreError"]
 
 
 class AlignmentError(Exception):
     """Base of every error that `alignment` raises on purpose; its text is one line for the user."""
 
+    @property
+    def cause(self) -> str:
+        """The text without a file's name, for tables that show the name in another column."""
+        return str(self)
 
-class AudioError(AlignmentError):
-    """A file cannot be decoded; names the file and the cause.
 
-    `cause` is the text without the file's name, for tables that show the name in another column.
-    """
+class FileError(AlignmentError):
+    """A file cannot be used; names the file and the cause."""
 
     def __init__(self, path: str, cause: str) -> None:
         self.path = path
-        self.cause = cause
+        self._cause = cause
         super().__init__(f"{path}: {cause}")
+
+    @property
+    def cause(self) -> str:
+        """The text without the file's name."""
+        return self._cause
+
+
+class AudioError(FileError):
+    """A file cannot be decoded."""
+
+
+class ScoreError(FileError):
+    """A file cannot be read as a score."""
+
+
+class AnnotationError(FileError):
+    """A file cannot be read as annotations."""
 
 
 class FeatureError(AlignmentError):
     """The given sound or features cannot be worked with (too short, not finite, unlike shapes)."""
-
-
-class ScoreError(AlignmentError):
-    """A file cannot be read as a score; names the file and the cause, as `AudioError` does."""
-
-    def __init__(self, path: str, cause: str) -> None:
-        self.path = path
-        self.cause = cause
-        super().__init__(f"{path}: {cause}")

@@ -42,7 +42,7 @@ __all__ = ["refined", "synchronise", "synchronise_in_one_key"]
 
 _log = logging.getLogger(__name__)
 
-_ACCEPTED = 0.7
+_ACCEPTED = 0.65
 """Of pairs as many of which are right as wrong; refusing the same music is the lesser evil."""
 
 

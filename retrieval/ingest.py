@@ -257,7 +257,7 @@ def _note_failure(library: Library, report: IngestReport, path: str, cause: str)
 
 def _cause(error: Exception) -> str:
     if isinstance(error, AlignmentError):
-        return str(getattr(error, "cause", error))
+        return error.cause
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return f"cannot be analysed ({type(error).__name__}: {error})"

@@ -277,6 +277,16 @@ def test_help_of_every_verb_has_an_example_and_loads_nothing_heavy(verb):
     assert "Example: incipit" in done.stdout
 
 
+def test_training_looks_at_its_target_and_its_folder_first(tmp_path):
+    for target in (tmp_path, tmp_path / "nowhere" / "model.onnx"):
+        assert incipit("train", "fingerprint", tmp_path, "-o", target).returncode == 2
+    assert list(tmp_path.iterdir()) == []
+    for what, sought in (("fingerprint", "recordings"), ("versions", "recordings"), ("scores", "scores")):
+        done = incipit("train", what, tmp_path, "-o", tmp_path / "model.onnx")
+        assert done.returncode == 1
+        assert f"{tmp_path}: holds no {sought}" in done.stderr or "is not installed" in done.stderr
+
+
 def test_alignment_imports_nothing_slow_that_it_does_without():
     slow = {"torch", "faiss", "sqlalchemy", "onnxruntime", "scipy.signal"}
     script = f"import sys, alignment; assert not {slow} & set(sys.modules)"

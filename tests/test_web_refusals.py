@@ -10,6 +10,9 @@ import soundfile
 from serving import HERE, OPEN, TOKEN, problem, serving
 from written import midi_note, write_midi
 
+from retrieval.web.problems import Problem
+from retrieval.web.uploads import Uploads
+
 
 def test_uploads_that_are_too_large_or_no_music_are_refused_and_not_kept(client, tmp_path):
     async def endless():
@@ -158,3 +161,28 @@ def test_a_question_that_a_stopping_server_gives_up_is_told_so(client, snippet):
             await asyncio.gather(*busy)
 
     problem(client._loop.run_until_complete(given_up()), 503, "stopping")
+
+
+def test_uploads_go_an_hour_after_their_last_use_unless_they_are_read(music):
+    sent = music.recorded[0].path.read_bytes()
+    dropped = []
+    uploads = Uploads(len(sent), dropped.append)
+
+    async def body():
+        yield sent
+
+    try:
+        upload = uploads.checked(asyncio.run(uploads.receive("clip.wav", body())))
+        uploads.sweep()
+        with uploads.reading(upload.id):
+            upload.used -= 3601.0
+            uploads.sweep()
+            assert not dropped
+        upload.used -= 3601.0
+        uploads.sweep()
+        assert dropped == [upload]
+        assert not upload.path.exists()
+        with pytest.raises(Problem, match="not any more"), uploads.reading(upload.id):
+            pass
+    finally:
+        uploads.close()

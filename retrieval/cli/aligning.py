@@ -39,6 +39,7 @@ from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_s
 if TYPE_CHECKING:
     from alignment.annotations import Annotations
     from alignment.ensemble import Ensemble
+    from alignment.errors import AlignmentError
 
 __all__ = ["align", "align_known", "align_with"]
 
@@ -193,16 +194,12 @@ def _labels(path: str | None) -> Annotations | None:
     return read_annotations(path)
 
 
-def _refuse(ref: str, error: Exception, json: bool) -> int:
+def _refuse(ref: str, error: AlignmentError, json: bool) -> int:
     """Tell that nothing can be done without the reference or the annotations."""
     warn(str(error))
     if json:
-        json_line({"ref": absolute(ref), "error": _cause(error), "others": [], "seconds": 0.0})
+        json_line({"ref": absolute(ref), "error": error.cause, "others": [], "seconds": 0.0})
     return 1
-
-
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "cause", error))
 
 
 def _aligned(
@@ -293,7 +290,7 @@ def _align_one(reference: Side, ensemble: Ensemble, path: str, options: dict[str
         _require_inside(options.get("anchors", ()), reference, side)
         return Other(side.path, side, ensemble.add(sound, **options))
     except AlignmentError as error:
-        return Other(absolute(path), error=_cause(error))
+        return Other(absolute(path), error=error.cause)
 
 
 def _tell_warnings(side: Side) -> None:

@@ -57,7 +57,7 @@ def follow(
     except AlignmentError as error:
         warn(str(error))
         if json:
-            json_line({"score": absolute(score), "error": str(getattr(error, "cause", error)), "recordings": []})
+            json_line({"score": absolute(score), "error": error.cause, "recordings": []})
         return 1
     assert reference.score is not None, "what is engraved is a score"
     found = [_followed(reference.score, engraving, other) for other in done]

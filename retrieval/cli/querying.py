@@ -129,7 +129,7 @@ def _query(
             hits, read = _ask(collection, clip, task, wanted)
         except (AlignmentError, QueryError) as error:
             failed = True
-            cause = getattr(error, "cause", str(error))
+            cause = error.cause if isinstance(error, AlignmentError) else str(error)
             warn(str(error) if isinstance(error, AlignmentError) else f"{clip}: {error}")
             if json:
                 json_line({"query": absolute(clip), "task": task.value, "error": cause, "hits": []})

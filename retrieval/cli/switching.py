@@ -57,7 +57,7 @@ def switch(
     except AlignmentError as error:
         warn(str(error))
         if json:
-            json_line({"ref": absolute(ref), "error": str(getattr(error, "cause", error)), "others": []})
+            json_line({"ref": absolute(ref), "error": error.cause, "others": []})
         return 1
     if json:
         json_line(_summary(reference, done, switcher, started))

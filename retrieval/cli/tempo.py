@@ -81,7 +81,7 @@ def tempo(
     except AlignmentError as error:
         warn(str(error))
         if json:
-            json_line({"ref": absolute(file), "error": _cause(error), "others": []})
+            json_line({"ref": absolute(file), "error": error.cause, "others": []})
         return 1
     _warn_all(side)
     if not others and side.score is None:
@@ -106,10 +106,6 @@ def tempo(
 def _warn_all(side: Side) -> None:
     for text in side.warnings:
         warn(f"{side.path}: warning: {text}")
-
-
-def _cause(error: Exception) -> str:
-    return str(getattr(error, "cause", error))
 
 
 def _times(side: Side) -> Floats:
@@ -137,7 +133,7 @@ def _curve(side: Side, ref: Transposable, name: str, path: str, times: Floats, w
             result = synchronise(ref, sound)
     except AlignmentError as error:
         warn(str(error))
-        return _Curve(absolute(path), nothing, False, _cause(error))
+        return _Curve(absolute(path), nothing, False, error.cause)
     if not result.accepted:
         explain(f"{name}: not taken for the same music (confidence {result.confidence:.2f})", quiet)
         return _Curve(other.path, nothing, False)

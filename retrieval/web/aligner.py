@@ -14,7 +14,6 @@ from index.errors import LibraryLocked
 from index.library import Library
 from retrieval.kept_alignment import alignment_method, as_kept, to_kept
 from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side, transposable
-from retrieval.web.problems import cause_of
 from retrieval.work_upkeep import is_unchanged
 
 __all__ = ["Aligner"]
@@ -107,4 +106,4 @@ def _added(ensemble: Ensemble, path: str) -> Other:
         side, sound = read_side(path)
         return Other(path, side, ensemble.add(sound))
     except AlignmentError as error:
-        return Other(path, error=cause_of(error))
+        return Other(path, error=error.cause)

@@ -18,7 +18,7 @@ from alignment.errors import AlignmentError
 from index.errors import LibraryError, LibraryLocked, LibraryMissing, LibraryReadOnly, WorkError, WorkMissing
 from retrieval.errors import QueryError, RetrievalError
 
-__all__ = ["Problem", "ProblemResponse", "add_problem_handlers", "cause_of", "internal_problem", "problem_of"]
+__all__ = ["Problem", "ProblemResponse", "add_problem_handlers", "internal_problem", "problem_of"]
 
 _TYPE = "urn:incipit:problem:"
 _MOST_FAULTS = 5
@@ -56,11 +56,6 @@ class ProblemResponse(Response):
         super().__init__(json.dumps(problem.document()).encode("ascii"), problem.status, problem.headers)
 
 
-def cause_of(error: AlignmentError) -> str:
-    """What is wrong with a file, without its path."""
-    return str(getattr(error, "cause", error))
-
-
 def problem_of(error: Exception, library: Path) -> Problem:
     """The problem that an error is to a client; the paths of the server's own files are left out.
 
@@ -71,7 +66,7 @@ def problem_of(error: Exception, library: Path) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, AlignmentError):
-        return Problem(422, "unusable-file", cause_of(error))
+        return Problem(422, "unusable-file", error.cause)
     text = str(error).replace(str(library.absolute()), "the library").replace(str(library), "the library")
     if isinstance(error, WorkMissing):
         return Problem(404, "no-such-work", text)

@@ -107,7 +107,7 @@ class Copies:
                         file.write(block)
             partial.replace(target)
         except (AudioError, soundfile.SoundFileError) as error:
-            cause = getattr(error, "cause", "it cannot be copied")
+            cause = error.cause if isinstance(error, AudioError) else "it cannot be copied"
             raise Problem(415, "not-playable", f"browsers cannot play it, and {cause}") from error
         finally:
             partial.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from retrieval.sides import Other
 from retrieval.web.files import File
 from retrieval.web.jobs import Told
 from retrieval.web.pieces import Pieces
-from retrieval.web.problems import Problem, cause_of
+from retrieval.web.problems import Problem
 
 __all__ = ["Sheets", "Switching"]
 
@@ -142,12 +142,12 @@ class Switching:
                 return ScoreSheets(read_score(score.path), engraving, other.alignment)
             self.leave_out(Path(score.name).name, other.error or _OTHER_MUSIC)
         except AlignmentError as error:
-            self.leave_out(Path(score.name).name, cause_of(error))
+            self.leave_out(Path(score.name).name, error.cause)
         return None
 
 
 def _unplayable(file: File, error: AlignmentError) -> Problem:
-    return Problem(422, "unusable-file", f"{Path(file.name).name}: {cause_of(error)}")
+    return Problem(422, "unusable-file", f"{Path(file.name).name}: {error.cause}")
 
 
 def _numbers(sheets: ScoreSheets | None) -> range:

@@ -17,7 +17,7 @@ from anyio import to_thread
 from alignment.audio import ANALYSIS_RATE, AUDIO_SUFFIXES, audio_blocks
 from alignment.errors import AlignmentError, AudioError
 from alignment.score import SCORE_SUFFIXES, is_score, read_score
-from retrieval.web.problems import Problem, cause_of
+from retrieval.web.problems import Problem
 
 __all__ = ["Upload", "Uploads"]
 
@@ -105,7 +105,7 @@ class Uploads:
         try:
             upload.kind, upload.duration = _decoded(str(upload.path))
         except AlignmentError as error:
-            raise Problem(422, "unusable-file", cause_of(error)) from error
+            raise Problem(422, "unusable-file", error.cause) from error
         except Problem:
             raise
         except Exception as error:  # whatever a decoder stumbles over
