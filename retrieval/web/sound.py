@@ -90,7 +90,11 @@ class Copies:
         with self._lock:
             making = self._making.setdefault(key, threading.Lock())
         with making:
-            return self.known(key) or self._copied(key, path)
+            try:
+                return self.known(key) or self._copied(key, path)
+            finally:
+                with self._lock:
+                    self._making.pop(key, None)
 
     def _copied(self, key: str, path: Path) -> Path:
         target = self._folder / f"{key}.flac"
