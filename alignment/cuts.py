@@ -168,9 +168,8 @@ def _loses(
 
 def _cost_of_matching(pair: Pair, section: Section) -> float:
     """Cost of a frame in the middle of a section, where that of a frame matched with unlike music is 1."""
-    half = round(_SAMPLED_SECONDS * FEATURE_RATE / 2)
-    middle = section.points[len(section.points) // 2, 0]
-    points = section.points[np.abs(section.points[:, 0] - middle) <= half]
+    along = section.points.sum(axis=1)
+    points = section.points[np.abs(along - along[len(along) // 2]) <= _SAMPLED_SECONDS * FEATURE_RATE]
     (i, j), (k, m) = points[0], points[-1] + 1
     x, y = pair.x.fine[:, i:k].astype(np.float32), pair.y.fine[:, j:m].astype(np.float32)
     cost = dtw(x, y, weights=SYMMETRIC_WEIGHTS).cost / (x.shape[1] + y.shape[1])

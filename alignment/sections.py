@@ -23,7 +23,7 @@ from alignment.structure import Correspondence, bridged, without_noise
 
 __all__ = ["Matching", "Section", "matching_sections"]
 
-Frames = NDArray[np.bool_]
+Mask = NDArray[np.bool_]
 
 _QUIET_DECIBELS = -50.0
 _QUIET_SHARE = 0.12
@@ -87,7 +87,7 @@ def _filled(
     y: NDArray[np.float32],
     sections: Sequence[Section],
     frames: tuple[int, int],
-    noise: tuple[Frames, Frames],
+    noise: tuple[Mask, Mask],
 ) -> list[Section]:
     """The sections, and those that correspond at a pace of their own where both sides stand alone.
 
@@ -124,13 +124,13 @@ def _without_quiet(coarse: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(coarse[:-1] / np.sqrt(1.0 - _QUIET_SHARE), np.float32)
 
 
-def _may_be_noise(features: SyncFeatures) -> Frames:
+def _may_be_noise(features: SyncFeatures) -> Mask:
     """Whether, for some seconds around each of the coarse frames, all pitch classes sound alike."""
     evenness = features.harmony.sum(axis=0) / np.sqrt(len(features.harmony))
     return np.asarray(median_filter(evenness, _EVEN_FRAMES, mode="reflect") > _EVEN, np.bool_)
 
 
-def _without_noise(found: AtPace, noise: tuple[Frames, Frames]) -> list[Correspondence]:
+def _without_noise(found: AtPace, noise: tuple[Mask, Mask]) -> list[Correspondence]:
     """What was found, without noise at the ends; `noise` is of the coarse frames in which it was sought."""
     x, y = _without_quiet(found.x), _without_quiet(found.y)
     in_x, in_y = (
