@@ -288,8 +288,10 @@ def test_a_cut_of_three_seconds_is_told(aligned, share):
     first, second, _ = aligned
     ref, other = read_audio(first.path), read_audio(second.path)
     start = second.seconds[round(share * len(second.seconds))]
-    result = synchronise(ref, edited(other, (0, start), (start + 3.0, other.duration)))
+    cut = edited(other, (0, start), (start + 3.0, other.duration))
+    result = synchronise(ref, cut)
     ((low, high),) = alone(result, "only_ref")
+    assert alone(synchronise(cut, ref), "only_other") == [pytest.approx((low, high), abs=1e-6)]
     wanted = np.interp([start, start + 3.0], second.seconds, first.seconds)
     assert (low, high) == pytest.approx(tuple(wanted), abs=1.0)
     assert high - low == pytest.approx(wanted[1] - wanted[0], abs=0.5)
