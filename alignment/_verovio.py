@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from alignment._general_midi import program_name
 from alignment._kern import kern_heading
 from alignment._midi import read_midi, track_notes
+from alignment._musicxml_document import positive
 from alignment._sheet import COMMON_TIME, DEFAULT_TEMPO, Head, Measure, Metre, ReadError, Sheet
 from alignment._unfolding import WrittenMeasure, headings
 from alignment.heading import Heading, Movement, Part
@@ -86,25 +87,25 @@ def _tempo_marks(movement: Any, written: list[_Written], played: list[Measure]) 
     verovio's own are without those that share a measure with another, lie at its beginning, and take a dot for a third.
     """
     marks = [
-        [(float(mark.get("tstamp") or 1.0), tempo) for mark in element.iter("{*}tempo") if (tempo := _tempo(mark))]
+        [(positive(mark.get("tstamp")) or 1.0, tempo) for mark in element.iter("{*}tempo") if (tempo := _tempo(mark))]
         for _, element, _ in written
     ]
     if any(marks):
-        yield from ((0.0, tempo) for one in movement.iter("{*}scoreDef") if (tempo := _tempo(one)))
+        beginning = next(movement.iter("{*}scoreDef"), None)
+        if beginning is not None and (tempo := _tempo(beginning)):
+            yield 0.0, tempo
         for measure in played:
             for stamp, tempo in marks[measure.written]:
-                yield measure.start + max(stamp - 1.0, 0.0) * written[measure.written][2].beat, tempo
+                place = (stamp - 1.0) * written[measure.written][2].beat
+                yield min(max(measure.start + place, measure.start), measure.end), tempo
 
 
-def _tempo(element: Any) -> float | None:
-    """Quarters a minute that an element of MEI tells: to be played by, else those of a metronome mark."""
-    try:
-        if exact := element.get("midi.bpm"):
-            return float(exact)
-        unit, dots = float(element.get("mm.unit", 4)), int(element.get("mm.dots", 0))
-        return float(element.get("mm")) * 4.0 / unit * (2.0 - 0.5**dots)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return None
+def _tempo(element: Any) -> float:
+    """Quarters a minute that an element of MEI tells: to be played by, else those of a metronome mark; 0 for none."""
+    if exact := positive(element.get("midi.bpm")):
+        return exact
+    dotted = 2.0 - 0.5 ** min(positive(element.get("mm.dots")), 4.0)
+    return positive(element.get("mm")) * 4.0 / (positive(element.get("mm.unit")) or 4.0) * dotted
 
 
 def printed_encoded(answer: dict[str, Any]) -> tuple[list[tuple[str, str]], list[Head]]:

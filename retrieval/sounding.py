@@ -30,7 +30,7 @@ def sounding_part(audio: Audio) -> tuple[Audio, float]:
     sounding = np.flatnonzero(np.abs(audio.samples) > SILENT)
     if not len(sounding):
         return audio, 0.0
-    first, end = (round(seconds * audio.rate) for seconds in _loud_span(audio))
+    first, end = _loud_span(audio)
     first, end = max(first, int(sounding[0])), min(end, int(sounding[-1]) + 1)
     long = _LONG_SECONDS * audio.rate
     first, end = first if first > long else 0, end if len(audio.samples) - end > long else len(audio.samples)
@@ -38,10 +38,10 @@ def sounding_part(audio: Audio) -> tuple[Audio, float]:
     return replace(audio, samples=audio.samples[first:end], onsets=audio.onsets - start), start
 
 
-def _loud_span(audio: Audio) -> tuple[float, float]:
-    """Seconds at which what is no softer than the loud parts by much begins and ends."""
+def _loud_span(audio: Audio) -> tuple[int, int]:
+    """Samples at which what is not much softer than the loud parts begins and ends, the latter exclusive."""
     size = round(_BLOCK_SECONDS * audio.rate)
     blocks = np.pad(audio.samples, (0, -len(audio.samples) % size)).reshape(-1, size)
     level = np.sqrt(np.einsum("ij,ij->i", blocks, blocks) / size)
     loud = np.flatnonzero(level >= _SOFTER * np.percentile(level, _LOUD_PERCENT))
-    return float(loud[0]) * _BLOCK_SECONDS, float(loud[-1] + 1) * _BLOCK_SECONDS
+    return int(loud[0]) * size, (int(loud[-1]) + 1) * size

@@ -478,6 +478,8 @@ def test_mei_is_unfolded(tmp_path):
         ('tstamp="1" mm="60" mm.unit="4" mm.dots="1"', 4 * 60 / 90),
         ('tstamp="1" mm="30" mm.unit="2" mm.dots="2"', 4 * 60 / 105),
         ('tstamp="1"', 2.0),
+        ('tstamp="9" midi.bpm="60"', 2.0),
+        ('tstamp="1" midi.bpm="0" mm="60" mm.unit="4"', 4.0),
     ],
 )
 def test_mei_tempo_marks_fall_within_measures_and_have_dots(tmp_path, mark, last):

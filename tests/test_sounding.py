@@ -58,6 +58,14 @@ def test_hiss_and_a_click_before_the_music_are_silence():
     assert (start, part.duration) == pytest.approx((4.0, 6.0), abs=0.06)
 
 
+def test_after_ten_minutes_of_hiss_nothing_of_the_music_is_cut_off():
+    hiss = 3e-4 * np.random.default_rng(0).standard_normal(600 * RATE)
+    sound = 0.2 * np.sin(np.arange(60 * RATE) / 9.0)
+    part, start = sounding_part(Audio(np.concatenate([hiss, sound]).astype(np.float32)))
+    assert start == pytest.approx(600.0, abs=0.06)
+    assert part.duration >= 60.0
+
+
 def test_what_is_cut_off_is_silent_and_told():
     sound = np.full(RATE, 0.1, np.float32)
     part, start = sounding_part(Audio(np.concatenate([silence(2.0), sound, silence(3.0), sound, silence(9.0)])))

@@ -67,7 +67,7 @@ class Uploads:
         dropped: is told of each file that is removed.
     """
 
-    def __init__(self, most_bytes: int, dropped: Callable[[Upload], None] = lambda _: None) -> None:
+    def __init__(self, most_bytes: int, dropped: Callable[[Upload], None]) -> None:
         self._most_bytes = most_bytes
         self._dropped = dropped
         self._folder = Path(tempfile.mkdtemp(prefix="incipit-uploads-"))
