@@ -76,6 +76,51 @@ def sweep(costs: Any, totals: Any, starts: Any) -> int:
 
 
 @njit(cache=True, nogil=True)
+def follow(costs: Any, charges: Any, columns: Any) -> bool:
+    """The best path of a query laid along any part of a recording, by the steps of `sweep`.
+
+    Args:
+        costs: float32 `(n, m)`, of frame i of the query and frame j of the recording; neither is none.
+        charges: float32 `(n,)`, filled: what each frame of the query is charged; in sum what `sweep` accumulates.
+        columns: float32 `(n,)`, filled: where in the recording it lies, between two frames where a step skips one.
+
+    Returns:
+        whether there is a path; if not, nothing is filled.
+    """
+    n, m = costs.shape
+    infinity, half = np.float32(np.inf), np.float32(0.5)
+    totals = np.full((n, m + 2), infinity, np.float32)
+    steps = np.zeros((n, m), np.int8)
+    totals[0, 2:] = costs[0]
+    for i in range(1, n):
+        for j in range(m):
+            value, step = totals[i - 1, j + 1] + costs[i, j], 0
+            if j > 0:
+                other = totals[i - 1, j] + half * (costs[i, j - 1] + costs[i, j])
+                if other < value:
+                    value, step = other, 1
+            if i > 1:
+                other = totals[i - 2, j + 1] + costs[i - 1, j] + costs[i, j]
+                if other < value:
+                    value, step = other, 2
+            totals[i, j + 2], steps[i, j] = value, step
+    i, j = n - 1, int(np.argmin(totals[n - 1, 2:]))
+    if not np.isfinite(totals[i, j + 2]):
+        return False
+    while i > 0:
+        columns[i], charges[i] = j, costs[i, j]
+        if steps[i, j] == 1:
+            columns[i], charges[i] = j - half, half * (costs[i, j - 1] + costs[i, j])
+            j -= 1
+        elif steps[i, j] == 2:
+            i -= 1
+            columns[i], charges[i] = j, costs[i, j]
+        i, j = i - 1, j - 1
+    columns[0], charges[0] = j, costs[0, j]
+    return True
+
+
+@njit(cache=True, nogil=True)
 def sweep_each(costs: Any, bounds: Any, best: Any, starts: Any, ends: Any) -> None:
     """The least that is accumulated in each of several recordings, see `sweep`, and where that path lies.
 

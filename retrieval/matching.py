@@ -2,9 +2,10 @@
 
 1. The passage's sonority (`retrieval.embedding.sonority`) at 5 Hz is laid along every recording by subsequence dynamic
    time warping; asked for other keys, that of the passage heard up to six semitones higher and lower as well.
-2. Where it fits best it is laid again at 10 Hz, which gives the cost, the start and the end.
-3. How well it fits there, beside how well it fits anywhere, gives a probability and, against the threshold of the
-   wanted false accepts, the decision (`retrieval.plausibility`).
+2. Where it fits best it is laid again at 10 Hz, which gives the start, the end and the path. The cost is that of the
+   frames along it, each weighed by how much the passage changes there.
+3. How well it fits there, beside how well it fits anywhere, and how even the tempo is give a probability and, against
+   the threshold of the wanted false accepts, the decision (`retrieval.plausibility`).
 
 The method is that of audio matching: Müller, Fundamentals of Music Processing (2015), section 7.2.
 """
@@ -12,9 +13,9 @@ The method is that of audio matching: Müller, Fundamentals of Music Processing 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +26,9 @@ from index.schema import Recording
 from retrieval.embedding.sonority import SONORITY, SONORITY_RATE
 from retrieval.hits import Hit, Place, Wanted, named
 from retrieval.passages import Passage, passage_of
-from retrieval.plausibility import Likeness, Plausibility
+from retrieval.plausibility import CourseLikeness, Plausibility
 from retrieval.sounding import sounding_part
-from retrieval.subsequences import halved, overlap, subsequences, unit_rows
+from retrieval.subsequences import course, halved, overlap, subsequences, unit_rows
 
 __all__ = ["Matcher", "Occurrence"]
 
@@ -41,8 +42,8 @@ _SAMPLED_EVERY = 5
 _BACKGROUND_SHARE = 0.02
 
 
-class _Found(NamedTuple):
-    """A place that a key of the passage fits: position of a run, seconds, and cost."""
+class _Rough(NamedTuple):
+    """A place that a key of the passage fits at 5 Hz: position of a run, seconds, and cost."""
 
     cost: float
     position: int
@@ -66,7 +67,10 @@ class Occurrence:
     start: float
     end: float
     transposition: int
-    likeness: Likeness
+    likeness: CourseLikeness
+
+
+_Place = TypeVar("_Place", _Rough, Occurrence)
 
 
 class Matcher:
@@ -93,8 +97,11 @@ class Matcher:
         """The likeliest places, at most `wanted.top`, accepted or not; none where less than three seconds sound."""
         part, query_start = sounding_part(clip)
         passage = passage_of(part, any_key=wanted.any_key)
+        if not passage.usable:
+            return []
         found = self.occurrences(passage, wanted.top)
-        threshold = self._plausibility.threshold(wanted.max_false_accepts, self.hours * len(passage.keys))
+        hours = self.hours * len(passage.keys)
+        threshold = self._plausibility.threshold(wanted.max_false_accepts, hours, passage.seconds)
         numbers = {one.position: int(self._runs.items[one.position]) for one in found}
         recordings = self._library.recordings_by_id(numbers.values())
         hits: list[Hit] = []
@@ -123,23 +130,20 @@ class Matcher:
         return self._library.recordings_by_id([number]).get(number)
 
     def occurrences(self, passage: Passage, top: int) -> list[Occurrence]:
-        """The places where a passage fits best, the likeliest first."""
-        if not passage.usable:
-            return []
+        """The places where a passage fits best, the likeliest first; the passage has to be usable."""
         candidates, background = self._survey(passage, max(_FEWEST_CANDIDATES, _CANDIDATES_A_HIT * top))
-        refined = _distinct(sorted(self._refined(passage, one) for one in candidates), top)
-        _log.info("a passage of %.1f s: %d places looked at, %d kept", passage.seconds, len(candidates), len(refined))
-        variety = passage.variety
-        found = []
-        for one in refined:
-            likeness = Likeness(one.cost, background, passage.seconds, variety, self.hours)
-            found.append(Occurrence(one.position, one.start, one.end, one.transposition, likeness))
-        return sorted(found, key=lambda occurrence: -self._plausibility.logit(occurrence.likeness))
+        refined = sorted(
+            self._refined(passage, background, candidates),
+            key=lambda occurrence: -self._plausibility.logit(occurrence.likeness),
+        )
+        found = list(_distinct(refined, top))
+        _log.info("a passage of %.1f s: %d places looked at, %d kept", passage.seconds, len(candidates), len(found))
+        return found
 
-    def _survey(self, passage: Passage, count: int) -> tuple[list[_Found], float]:
+    def _survey(self, passage: Passage, count: int) -> tuple[list[_Rough], float]:
         """The best places at 5 Hz, and a low quantile of the costs at all places."""
         queries = {key: halved(vectors) for key, vectors in passage.keys.items()}
-        minima: list[_Found] = []
+        minima: list[_Rough] = []
         anywhere: list[NDArray[np.float32]] = []
         for position in self._positions:
             recording = halved(self._runs.vectors(position))
@@ -150,34 +154,32 @@ class Matcher:
                 ends = ends[np.argsort(found.costs[ends], kind="stable")[:count]]
                 for end in ends.tolist():
                     start = float(found.starts[end]) / _COARSE_RATE
-                    minima.append(_Found(float(found.costs[end]), position, start, (end + 1) / _COARSE_RATE, key))
+                    minima.append(_Rough(float(found.costs[end]), position, start, (end + 1) / _COARSE_RATE, key))
         costs = np.concatenate(anywhere) if anywhere else np.zeros(0, np.float32)
         costs = costs[np.isfinite(costs)]
         if not len(costs):
             return [], 1.0
-        return _distinct(sorted(minima), count), float(np.quantile(costs, _BACKGROUND_SHARE))
+        return list(_distinct(sorted(minima), count)), float(np.quantile(costs, _BACKGROUND_SHARE))
 
-    def _refined(self, passage: Passage, rough: _Found) -> _Found:
-        """The best place near a rough one, at 10 Hz."""
-        vectors = self._runs.vectors(rough.position)
-        first = max(0, round((rough.start - _MARGIN_SECONDS) * SONORITY_RATE))
-        last = round((rough.end + _MARGIN_SECONDS) * SONORITY_RATE)
-        found = subsequences(passage.keys[rough.transposition], unit_rows(vectors[first:last]))
-        end = int(np.argmin(found.costs))
-        cost = float(found.costs[end])
-        if not np.isfinite(cost):
-            return rough
-        start, end = first + int(found.starts[end]), first + end + 1
-        return rough._replace(cost=cost, start=start / SONORITY_RATE, end=end / SONORITY_RATE)
+    def _refined(self, passage: Passage, background: float, rough: Iterable[_Rough]) -> Iterator[Occurrence]:
+        """The best place near each rough one, at 10 Hz."""
+        changes, variety = passage.changes, passage.variety
+        for one in rough:
+            vectors = self._runs.vectors(one.position)
+            first = max(0, round((one.start - _MARGIN_SECONDS) * SONORITY_RATE))
+            last = round((one.end + _MARGIN_SECONDS) * SONORITY_RATE)
+            found = course(passage.keys[one.transposition], unit_rows(vectors[first:last]))
+            if found is None:
+                continue
+            start, end = first + float(found.places[0]), first + float(found.places[-1]) + 1.0
+            cost = found.cost(changes)
+            likeness = CourseLikeness(cost, background, passage.seconds, variety, self.hours, found.unevenness)
+            yield Occurrence(one.position, start / SONORITY_RATE, end / SONORITY_RATE, one.transposition, likeness)
 
 
-def _distinct(found: list[_Found], count: int) -> list[_Found]:
+def _distinct(found: Iterable[_Place], count: int) -> Iterator[_Place]:
     """The first so many, without those at the place of an earlier one."""
-    return list(_first(found, count))
-
-
-def _first(found: list[_Found], count: int) -> Iterator[_Found]:
-    taken: dict[int, list[_Found]] = {}
+    taken: dict[int, list[_Place]] = {}
     kept = 0
     for one in found:
         if kept == count:

@@ -110,8 +110,8 @@ class MovementSearch:
         self, ranked: list[int], found: dict[int, list[_Found]], excerpts: Sequence[Passage], max_false_accepts: float
     ) -> list[int]:
         """The first of which an excerpt is accepted."""
-        keys = max(len(excerpt.keys) for excerpt in excerpts)
-        threshold = self._passages.threshold(max_false_accepts / len(excerpts), max(keys, 1))
+        rate = max_false_accepts / len(excerpts)
+        threshold = max(self._passages.threshold(rate, excerpt) for excerpt in excerpts)
         return [number for number in ranked[:_CANDIDATES] if max(one.logit for one in found[number]) >= threshold]
 
     def _hits(

@@ -145,7 +145,9 @@ class ScoreSearch:
     def search(self, clip: Audio, wanted: Wanted) -> list[Hit]:
         """The likeliest scores, at most `wanted.top`, accepted or not; none where less than three seconds sound."""
         passage = passage_of(clip, any_key=wanted.any_key)
-        threshold = self.threshold(wanted.max_false_accepts, len(passage.keys))
+        if not passage.usable:
+            return []
+        threshold = self.threshold(wanted.max_false_accepts, passage)
         found = self.places(passage, wanted.top)
         _log.info("a passage of %.1f s: %d places in %.1f hours of scores", passage.seconds, len(found), self.hours)
         scores = self.scores(self.number(place) for place in found)
@@ -161,9 +163,10 @@ class ScoreSearch:
         """Log odds that a passage is played there."""
         return self._plausibility.logit(place.likeness)
 
-    def threshold(self, max_false_accepts: float, keys: int) -> float:
-        """The log odds from which on places are accepted, of passages that are sought in so many keys."""
-        return self._plausibility.threshold(max_false_accepts, self.hours * keys)
+    def threshold(self, max_false_accepts: float, passage: Passage) -> float:
+        """The log odds from which on places of a usable passage are accepted."""
+        hours = self.hours * len(passage.keys)
+        return self._plausibility.threshold(max_false_accepts, hours, passage.seconds)
 
     def hit(
         self,

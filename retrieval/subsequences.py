@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrieval._matching_kernels import halve_each, sweep, sweep_each
+from retrieval._matching_kernels import follow, halve_each, sweep, sweep_each
 
 __all__ = [
     "OVERLAP",
+    "Course",
     "Subsequences",
     "best_subsequences",
+    "course",
     "halved",
     "overlap",
     "stretched",
@@ -30,6 +32,7 @@ __all__ = [
 OVERLAP = 0.3
 """Share of the shorter of two places that they may have in common and still be two."""
 
+_TEMPO_FRAMES = 5
 _CELLS_AT_ONCE = 1 << 18
 """Costs of a query beside recordings that are held at once; so many stay near the processor."""
 
@@ -67,6 +70,49 @@ def subsequences(query: NDArray[np.float32], recording: NDArray[np.float32]) -> 
     starts = np.empty((3, frames + 2), np.int32)
     last = sweep(-query @ recording.T, totals, starts)
     return Subsequences(1.0 + totals[last, 2:] / np.float32(len(query)), starts[last, 2:])
+
+
+@dataclass(frozen=True)
+class Course:
+    """The path of a query through a recording.
+
+    Attributes:
+        costs: float32, shape `(n,)`: of each frame of the query where it lies; their mean is the subsequence's.
+        places: float32, shape `(n,)`, ascending: the frame of the recording where each lies, halves included.
+    """
+
+    costs: NDArray[np.float32]
+    places: NDArray[np.float32]
+
+    def cost(self, weights: NDArray[np.float32]) -> float:
+        """The mean cost of the query's frames, each of some weight."""
+        return float(np.average(self.costs, weights=weights))
+
+    @property
+    def unevenness(self) -> float:
+        """The standard deviation of the tempo, in octaves; it is taken over five frames of the query or a few more.
+
+        So many last two frames of the recording at the least.
+        """
+        steps = np.diff(self.places)
+        if len(steps) < _TEMPO_FRAMES:
+            return 0.0
+        tempi = [part.mean() for part in np.array_split(steps, len(steps) // _TEMPO_FRAMES)]
+        return float(np.std(np.log2(tempi)))
+
+
+def course(query: NDArray[np.float32], recording: NDArray[np.float32]) -> Course | None:
+    """The path of the best subsequence; None where there is none.
+
+    Args:
+        query: shape `(n, dimensions)`, at least one frame.
+        recording: shape `(m, dimensions)`.
+    """
+    if not len(recording):
+        return None
+    costs, places = np.empty(len(query), np.float32), np.empty(len(query), np.float32)
+    found = follow(np.float32(1.0) - query @ recording.T, costs, places)
+    return Course(costs, places) if found else None
 
 
 def best_subsequences(

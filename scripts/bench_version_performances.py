@@ -18,7 +18,7 @@ import multiprocessing
 import os
 import re
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -134,15 +134,17 @@ def _ask(works: dict[str, str], seconds: float, side: Side) -> Answer:
 def _print_row(group: str, seconds: float, answers: Sequence[Answer]) -> None:
     first, accepted = "-", "-"
     if not group.startswith(_ALONE):
-        first = _share(answers, (answer.first for answer in answers))
-        accepted = _share(answers, (answer.accepted for answer in answers))
+        works = [answer.side.work for answer in answers]
+        first = share(works, [answer.first for answer in answers])
+        accepted = share(works, [answer.accepted for answer in answers])
     length, mistaken = f"{seconds:g} s" if seconds else "whole", sum(answer.mistaken for answer in answers)
     print(f"{group:16s}{length:>8s}{len(answers):9d}{first:>24s}{accepted:>24s}{mistaken:19d}", flush=True)
 
 
-def _share(answers: Sequence[Answer], flags: Iterable[bool]) -> str:
+def share(works: Sequence[str], flags: Sequence[bool]) -> str:
+    """The percentage of queries of which something holds, with its interval by works."""
     values = [float(flag) for flag in flags]
-    low, high = interval([{"work": answer.side.work} for answer in answers], values)
+    low, high = interval([{"work": work} for work in works], values)
     return f"{100 * np.mean(values):.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 

@@ -1,13 +1,13 @@
 """Set the scale of the matching score and its threshold, on music that may be trained on.
 
-    INCIPIT_DATA=DATA python scripts/calibrate_matching.py FOLDER [--songs 30] [--jobs 1] [--samples FILE.json]
+    INCIPIT_DATA=DATA python scripts/calibrate_matching.py FOLDER [--songs 60] [--jobs 1] [--samples FILE.json]
 
 Lieder are rendered as two performers play them (into FOLDER, see `performed_lieder.py`) and go into a library together
-with the recordings of `recordings/train`. Passages of 3 to 55 s of each performance are asked for with that performance
-left out, and so are passages of the recordings with all recordings of their source left out, and noise. The numbers
-are fitted to one half of the songs and sources and judged on the other, then fitted to all and written beside the
-models. SAMPLES keeps what was measured, and where it is there nothing is measured again. Wants the `train` extra and
-the program `fluidsynth`.
+with the recordings of `recordings/train`. Passages of 3 to 55 s of each performance, from anywhere and from its end,
+are asked for with that performance left out, and so are passages of the recordings with all recordings of their source
+left out, and noise. The numbers are fitted to one half of the songs and sources and judged on the other, then fitted to
+all and written beside the models. SAMPLES keeps what was measured, and where it is there nothing is measured again.
+Wants the `train` extra and the program `fluidsynth`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,10 +35,11 @@ from index.library import Library
 from retrieval.logistic import TAIL
 from retrieval.matching import Matcher, Occurrence
 from retrieval.passages import passage_of
-from retrieval.plausibility import PLAUSIBILITY_PATH, Likeness, Plausibility
+from retrieval.plausibility import PLAUSIBILITY_PATH, CourseLikeness, Likeness, Plausibility
 
 _LENGTHS = (3, 5, 8, 13, 21, 34, 55)
-_LENGTHS_OF_STRANGERS = (3, 8, 21)
+_LENGTHS_OF_STRANGERS = (3, 5, 8, 13, 21)
+_TAILS = (3, 5), (8, 13), (21, 34, 55)
 _PLACES = 20
 _SAME, _ALIKE = 0.8, 0.4
 _RIGHT, _NEAR = 0.5, 0.3
@@ -57,7 +59,13 @@ class Sample(NamedTuple):
     @classmethod
     def load(cls, row: list[Any]) -> Sample:
         """From what `row` gives."""
-        return cls(Likeness(**row[0]), *row[1:])
+        kind = CourseLikeness if "unevenness" in row[0] else Likeness
+        return cls(kind(**row[0]), *row[1:])
+
+    @property
+    def seconds(self) -> int:
+        """How long the passage was to be."""
+        return int(self.passage.split()[-1])
 
     def row(self) -> list[Any]:
         """As JSON has it."""
@@ -68,15 +76,15 @@ def main() -> None:
     """Measure, fit, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--songs", type=int, default=30)
+    parser.add_argument("--songs", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--samples", type=Path)
     arguments = parser.parse_args()
-    set_numbers(PLAUSIBILITY_PATH, partial(_measured, arguments), arguments.samples, _LENGTHS)
+    set_numbers(PLAUSIBILITY_PATH, partial(_measured, arguments), arguments.samples, _TAILS)
 
 
 def set_numbers(
-    place: Path, measured: Callable[[], tuple[list[Sample], float]], kept: Path | None, lengths: Sequence[int]
+    place: Path, measured: Callable[[], tuple[list[Sample], float]], kept: Path | None, tails: Sequence[Sequence[int]]
 ) -> None:
     """Fit a plausibility and write it, after judging it by halves of the sources.
 
@@ -84,7 +92,7 @@ def set_numbers(
         place: of the numbers.
         measured: gives samples, and the hours of the library that they were found in.
         kept: where these are kept, or shall be.
-        lengths: of passages, in seconds, that are judged one by one.
+        tails: lengths of passages in seconds, as many together as share a tail.
     """
     if kept and kept.exists():
         hours, rows = json.loads(kept.read_text("utf-8"))
@@ -95,9 +103,9 @@ def set_numbers(
             kept.write_text(json.dumps([hours, [sample.row() for sample in samples]]), "utf-8")
     halves = [[sample for sample in samples if zlib.crc32(sample.source.encode()) % 2 == half] for half in (0, 1)]
     for fitted, judged in (halves, halves[::-1]):
-        _judge(fit(fitted, hours), judged, lengths)
-    plausibility = fit(samples, hours)
-    _judge(plausibility, samples, lengths)
+        _judge(fit(fitted, hours, tails), judged, tails)
+    plausibility = fit(samples, hours, tails)
+    _judge(plausibility, samples, tails)
     place.write_text(json.dumps(asdict(plausibility), indent=1) + "\n", "utf-8")
     print(plausibility)
 
@@ -116,8 +124,12 @@ def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
         return samples, Matcher(library, START).hours
 
 
-START = Plausibility((0.0, -1.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 1.0, 1.0)
-"""The less the cost, the likelier."""
+def by_cost(regressors: int) -> Plausibility:
+    """The less the cost, the likelier."""
+    return Plausibility((0.0, -1.0, *[0.0] * (regressors - 2)), (0.0, 0.0, 0.0), ((0.0, 0.0, 1.0),), 1.0)
+
+
+START = by_cost(7)
 
 
 def _of_song(library: Library, song: Song) -> Iterator[Sample]:
@@ -130,21 +142,33 @@ def _of_song(library: Library, song: Song) -> Iterator[Sample]:
             quarters = _quarters(song, number, seconds)
             if not 2 <= quarters <= song.quarters[-1] - 4:
                 continue
-            start = int(rng.integers(0, int(song.quarters[-1]) - quarters))
-            first, last = song.time(number, start), song.time(number, start + quarters)
-            places = [
-                (str(song.paths[other].absolute()), song.time(other, place), song.time(other, place + quarters), alike)
-                for place, alike in song.places(start, quarters)
-                for other in others
-                if alike >= _ALIKE
-            ]
-            for occurrence in matcher.occurrences(passage_of(_cut(audio, first, last)), _PLACES):
-                recording = matcher.recording(occurrence)
-                found = recording.path if recording is not None else ""
-                right = _right(found, occurrence, places)
-                if right is not None:
-                    inside = found in [str(path.absolute()) for path in song.paths]
-                    yield Sample(occurrence.likeness, right, inside, f"{path.name} {seconds}", path.name[:5])
+            final = int(song.quarters[-1]) - quarters - 1
+            for start in (int(rng.integers(0, final)), final):
+                first, last = song.time(number, start), song.time(number, start + quarters)
+                places = [
+                    (
+                        str(song.paths[other].absolute()),
+                        song.time(other, there),
+                        song.time(other, there + quarters),
+                        alike,
+                    )
+                    for there, alike in song.places(start, quarters)
+                    for other in others
+                    if alike >= _ALIKE
+                ]
+                for occurrence in _occurrences(matcher, _cut(audio, first, last), _PLACES):
+                    recording = matcher.recording(occurrence)
+                    found = recording.path if recording is not None else ""
+                    right = _right(found, occurrence, places)
+                    if right is not None:
+                        inside = found in [str(path.absolute()) for path in song.paths]
+                        name = f"{path.name} {start} {seconds}"
+                        yield Sample(occurrence.likeness, right, inside, name, path.name[:5])
+
+
+def _occurrences(matcher: Matcher, clip: Audio, top: int) -> list[Occurrence]:
+    passage = passage_of(clip)
+    return matcher.occurrences(passage, top) if passage.usable else []
 
 
 def _quarters(song: Song, number: int, seconds: float) -> int:
@@ -175,9 +199,10 @@ def _of_stranger(matcher: Matcher, path: Path, source: str) -> Iterator[Sample]:
     audio, rng = read_audio(path), _random(path)
     for seconds in _LENGTHS_OF_STRANGERS:
         if audio.duration > seconds:
-            first = float(rng.uniform(0, audio.duration - seconds))
-            for occurrence in matcher.occurrences(passage_of(_cut(audio, first, first + seconds)), 3):
-                yield Sample(occurrence.likeness, False, False, f"{path.name} {seconds}", source)
+            final = audio.duration - seconds
+            for first in (float(rng.uniform(0, final)), final):
+                for occurrence in _occurrences(matcher, _cut(audio, first, first + seconds), 3):
+                    yield Sample(occurrence.likeness, False, False, f"{path.name} {first:.1f} {seconds}", source)
 
 
 def _random(path: Path) -> Generator:
@@ -193,14 +218,14 @@ def _cut(audio: Audio, first: float, last: float) -> Audio:
     return Audio(audio.samples[round(first * ANALYSIS_RATE) : round(last * ANALYSIS_RATE)].copy())
 
 
-def fit(samples: list[Sample], hours: float) -> Plausibility:
-    """The background expected, the logistic regression of being right, the tail of passages that are not there."""
+def fit(samples: list[Sample], hours: float, tails: Sequence[Sequence[int]]) -> Plausibility:
+    """The background expected, the logistic regression of being right, the tails of passages that are not there."""
     passages = {sample.passage: sample.likeness for sample in samples}.values()
-    known = np.array([(1.0, one.variety, np.log2(one.seconds / 10.0)) for one in passages])
+    known = np.array([(1.0, one.variety, one.octaves) for one in passages])
     measured = np.array([one.background for one in passages])
     expected = tuple(round(float(weight), 4) for weight in np.linalg.lstsq(known, measured)[0])
-    blank = Plausibility((), (expected[0], expected[1], expected[2]), 0.0, 0.0, hours)
-    columns = np.array([blank.regressors(sample.likeness) for sample in samples])
+    blank = Plausibility((), (expected[0], expected[1], expected[2]), (), round(hours, 2))
+    columns = np.array([sample.likeness.regressors(blank.background(sample.likeness)) for sample in samples])
     right = np.array([sample.right for sample in samples], float)
 
     def loss(weights: NDArray[np.float64]) -> float:
@@ -210,10 +235,16 @@ def fit(samples: list[Sample], hours: float) -> Plausibility:
 
     weights = minimize(loss, np.zeros(columns.shape[1]), method="BFGS").x
     blank = replace(blank, weights=tuple(round(float(weight), 4) for weight in weights))
-    outside = _best(blank, [sample for sample in samples if not sample.inside])
-    start = float(np.quantile(outside, 1.0 - TAIL))
-    scale = float(np.mean(outside[outside > start] - start))
-    return replace(blank, start=round(start, 4), scale=round(scale, 4), hours=round(hours, 2))
+    outside = [sample for sample in samples if not sample.inside]
+    return replace(blank, tails=tuple(_tail(blank, [one for one in outside if one.seconds in some]) for some in tails))
+
+
+def _tail(plausibility: Plausibility, outside: list[Sample]) -> tuple[float, float, float]:
+    best = _best(plausibility, outside)
+    start = float(np.quantile(best, 1.0 - TAIL))
+    octaves = {sample.passage: sample.likeness.octaves for sample in outside}
+    scale = float(np.mean(best[best > start] - start))
+    return round(float(np.mean(list(octaves.values()))), 2), round(start, 4), round(scale, 4)
 
 
 def _best(plausibility: Plausibility, samples: list[Sample]) -> NDArray[np.float64]:
@@ -224,12 +255,12 @@ def _best(plausibility: Plausibility, samples: list[Sample]) -> NDArray[np.float
     return np.array(list(best.values()))
 
 
-def _judge(plausibility: Plausibility, samples: list[Sample], lengths: Sequence[int]) -> None:
+def _judge(plausibility: Plausibility, samples: list[Sample], tails: Sequence[Sequence[int]]) -> None:
     """Print what is found and falsely accepted, by the length of the passage, and how well probabilities hold."""
-    threshold = plausibility.threshold(_RATE, plausibility.hours)
     print("length  right accepted %  outsiders accepted %")
-    for seconds in lengths:
-        chosen = [sample for sample in samples if sample.passage.split()[-1] == str(seconds)]
+    for seconds in chain.from_iterable(tails):
+        chosen = [sample for sample in samples if sample.seconds == seconds]
+        threshold = plausibility.threshold(_RATE, plausibility.hours, seconds)
         right = [plausibility.logit(sample.likeness) >= threshold for sample in chosen if sample.right]
         outside = _best(plausibility, [sample for sample in chosen if not sample.inside]) >= threshold
         print(f"{seconds:4d} s  {100 * np.mean(right):8.1f} of {len(right):4d}", end="")

@@ -21,7 +21,7 @@ from hashlib import sha1, sha256
 from pathlib import Path
 
 import numpy as np
-from calibrate_matching import START, Sample, set_numbers
+from calibrate_matching import Sample, by_cost, set_numbers
 from rich.progress import Progress, track
 from train_sync import held_out_lieder, lieder, sound_fonts
 
@@ -39,6 +39,7 @@ from retrieval.score_search import SCORE_PLAUSIBILITY_PATH, ScoreSearch
 _LENGTHS = (3, 5, 8, 13, 20, 30, 55, 110)
 _LENGTHS_OF_STRANGERS = (3, 8, 20, 55)
 _TOP = 5
+_START = by_cost(6)
 
 
 def for_calibration(path: Path) -> bool:
@@ -55,7 +56,7 @@ def main() -> None:
     parser.add_argument("--samples", type=Path)
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # for the processes that perform
-    set_numbers(SCORE_PLAUSIBILITY_PATH, partial(_measured, arguments), arguments.samples, _LENGTHS)
+    set_numbers(SCORE_PLAUSIBILITY_PATH, partial(_measured, arguments), arguments.samples, (_LENGTHS,))
 
 
 def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
@@ -81,7 +82,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[list[Sample], float]:
         samples = []
         for name, performance in track(performances.items(), "clips"):
             samples += _of_performance(library, encoder, name, performance, ids)
-        search = ScoreSearch(library, encoder, START)
+        search = ScoreSearch(library, encoder, _START)
         for path in sorted((data / "recordings" / "train").iterdir()):
             samples += _of_stranger(search, path, path.name.split("__")[0])
         for path in sorted((data / "noise" / "train").iterdir()):
@@ -115,7 +116,7 @@ def _of_performance(
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     clips = _clips(performance, rng)
     for inside in (True, False):
-        search = ScoreSearch(library, encoder, START, without=frozenset() if inside else frozenset([ids[name]]))
+        search = ScoreSearch(library, encoder, _START, without=frozenset() if inside else frozenset([ids[name]]))
         for seconds, passage in clips:
             for place in search.places(passage, _TOP):
                 right = search.number(place) == ids[name]

@@ -1,5 +1,7 @@
 """A passage is found wherever it is played, in the keys asked for, and nowhere where it is not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile
@@ -12,7 +14,8 @@ from retrieval import Collection
 from retrieval.embedding.sonority import SONORITY, sonority
 from retrieval.errors import QueryError
 from retrieval.hits import Wanted
-from retrieval.plausibility import Likeness, Plausibility
+from retrieval.passages import passage_of
+from retrieval.plausibility import CourseLikeness, Plausibility
 
 RATE = 22050
 
@@ -162,10 +165,32 @@ def test_sonority_does_not_depend_on_gain_and_is_zero_in_silence(music):
 
 def test_a_larger_library_asks_for_more():
     plausibility = Plausibility.load()
-    assert plausibility.threshold(0.01, 1e4) > plausibility.threshold(0.01, 1.0)
-    assert plausibility.threshold(0.001, 1.0) > plausibility.threshold(0.01, 1.0)
-    near, far = (Likeness(cost, 0.55, 15.0, 0.7, 5.0) for cost in (0.1, 0.5))
+    for seconds in (3.0, 10.0, 120.0):
+        ordinary = plausibility.threshold(0.01, 1.0, seconds)
+        assert plausibility.threshold(0.01, 1e4, seconds) > ordinary
+        assert plausibility.threshold(0.001, 1.0, seconds) > ordinary
+    near, far = (CourseLikeness(cost, 0.55, 15.0, 0.7, 5.0, 0.1) for cost in (0.1, 0.5))
     assert plausibility.probability(near) > 0.9 > 0.1 > plausibility.probability(far)
+    assert plausibility.logit(replace(near, unevenness=0.6)) < plausibility.logit(near)
+
+
+def test_where_a_chord_is_held_a_passage_says_little(music):
+    samples = read_audio(music.recorded[0].path).samples[3 * RATE : 9 * RATE]
+    moving_then_held = np.concatenate([samples, 0.3 * held_chord(6)]).astype(np.float32)
+    changes = passage_of(Audio(moving_then_held)).changes
+    assert changes.shape == (120,)
+    assert (changes > 0).all()
+    assert changes[10:50].mean() > 5 * changes[70:110].mean()
+
+
+@pytest.mark.parametrize("cents", [-54.0, -46.0, 46.0, 54.0])
+def test_a_passage_between_two_keys_is_found_unasked(rondo, cents):
+    collection, turns = rondo
+    turn = perform(PIECES[0], Performance(5, "guitar", tuning_cents=cents))
+    clip, _, _ = passage(turn, *beats_of(turn, 0.2, 0.6))
+    hits = collection.ask(clip, "match", Wanted())
+    assert hits[0].accepted
+    assert min(abs(hits[0].places[0].start - start) for start, _ in turns) < 0.4
 
 
 def test_other_keys_are_refused_where_the_task_knows_none(collection, music):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from retrieval import subsequences as module
-from retrieval.subsequences import best_subsequences, halved, overlap, subsequences
+from retrieval.subsequences import best_subsequences, course, halved, overlap, subsequences
 
 
 def unit(rng, frames, dimensions=6):
@@ -25,6 +25,29 @@ def test_costs_are_those_of_the_recurrence(n, m, seed):
     assert np.allclose(found.costs, costs, atol=1e-4)
     reached = np.isfinite(costs)
     assert np.array_equal(found.starts[reached], starts[reached])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 9), st.integers(0, 25), st.integers(0, 10**6))
+def test_the_course_is_a_path_of_the_least_cost(n, m, seed):
+    rng = np.random.default_rng(seed)
+    query, recording = unit(rng, n), unit(rng, m)
+    found, followed = subsequences(query, recording), course(query, recording)
+    if not np.isfinite(found.costs).any():
+        assert followed is None
+        return
+    end = int(np.argmin(found.costs))
+    assert followed.costs.mean() == pytest.approx(float(found.costs[end]), abs=1e-5)
+    assert (followed.places[0], followed.places[-1]) == (found.starts[end], pytest.approx(end, abs=0.5))
+    distances = 1.0 - query @ recording.T
+    between = [
+        np.mean([distances[i, int(np.floor(at))], distances[i, int(np.ceil(at))]])
+        for i, at in enumerate(followed.places)
+    ]
+    assert np.allclose(followed.costs, between, atol=1e-5)
+    steps = np.diff(followed.places)
+    assert (steps >= 0).all()
+    assert (steps <= 2).all()
 
 
 @settings(max_examples=20, deadline=None)
