@@ -84,6 +84,10 @@ def open_database(path: Path, *, write: bool) -> Engine:
         tables = connection.execute(text("SELECT count(*) FROM sqlite_master")).scalar_one()
     if not tables and not write:
         raise LibraryMissing(f"{path.parent}: the library here is empty; `incipit index FOLDER` fills it")
+    if not tables and any(path.parent.glob("vectors/*.vectors")):
+        raise LibraryDamaged(
+            f"{path}: is empty or was gone, but its vectors are there; put it back, or remove {path.parent / 'vectors'}"
+        )
     if tables and not _OLDEST_VERSION <= version <= SCHEMA_VERSION:
         raise LibraryDamaged(
             f"{path}: was written with schema {version}; this version of Incipit reads schema {SCHEMA_VERSION}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -49,14 +49,14 @@ from index.told_scores import ToldScore, told_scores
 from index.versions import Versions
 from index.works import Works
 
-__all__ = ["FileState", "Library", "NewRecording", "NewScore"]
+__all__ = ["FileState", "Library", "NewRecording", "NewScore", "Retagged"]
 
 _log = logging.getLogger(__name__)
 
 _SHARD_BYTES = 256 * 2**20
 
-_SAME_DURATION_SECONDS = 0.05
-"""A file whose content changed, and its length by no more, has got other tags."""
+Retagged = Callable[[Item, Item], bool]
+"""Whether the first is the second with other tags."""
 
 
 @dataclass(frozen=True)
@@ -294,23 +294,52 @@ class Library:
         """Where the FAISS index of a model's vectors lies, if there is one."""
         return self.folder / "index" / f"{model.name}-{model.hash[:12]}.faiss"
 
+    def forget_lost_vectors(self) -> int:
+        """Forget rows that vector files lack, so that their items are pending; gives of how many items there were some.
+
+        The numbers of what is lost are not used again.
+        """
+        lost: set[int] = set()
+        with transaction(self._session):
+            for row in self._session.scalars(select(ModelRow)).all():
+                for shard in self._shards(row):
+                    end = shard.base + shard.rows
+                    file = self._shard_file(row, shard)
+                    kept = min(shard.rows, file.present_bytes // file.format.row_bytes)
+                    if kept == shard.rows:
+                        continue
+                    gone = (VectorRun.model_id == row.id) & (VectorRun.first < end)
+                    gone &= VectorRun.first + VectorRun.count > shard.base + kept
+                    lost.update(self._session.scalars(select(VectorRun.item_id).where(gone)))
+                    self._session.execute(delete(VectorRun).where(gone))
+                    shard.rows = kept
+                    if shard is self._shards(row)[-1]:
+                        self._new_shard(row, end)
+        return len(lost)
+
     def damage(self) -> list[str]:
         """What contradicts itself: SQLite's own check, and vector files shorter than their rows."""
         checked = self._session.connection().exec_driver_sql("PRAGMA integrity_check").scalars().all()
         found = [str(line) for line in checked if line != "ok"]
         for row in self._session.scalars(select(ModelRow)):
             for shard in (self._shard_file(row, shard) for shard in self._shards(row)):
-                size = shard.path.stat().st_size if shard.path.exists() else 0
-                if size < shard.committed_bytes:
-                    found.append(f"{shard.path}: {size} bytes where {shard.committed_bytes} are wanted")
+                if shard.present_bytes < shard.committed_bytes:
+                    wanted = f"{shard.present_bytes} bytes where {shard.committed_bytes} are wanted"
+                    found.append(f"{shard.path}: {wanted}; `incipit index` of its recordings mends it")
         return found
 
     # Writing
 
-    def add(self, new: NewRecording | NewScore, file: FileState, vectors: Sequence[Vectors]) -> Item:
+    def add(
+        self,
+        new: NewRecording | NewScore,
+        file: FileState,
+        vectors: Sequence[Vectors],
+        retagged: Retagged | None = None,
+    ) -> Item:
         """Take in a recording or a score with all its vectors, or fill in what a known one lacks, in one transaction.
 
-        The sheet of a score takes the place of any that it has.
+        The sheet of a score takes the place of any that it has. For `retagged` see `put_files`.
         """
         with transaction(self._session):
             item = self.item_of(new.content_hash) or _new_item(new)
@@ -321,8 +350,8 @@ class Library:
             else:
                 item.title, item.duration, item.flags = new.title, new.duration, list(new.flags)
                 self._session.flush()
-            self._put_files([(item, file)])
             appended = [self._append(item, part) for part in vectors]
+            self._put_files([(item, file)], retagged)
             if isinstance(item, Recording):
                 item.versions_sought = bool(item.versions_sought) and not any(appended)
                 item.scores_sought = bool(item.scores_sought) and not any(appended)
@@ -330,10 +359,13 @@ class Library:
                 self._session.execute(update(Recording).where(Recording.scores_sought).values(scores_sought=False))
         return item
 
-    def put_files(self, files: Sequence[tuple[Item, FileState]]) -> None:
-        """Note that items lie at paths, whatever lay there before; what then lies nowhere is removed."""
+    def put_files(self, files: Sequence[tuple[Item, FileState]], retagged: Retagged | None = None) -> None:
+        """Note that items lie at paths, whatever lay there before; what then lies nowhere is removed.
+
+        An item that is in no work and is what it replaces with other tags takes the work of that.
+        """
         with transaction(self._session):
-            self._put_files(files)
+            self._put_files(files, retagged)
 
     def put_failures(self, causes: Mapping[str, str]) -> None:
         """Note that files could not be taken in, and why; that is forgotten once they are."""
@@ -386,7 +418,7 @@ class Library:
         self.alignments.forget(item)
         self._session.merge(SheetRow(item_id=item.id, notes=notes, beats=beats))
 
-    def _put_files(self, files: Sequence[tuple[Item, FileState]]) -> None:
+    def _put_files(self, files: Sequence[tuple[Item, FileState]], retagged: Retagged | None) -> None:
         """What lay at these paths is looked at last: files that change places are all still there."""
         replaced = []
         for item, file in files:
@@ -401,7 +433,8 @@ class Library:
             self._forget_failure(file.path)
             self._session.flush()
         for item, former in replaced:
-            _inherit(item, former)
+            if item.work is None and former.work is not None and retagged is not None and retagged(item, former):
+                item.work, item.work_confirmed = former.work, former.work_confirmed
             if not former.files:
                 self._session.delete(former)
         if replaced:
@@ -477,13 +510,6 @@ def _new_item(new: NewRecording | NewScore) -> Item:
     """A row whose key comes from the content."""
     letter, kind = ("s", ScoreRow) if isinstance(new, NewScore) else ("r", Recording)
     return kind(key=letter + new.content_hash[:12], content_hash=new.content_hash)
-
-
-def _inherit(item: Item, former: Item) -> None:
-    """Put an item to the work of the one whose file it takes, where it is the same with other tags."""
-    alike = item.kind == former.kind and abs(item.duration - former.duration) <= _SAME_DURATION_SECONDS
-    if item.work is None and alike:
-        item.work, item.work_confirmed = former.work, former.work_confirmed
 
 
 def _make_writable(folder: Path, database: Path) -> None:

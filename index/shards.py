@@ -57,6 +57,11 @@ class ShardFile:
         """How long the file must be at least."""
         return self.rows * self.format.row_bytes
 
+    @property
+    def present_bytes(self) -> int:
+        """How long the file is; 0 where there is none."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
     def append(self, stored: NDArray[Any]) -> None:
         """Write rows behind the committed ones, dropping whatever lies there, and force them to the disk.
 

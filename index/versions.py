@@ -29,9 +29,9 @@ class Versions:
         return self._session.scalars(query.order_by(Recording.id)).all()
 
     def seek_again(self) -> None:
-        """Note that the versions of all recordings are to be sought; what is known of each holds until they are."""
+        """Note that the versions and scores of all are to be sought; what is known of each holds until they are."""
         with transaction(self._session):
-            self._session.execute(update(Recording).values(versions_sought=False))
+            self._session.execute(update(Recording).values(versions_sought=False, scores_sought=False))
 
     def put(self, recording: Recording, found: Iterable[tuple[Recording, float]]) -> None:
         """Remember what was accepted as versions of a recording, and how probably each is one."""

@@ -8,31 +8,40 @@ the run goes on; an interruption loses at most what was not yet committed.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from alignment.audio import require_file
 from alignment.errors import AlignmentError
 from alignment.score import is_score
-from index.library import FileState, Library, NewRecording
-from index.runs import Runs
-from index.schema import ItemFile, Recording
+from index.errors import ModelMissing
+from index.library import FileState, Library, NewRecording, Retagged
+from index.schema import Item, ItemFile, Recording
 from retrieval.analysis import KEPT, Analysis, analyse, hash_file
 from retrieval.discovery import Discovered, discover, is_gone
+from retrieval.embedding.sonority import SONORITY
 from retrieval.encoders import Encoders
 from retrieval.score_analysis import analyse_score
 
 __all__ = ["IngestReport", "Watcher", "ingest"]
 
 _log = logging.getLogger(__name__)
+
+_SAME_DURATION_SECONDS = 0.05
+_SAME_SOUND = 0.95
+"""Cosine similarity of the vectors of one sound that is cut into frames elsewhere, as where a tag was written."""
 
 
 @dataclass
@@ -132,6 +141,8 @@ def ingest(
         prune: forget files that are gone.
     """
     started = time.monotonic()
+    if lost := library.forget_lost_vectors():
+        _log.warning("%s: vectors of %d recordings and scores were lost; they are analysed again", library.folder, lost)
     found = discover(paths, exclude, inside)
     report = IngestReport(skipped=found.skipped, failed=list(found.absent.items()))
     known = library.files()
@@ -144,23 +155,27 @@ def ingest(
     watcher.planned(len(todo) + len(found.absent))
     for path, cause in found.absent.items():
         watcher.finished(path, cause, ())
-    complete = {item.content_hash for item in library.items()} - lacking
-    moved = _moved_within([path for path in todo if path not in stale], known, complete)
-    for path, error in _take_known(library, moved, report, known):
-        todo.remove(path)
-        watcher.finished(path, error, ())
+    contents = {item.content_hash for item in library.items()}
+    complete = contents - lacking
+    retagged = partial(_is_retagged, library, encoders)
+    moved = _moved_within(todo, known, contents)
+    unfinished = {one.file.path for one in moved if one.content_hash in lacking}
+    for path, error in _take_known(library, moved, report, known, retagged, lacking):
+        if path not in unfinished:
+            todo.remove(path)
+            watcher.finished(path, error, ())
     worker = _Worker(encoders, complete)
     later: list[_Result] = []
     for path, future in _run(worker, todo, jobs or os.cpu_count() or 1):
-        settled = _settle(library, path, future, report, known, lacking)
+        settled = _settle(library, path, future, report, known, lacking, retagged)
         if isinstance(settled, _Result):
             later.append(settled)
         else:
             watcher.finished(path, *settled)
-    for path, error in _take_known(library, later, report, known):
+    for path, error in _take_known(library, later, report, known, retagged, set()):
         watcher.finished(path, error, ())
-    if report.audio_seconds:
-        _pass_on_works(library, encoders)
+    if library.versions.unsought():
+        _pass_on_works(library, retagged)
     _note_missing(library, found, report, prune)
     _forget_failures(library, found, report)
     for model in encoders.searched:
@@ -225,6 +240,7 @@ def _settle(
     report: IngestReport,
     known: dict[str, ItemFile],
     lacking: set[str],
+    retagged: Retagged,
 ) -> tuple[str | None, Sequence[str]] | _Result:
     """Write one result to the library; gives the error if it failed, and the warnings.
 
@@ -238,7 +254,7 @@ def _settle(
         return result
     updated = result.content_hash in lacking or path in known
     item = result.analysis.item
-    library.add(item, result.file, result.analysis.vectors)
+    library.add(item, result.file, result.analysis.vectors, retagged)
     _log.info("%s: in the library", path)
     if isinstance(item, NewRecording):
         report.audio_seconds += item.duration
@@ -264,19 +280,29 @@ def _cause(error: Exception) -> str:
 
 
 def _take_known(
-    library: Library, results: Sequence[_Result], report: IngestReport, known: dict[str, ItemFile]
+    library: Library,
+    results: Sequence[_Result],
+    report: IngestReport,
+    known: dict[str, ItemFile],
+    retagged: Retagged,
+    lacking: Set[str],
 ) -> list[tuple[str, str | None]]:
-    """Note the paths of contents that are in the library, all at once; gives each path, and the error if one is not."""
+    """Note the paths of contents that are in the library, all at once; gives each path, and the error if one is not.
+
+    Those that lack something are counted when they have it.
+    """
     items = {result.file.path: library.item_of(result.content_hash) for result in results}
     taken = [(item, result.file) for result in results if (item := items[result.file.path])]
     changed = {file.path for item, file in taken if file.path in known and known[file.path].item_id != item.id}
     former = {item.id: {file.path for file in item.files} for item, _ in taken}
-    library.put_files(taken)
+    library.put_files(taken, retagged)
     for item, _ in taken:
         gone = [file.path for file in item.files if file.path not in items and is_gone(file.path)]
         for path in gone:
             library.drop_file(path)
     for item, file in taken:
+        if item.content_hash in lacking:
+            continue
         if file.path in changed:
             report.updated += 1
         elif former[item.id] - {file.path for file in item.files}:
@@ -287,7 +313,7 @@ def _take_known(
     return [(path, None if item else _note_failure(library, report, path, absent)) for path, item in items.items()]
 
 
-def _moved_within(paths: Sequence[str], known: dict[str, ItemFile], complete: set[str]) -> list[_Result]:
+def _moved_within(paths: Sequence[str], known: dict[str, ItemFile], contents: set[str]) -> list[_Result]:
     """Files with the content of one whose path has another content now, as when files are numbered anew.
 
     They are noted before that other content is, which would take away the only path that such an item has.
@@ -300,31 +326,47 @@ def _moved_within(paths: Sequence[str], known: dict[str, ItemFile], complete: se
             content_hash = hash_file(path) if state.st_size in changed else ""
         except OSError:
             continue
-        if content_hash in complete:
+        if content_hash in contents:
             found.append(_Result(FileState(path, state.st_size, state.st_mtime_ns), content_hash, None))
     return found
 
 
-def _pass_on_works(library: Library, encoders: Encoders) -> None:
+def _pass_on_works(library: Library, retagged: Retagged) -> None:
     """Put a recording to the work of one that is gone and sounded the same: its file got other tags and a new name."""
     # Of several, what was there last is where the user left it.
     gone = [one for one in library.recordings() if one.work and all(is_gone(file.path) for file in one.files)][::-1]
     if not gone:
         return
-    runs = library.runs(encoders.fingerprint.model)
     for one in library.recordings():
-        same = (former for former in gone if one.work is None and _is_same_sound(one, former, runs))
+        same = (former for former in gone if one.work is None and retagged(one, former))
         if (former := next(same, None)) is not None:
             library.works.inherit(one, former)
             _log.info("%s: takes the work of %s", one.path, former.path)
 
 
-def _is_same_sound(one: Recording, other: Recording, runs: Runs) -> bool:
-    """Whether the fingerprints of two recordings are the very same."""
-    if one.duration != other.duration or one.id not in runs.position or other.id not in runs.position:
+def _is_retagged(library: Library, encoders: Encoders, one: Item, former: Item) -> bool:
+    """Whether the first is the second with other tags: as long, and of recordings the same sound.
+
+    That is told by their fingerprints, or if one was taken in with another model by their sonority.
+    """
+    if one.kind != former.kind or abs(one.duration - former.duration) > _SAME_DURATION_SECONDS:
         return False
-    first, second = (runs.rows(runs.position[recording.id]).stored for recording in (one, other))
-    return np.array_equal(first, second)
+    if not isinstance(one, Recording):
+        return True
+    for model in (encoders.fingerprint.model, SONORITY):
+        with suppress(ModelMissing):
+            runs = library.runs(model)
+            if one.id in runs.position and former.id in runs.position:
+                return _similarity(*(runs.vectors(runs.position[item.id]) for item in (one, former))) > _SAME_SOUND
+    return False
+
+
+def _similarity(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Cosine of all that both have."""
+    shorter = min(len(one), len(other))
+    one, other = one[:shorter], other[:shorter]
+    power = math.sqrt(float(np.square(one).sum()) * float(np.square(other).sum()))
+    return float(np.sum(one * other)) / power if power else 0.0
 
 
 def _note_missing(library: Library, found: Discovered, report: IngestReport, prune: bool) -> None:

@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from index import Library
+from index.errors import LibraryDamaged
 from retrieval import Collection
 from retrieval.discovery import discover
 from retrieval.encoders import Encoders
@@ -181,22 +182,24 @@ def test_an_interrupted_run_keeps_what_it_had_and_goes_on(tmp_path, folder):
 
 
 def test_a_newer_model_refills_what_an_older_one_left(tmp_path, folder, collection):
-    class Older:
-        model = None
-
-        def __init__(self, encoder):
-            self.encode = encoder.encode
-            self.model = type(encoder.model)("fingerprint", "0" * 64, encoder.model.format)
-
     made = Collection(tmp_path / "lib")
     with Library(made.folder, write=True) as library:
-        older = Encoders(Older(collection.encoders.fingerprint), collection.encoders.versions)
-        ingest(library, older, [str(folder)], Checking())
+        ingest(library, other_model(collection.encoders), [str(folder)], Checking())
     report = made.add(folder)
     assert counts(report) == (0, 3, 0, 0, 0, 0)
     clip, _ = soundfile.read(sorted(folder.iterdir())[0], dtype="float32", start=RATE, frames=4 * RATE)
     soundfile.write(tmp_path / "clip.wav", clip, RATE)
     assert made.query(tmp_path / "clip.wav")[0].path == str(sorted(folder.iterdir())[0])
+
+
+def other_model(encoders):
+    """The same encoders, whose fingerprints are of a model by another hash."""
+
+    class Other:
+        encode = encoders.fingerprint.encode
+        model = type(encoders.fingerprint.model)("fingerprint", "0" * 64, encoders.fingerprint.model.format)
+
+    return Encoders(Other(), encoders.versions)
 
 
 class Checking:
@@ -221,3 +224,105 @@ def test_link_loops_end_and_excluded_files_are_passed_over(tmp_path):
     found = discover([str(tmp_path / "a"), str(tmp_path / "a" / "b" / "one.wav")], ["*podcast*", "*/a/excluded"])
     assert [Path(path).name for path in found.files] == ["one.wav", "two.MP3"]
     assert found.skipped == 1
+
+
+def retagged(path, number, place):
+    """Another file with the sound of one, as where a tag was written; at a place."""
+    samples, rate = soundfile.read(path)
+    if place != path:
+        path.unlink()
+    with soundfile.SoundFile(place, "w", rate, 1, "PCM_16") as file:
+        file.title = f"title {number}"
+        file.write(samples)
+
+
+def confirmed(collection):
+    """The name of the work that the user put each file to."""
+    with Library(collection.folder) as library:
+        return {
+            Path(file.path).name: recording.work.name
+            for recording in library.recordings()
+            for file in recording.files
+            if recording.work_confirmed and not file.missing
+        }
+
+
+@pytest.fixture
+def named(tmp_path, folder):
+    """A library whose first file the user put to a work."""
+    collection = Collection(tmp_path / "lib")
+    collection.add(folder)
+    with Library(collection.folder, write=True) as library:
+        first = library.recording_at(str(sorted(folder.iterdir())[0]))
+        library.works.name(library.works.merge([first]), "Named")
+    return collection
+
+
+def test_other_sound_of_the_same_length_does_not_take_the_work_of_what_it_replaces(named, folder):
+    first, second, _ = sorted(folder.iterdir())
+    retagged(first, 1, first)
+    named.add(folder)
+    assert confirmed(named) == {first.name: "Named"}
+    first.rename(folder / "kept.part")
+    second.rename(first)
+    (folder / "kept.part").rename(second)
+    named.add(folder)
+    assert confirmed(named) == {second.name: "Named"}
+    second.unlink()
+    shutil.copy(folder / sorted(folder.iterdir())[-1].name, second)
+    soundfile.write(second, np.random.default_rng(0).normal(0, 0.1, 6 * RATE), RATE)
+    named.add(folder)
+    assert confirmed(named) == {}
+
+
+def test_what_was_renamed_and_retagged_keeps_its_work_over_an_interruption(named, folder, monkeypatch):
+    first = sorted(folder.iterdir())[0]
+    retagged(first, 2, folder / "renamed.flac")
+    with monkeypatch.context() as patch:
+        patch.setattr("retrieval.ingest._pass_on_works", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            named.add(folder)
+    assert "renamed.flac" not in confirmed(named)
+    named.add(folder)
+    assert confirmed(named) == {"renamed.flac": "Named"}
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
+def test_files_that_change_places_while_the_model_changes_keep_their_works(named, folder, collection):
+    first, second, _ = sorted(folder.iterdir())
+    first.rename(folder / "kept.part")
+    second.rename(first)
+    (folder / "kept.part").rename(second)
+    with Library(named.folder, write=True) as library:
+        assert ingest(library, other_model(collection.encoders), [str(folder)], Checking()).updated == 3
+        assert library.count_pending([other_model(collection.encoders).fingerprint.model]) == 0
+    assert confirmed(named) == {second.name: "Named"}
+
+
+def test_vectors_that_were_lost_are_made_again(named, folder, collection):
+    files = sorted((named.folder / "vectors").iterdir())
+    for number, file in enumerate(files):
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]) if number % 2 else file.unlink()
+    with Library(named.folder) as library:
+        assert len(library.damage()) == len(files)
+    report = named.add(folder)
+    assert report.updated > 0
+    with Library(named.folder) as library:
+        assert library.damage() == []
+        assert library.count_pending(collection.encoders.models) == 0
+    for path in sorted(folder.iterdir()):
+        hits = named.query(path)
+        assert hits[0].path == str(path)
+        assert hits[0].accepted
+    assert list(confirmed(named).values()) == ["Named"]
+
+
+def test_a_library_whose_database_is_gone_is_not_written_over(named, folder):
+    (named.folder / "library.sqlite").write_bytes(b"")
+    before = {file: file.read_bytes() for file in (named.folder / "vectors").iterdir()}
+    with pytest.raises(LibraryDamaged, match="put it back, or remove"):
+        named.add(folder)
+    assert {file: file.read_bytes() for file in (named.folder / "vectors").iterdir()} == before

@@ -171,10 +171,15 @@ def test_works_are_found_by_key_or_a_name_that_only_one_has(library):
 def test_a_file_with_other_tags_keeps_its_work_and_another_sound_does_not(library):
     grouped(library, titles(0, 1))
     library.works.name(library.works.all()[0], "Moonlight")
-    add(library, 20, duration=10.0, path="/music/0.wav")
+    add(
+        library,
+        20,
+        path="/music/0.wav",
+        retagged=lambda item, former: (item.title, former.title) == ("Title 20", "Title 0"),
+    )
     assert contents(library) == [("Moonlight", ["1", "20"])]
     assert library.works.find("Moonlight").confirmed
-    add(library, 21, duration=99.0, path="/music/1.wav")
+    add(library, 21, path="/music/1.wav", retagged=lambda item, former: False)
     assert contents(library) == [("Moonlight", ["20"])]
 
 
@@ -183,7 +188,7 @@ def test_of_two_copies_the_one_with_other_tags_stays_where_the_user_put_it(libra
     library.put_files([(library.recording_at("/music/0.wav"), FileState("/backup/0.wav", 1, 1))])
     library.works.name(library.works.all()[1], "Banner")
     library.works.merge([library.recording_at(f"/music/{title}.wav") for title in ("3", "0")])
-    add(library, 20, duration=10.0, path="/music/0.wav")
+    add(library, 20, path="/music/0.wav", retagged=lambda item, former: True)
     assert ["0", "20", "3", "4"] in [sorted(titles) for _, titles in contents(library)]
     assert library.recording_at("/music/0.wav").work_confirmed
 

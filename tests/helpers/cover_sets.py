@@ -8,11 +8,11 @@ from retrieval.work_upkeep import update_works
 MODEL = Model("test", "a" * 64, VectorFormat(8, "int8", 127.0))
 
 
-def add(library, number, model=MODEL, duration=None, path=None):
+def add(library, number, model=MODEL, path=None, retagged=None):
     values = np.zeros((2, 8), np.float32)
-    recording = NewRecording(f"{number:012x}" + "0" * 52, duration or 10.0 + number, title=f"Title {number}")
+    recording = NewRecording(f"{number:012x}" + "0" * 52, 10.0 + number, title=f"Title {number}")
     file = FileState(path or f"/music/{number}.wav", 100 + number, 1000 + number)
-    return library.add(recording, file, [Vectors(model, values, 0.5)])
+    return library.add(recording, file, [Vectors(model, values, 0.5)], retagged)
 
 
 class Told:
