@@ -7,13 +7,9 @@ anew at each step of training.
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import soxr
@@ -24,6 +20,7 @@ from alignment.audio import ANALYSIS_RATE, read_audio
 from alignment.errors import AlignmentError
 from retrieval.embedding.degradation import babble, cut, degraded
 from retrieval.embedding.patches import patch_spectrogram
+from retrieval.embedding.processes import spread
 
 __all__ = ["DEGRADED_VIEWS", "EXCERPT_FRAMES", "decode_all", "make_excerpts"]
 
@@ -36,9 +33,6 @@ _SAMPLES = EXCERPT_FRAMES * ANALYSIS_RATE // 50
 _SHORTEST = (_RUN_IN + _SAMPLES) * 1.4
 _AS_IT_IS = 0.4
 _RECORDED_NOISE = 0.5
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 Report = Callable[[str, int, int], None]
 """Is told what is being made, how many are done, and of how many."""
@@ -53,7 +47,7 @@ def decode_all(paths: Sequence[Path], folder: Path, jobs: int, report: Report) -
     folder.mkdir(parents=True, exist_ok=True)
     places = [folder / f"{number:06d}.npy" for number in range(len(paths))]
     missing = [pair for pair in zip(paths, places, strict=True) if not pair[1].exists()]
-    failures = list(_spread(_decode, missing, jobs, partial(report, "decoding")))
+    failures = list(spread(_decode, missing, jobs, partial(report, "decoding")))
     return [place for place in places if place.exists()], [text for text in failures if text]
 
 
@@ -87,7 +81,7 @@ def make_excerpts(
     places = [folder / f"{number:06d}.npy" for number in range(count)]
     missing = [(seed, number, place) for number, place in enumerate(places) if not place.exists()]
     work = partial(_make_excerpt, tuple(music), tuple(noise))
-    for _ in _spread(work, missing, jobs, partial(report, "excerpts")):
+    for _ in spread(work, missing, jobs, partial(report, "excerpts")):
         pass
     return places
 
@@ -132,28 +126,9 @@ def _some_of(track: NDArray[np.int16], rng: Generator) -> NDArray[np.float32]:
     return np.resize(piece, wanted)
 
 
-def _leave_interrupts_to_the_caller() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _save(place: Path, array: NDArray[np.generic]) -> None:
     """Write an array, whole or not at all."""
     unfinished = place.with_suffix(".part")
     with unfinished.open("wb") as handle:
         np.save(handle, array)
     unfinished.replace(place)
-
-
-def _spread(
-    work: Callable[[_Item], _Result], items: Sequence[_Item], jobs: int, report: Callable[[int, int], None]
-) -> Iterator[_Result]:
-    """Work on items in several processes, telling how far it is; leaving early stops them."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(jobs, max(len(items), 1)), context, _leave_interrupts_to_the_caller)
-    report(0, len(items))
-    try:
-        for done, result in enumerate(pool.map(work, items, chunksize=4), 1):
-            report(done, len(items))
-            yield result
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)

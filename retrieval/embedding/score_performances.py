@@ -7,9 +7,7 @@ sonority is kept, and of each frame of the performance the place in the score.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +28,7 @@ from retrieval.embedding.fluidsynth import fluidsynth_sound
 from retrieval.embedding.microphone import degraded
 from retrieval.embedding.notes import played, score_notes, wandering_steps
 from retrieval.embedding.npz import save_npz
+from retrieval.embedding.processes import spread
 from retrieval.embedding.sonority import SONORITY_RATE, sonority
 
 __all__ = ["ScorePerformance", "perform_score", "perform_scores"]
@@ -107,15 +106,8 @@ def perform_scores(
         for number, score in enumerate(scores)
     ]
     missing = [what for what in wanted if not what[2].exists()]
-    failures = []
-    pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"))
-    try:
-        for done, failure in enumerate(pool.map(partial(_perform, fonts), missing), 1):
-            progress("performances", done, len(missing))
-            if failure:
-                failures.append(failure)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    told = spread(partial(_perform, fonts), missing, jobs, partial(progress, "performances"))
+    failures = [failure for failure in told if failure]
     made: dict[Path, list[Path]] = {}
     for score, _, place in wanted:
         if place.exists():
