@@ -14,6 +14,7 @@ from index.library import Library
 from index.schema import Recording
 from retrieval.analysis import hash_file
 from retrieval.calibration import Calibration
+from retrieval.duplicates import present_files
 from retrieval.encoders import Encoders
 from retrieval.errors import QueryError
 from retrieval.hits import Hit, Wanted
@@ -209,10 +210,10 @@ class Collection:
         return TASKS[task](self)
 
     def copies(self) -> list[Recording]:
-        """Recordings whose very content lies at several paths that are there."""
+        """Recordings whose very content lies in several files that are there."""
         with Library(self.folder) as library:
             found = library.recordings()
-        return [recording for recording in found if sum(not file.missing for file in recording.files) > 1]
+        return [recording for recording in found if len(recording.files) > 1 and len(present_files(recording)) > 1]
 
     def identifier(self) -> Identifier:
         """The identifier over the library as it is; made anew when the library has been written."""

@@ -7,18 +7,22 @@ alike than not.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from index.schema import Recording
 from retrieval.fingerprint import FIRST_CENTRE, RECORDING_HOP_SECONDS, Fingerprint
 from retrieval.identification import Identifier
 from retrieval.lines import Line
 from retrieval.rises import RISES_RATE, unpacked_rises
 
-__all__ = ["DuplicatePair", "duplicate_groups", "duplicate_pairs"]
+__all__ = ["DuplicatePair", "duplicate_groups", "duplicate_pairs", "present_files"]
 
 _PIECE_WINDOWS = 20
 _STEP_WINDOWS = 30
@@ -137,3 +141,13 @@ def _overlap(position: int, line: Line, one: NDArray[np.float32], other: NDArray
     start, end = first * RECORDING_HOP_SECONDS, (last + 1) * RECORDING_HOP_SECONDS
     shares = (min((last - first) / length, 1.0) for length in (shorter, longer))
     return DuplicatePair(position, line.position, line, start, end, *shares)
+
+
+def present_files(recording: Recording) -> list[str]:
+    """Paths of the files in which a recording lies, without links to others of them and without what is gone."""
+    files: dict[tuple[int, int], str] = {}
+    for path in sorted((file.path for file in recording.files if not file.missing), key=os.path.islink):
+        with suppress(OSError):
+            state = Path(path).stat()
+            files.setdefault((state.st_dev, state.st_ino), path)
+    return list(files.values())

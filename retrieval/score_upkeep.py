@@ -9,6 +9,7 @@ from __future__ import annotations
 from alignment.audio import read_audio
 from alignment.score_sound import score_sound
 from alignment.synchronise import synchronise
+from index.errors import LibraryError
 from index.library import Library
 from index.schema import Recording
 from retrieval.embedding.sonority import SONORITY
@@ -30,6 +31,9 @@ def follow_scores(library: Library, search: MovementSearch, progress: Progress) 
         library: open for writing.
         search: over that library.
         progress: is told how it goes, and of recordings that cannot be decoded.
+
+    Raises:
+        LibraryError: the library cannot be read or written.
     """
     recordings = library.alignments.unsought()
     if not recordings:
@@ -42,6 +46,8 @@ def follow_scores(library: Library, search: MovementSearch, progress: Progress) 
             candidates = [] if frames is None else search.candidates(frames, FALSE_SCORES)
             if not candidates or _decided(library, recording, candidates):
                 library.alignments.note_sought(recording)
+        except LibraryError:
+            raise
         except Exception as error:  # whatever is wrong with one recording, the others are looked at
             progress.say(f"{recording.path}: its score cannot be sought ({type(error).__name__}: {error})")
     progress.progress("seeking scores", len(recordings), len(recordings))

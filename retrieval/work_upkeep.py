@@ -15,6 +15,7 @@ from alignment.audio import read_audio
 from alignment.errors import AlignmentError
 from alignment.synchronise import synchronise
 from alignment.transposition import Transposable
+from index.errors import LibraryError
 from index.library import Library
 from index.schema import ItemFile, Recording
 from retrieval.kept_alignment import alignment_method, to_kept
@@ -90,6 +91,9 @@ def update_works(
 
     Returns:
         how many recordings came to another work, or out of one.
+
+    Raises:
+        LibraryError: the library cannot be read or written.
     """
     if anew:
         library.versions.seek_again()
@@ -98,6 +102,8 @@ def update_works(
         progress.progress("seeking versions", number, len(recordings))
         try:
             found = finder.versions_of(recording, max_false_accepts)
+        except LibraryError:
+            raise
         except Exception as error:  # whatever is wrong with one recording, the rest is grouped
             progress.say(f"{recording.path}: its versions cannot be sought ({type(error).__name__}: {error})")
         else:

@@ -16,7 +16,10 @@ RATE = 22050
 
 @pytest.fixture(scope="module")
 def library(music, tmp_path_factory):
-    """Four recordings; of the first an MP3 and a cut that is compressed and louder, and of the last a plain copy."""
+    """Four recordings; of the first an MP3 and a cut that is compressed and louder, and of the last a plain copy.
+
+    Links to what is there are no copies, whatever their names.
+    """
     folder = tmp_path_factory.mktemp("twice")
     for number in (0, 1, 4, 6):
         shutil.copy(music.recorded[number].path, folder / f"{number}{music.recorded[number].path.suffix}")
@@ -25,6 +28,8 @@ def library(music, tmp_path_factory):
     louder = np.tanh(4 * samples[round(7.3 * RATE) : round(22.8 * RATE)])
     soundfile.write(folder / "0-cut.flac", louder, RATE)
     shutil.copy(music.recorded[6].path, folder / f"6-copy{music.recorded[6].path.suffix}")
+    (folder / "1-link.flac").symlink_to(folder / f"1{music.recorded[1].path.suffix}")
+    (folder / "5-link.flac").symlink_to(folder / "0-cut.flac")
     collection = Collection(tmp_path_factory.mktemp("duplicates") / "lib")
     collection.add(folder)
     return collection

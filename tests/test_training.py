@@ -12,6 +12,7 @@ torch = pytest.importorskip("torch", reason="training wants torch: scripts/test 
 onnx = pytest.importorskip("onnx", reason="training wants onnx: scripts/test --all")
 
 from retrieval.embedding.checkpoint import load_parameters, save_network
+from retrieval.embedding.course import claim
 from retrieval.embedding.encoder import MODEL_PATH, Encoder
 from retrieval.embedding.excerpts import DEGRADED_VIEWS, EXCERPT_FRAMES
 from retrieval.embedding.losses import triplet_loss
@@ -162,6 +163,24 @@ def test_recordings_that_are_too_short_are_no_training(tmp_path):
     soundfile.write(tmp_path / "short.wav", np.zeros(RATE), RATE)
     with pytest.raises(TrainingError, match="17 s"):
         train_fingerprint([tmp_path / "short.wav"], [], tmp_path / "t", Recipe(), Silent())
+
+
+def test_a_folder_is_claimed_until_a_training_in_it_has_begun(tmp_path):
+    music, folder = tmp_path / "music.wav", tmp_path / "training"
+    music.write_bytes(b"one")
+    claim(folder, [music], Recipe(seed=1), ("excerpts",))
+    for kept in ("excerpts", "mine"):
+        (folder / kept).mkdir()
+    claim(folder, [music], Recipe(seed=1), ("excerpts",))
+    assert (folder / "excerpts").exists()
+    claim(folder, [music], Recipe(seed=2), ("excerpts",))
+    assert not (folder / "excerpts").exists()
+    assert (folder / "mine").exists()
+    (folder / "checkpoint.pt").touch()
+    claim(folder, [music], Recipe(seed=2), ("excerpts",))
+    music.write_bytes(b"another sound")
+    with pytest.raises(TrainingError, match="name another"):
+        claim(folder, [music], Recipe(seed=2), ("excerpts",))
 
 
 def test_the_program_trains_and_its_model_embeds(music, tmp_path):

@@ -38,7 +38,7 @@ def duplicates(
     Example: incipit duplicates --json | jq '.recordings[].path'
     """
     from retrieval.collection import Collection
-    from retrieval.duplicates import duplicate_groups, duplicate_pairs
+    from retrieval.duplicates import duplicate_groups, duplicate_pairs, present_files
 
     collection = Collection(library_folder(library))
     identifier = collection.identifier()
@@ -48,7 +48,7 @@ def duplicates(
         )
     pairs = [pair for pair in found if pair.share >= share]
     groups = [list(map(identifier.recording, group)) for group in duplicate_groups(pairs, share)]
-    present = [[recording for recording in group if recording and _paths(recording)] for group in groups]
+    present = [[recording for recording in group if recording and present_files(recording)] for group in groups]
     listed = [group for group in present if len(group) > 1]
     known = {recording.id for group in listed for recording in group}
     listed += [[recording] for recording in collection.copies() if recording.id not in known]
@@ -57,7 +57,7 @@ def duplicates(
             json_line(_document(identifier, group, pairs))
             continue
         for recording in group:
-            for path in _paths(recording):
+            for path in present_files(recording):
                 line(str(number), clock(recording.duration), recording.key, path)
     if not listed:
         explain("no duplicates", quiet)
@@ -65,6 +65,8 @@ def duplicates(
 
 
 def _document(identifier: Identifier, group: list[Recording], pairs: list[DuplicatePair]) -> dict[str, Any]:
+    from retrieval.duplicates import present_files
+
     keys = {recording.id: recording.key for recording in group}
     told = []
     for pair in pairs:
@@ -86,14 +88,10 @@ def _document(identifier: Identifier, group: list[Recording], pairs: list[Duplic
             "id": recording.key,
             "title": recording.title or None,
             "duration": round(recording.duration, 3),
-            "path": recording.path,
-            "paths": _paths(recording),
+            "path": paths[0],
+            "paths": paths,
         }
         for recording in group
+        for paths in [present_files(recording)]
     ]
     return {"recordings": recordings, "pairs": told}
-
-
-def _paths(recording: Recording) -> list[str]:
-    """Where it lies, files that are gone left out."""
-    return [file.path for file in recording.files if not file.missing]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Course", "Watcher", "claim"]
 
+_CHECKPOINT = "checkpoint.pt"
 _SAVE_EVERY = 100
 _TELL_EVERY = 20
 _WARM_UP = 200
@@ -40,18 +42,27 @@ class Watcher(Protocol):
         """Something worth a line."""
 
 
-def claim(folder: Path, files: Sequence[Path], recipe: DataclassInstance) -> None:
-    """Note in a folder what is trained there.
+def claim(folder: Path, files: Sequence[Path], recipe: DataclassInstance, made: Sequence[str]) -> None:
+    """Note in a folder what is trained there; what was only made ready of another training goes.
+
+    Args:
+        folder: where the training lives.
+        files: that it is on, told apart by their paths, sizes and times.
+        recipe: everything else.
+        made: folders in it that hold what is made of the files.
 
     Raises:
-        TrainingError: it holds a training on other files or with another recipe.
+        TrainingError: it holds a training on other files or with another recipe that has begun.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    names = "\n".join(str(path) for path in files)
+    states = [(str(path), state.st_size, state.st_mtime_ns) for path in files for state in [path.stat()]]
     label = folder / "training.json"
-    now = {"files": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(), **asdict(recipe)}
+    now = {"files": hashlib.sha256(repr(states).encode("utf-8", "surrogateescape")).hexdigest(), **asdict(recipe)}
     if label.exists() and json.loads(label.read_text("utf-8")) != now:
-        raise TrainingError(f"{folder}: holds a training on other recordings or with other settings; name another")
+        if (folder / _CHECKPOINT).exists():
+            raise TrainingError(f"{folder}: holds a training on other recordings or with other settings; name another")
+        for name in made:
+            shutil.rmtree(folder / name, ignore_errors=True)
     label.write_text(json.dumps(now, indent=1) + "\n", "utf-8")
 
 
@@ -138,10 +149,10 @@ class Course:
         }
         unfinished = self._folder / "checkpoint.part"
         torch.save(state, unfinished)
-        unfinished.replace(self._folder / "checkpoint.pt")
+        unfinished.replace(self._folder / _CHECKPOINT)
 
     def _resume(self) -> None:
-        path = self._folder / "checkpoint.pt"
+        path = self._folder / _CHECKPOINT
         if path.exists():
             device = next(self._network.parameters()).device
             state = torch.load(path, map_location=device, weights_only=True)

@@ -97,7 +97,7 @@ def train_on_scores(
         TrainingError: fewer than two scores can be performed, or the folder holds another training.
         RenderError: FluidSynth cannot play.
     """
-    claim(folder, [*scores, *fonts], recipe)
+    claim(folder, [*scores, *fonts], recipe, ("performances",))
     works, failures = perform_scores(
         scores,
         folder / "performances",

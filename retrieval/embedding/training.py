@@ -95,7 +95,7 @@ def train_fingerprint(
     Raises:
         TrainingError: no recording is long enough, or the folder holds another training.
     """
-    claim(folder, [*music, *noise], recipe)
+    claim(folder, [*music, *noise], recipe, ("music", "noise", "excerpts"))
     tracks, failures = decode_all(music, folder / "music", jobs, watcher.progress)
     noises, noise_failures = decode_all(noise, folder / "noise", jobs, watcher.progress)
     for failure in (*failures, *noise_failures):

@@ -166,7 +166,7 @@ def train_on_recordings(
     Raises:
         TrainingError: fewer than two works have recordings that correspond, or the folder holds another training.
     """
-    claim(folder, [path for recordings in works for path in recordings], recipe)
+    claim(folder, [path for recordings in works for path in recordings], recipe, ("families",))
     families, failures = make_recorded_families(works, folder / "families", watcher.progress)
     for failure in failures:
         watcher.say(f"left out: {failure}")
