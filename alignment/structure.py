@@ -42,6 +42,9 @@ _AROUND_FRAMES, _AROUND_SHARE, _UNLIKE_SHARE = 10, 0.25, 0.6
 _INTO_MUSIC = 4
 """Points before applause at the end that are given up with it: where it rises, the music is to have ended."""
 
+_LONG_NOISE, _STEEP = 15, 4
+"""Coarse frames of noise on one side, and how many times as many they are as those that go by on the other."""
+
 _CLEARLY_UNLIKE = 1.0
 """Sum in coarse frames; three seconds of applause have as much."""
 
@@ -151,6 +154,8 @@ def without_noise(
 ) -> list[Correspondence]:
     """The matches without the noise at either end that is hardly more alike along the path than beside it.
 
+    Without that which one side has while the other all but stands still, too: applause is taken for a note held longer.
+
     Args:
         x, y: unit columns.
         found: the matches.
@@ -160,9 +165,12 @@ def without_noise(
     out = []
     for match in found:
         i, j = match.path.T
-        both = noise[0][i] & noise[1][j]
+        in_x, in_y = noise[0][i], noise[1][j]
+        both = in_x & in_y
         first, last = _points_of_noise(sides, match.path, both), _points_of_noise(sides, match.path[::-1], both[::-1])
         last += _INTO_MUSIC if last else 0
+        first = max(first, _points_of_one_sided_noise(match.path, (in_x, in_y)))
+        last = max(last, _points_of_one_sided_noise(match.path[::-1], (in_x[::-1], in_y[::-1])))
         if first + last < len(match.path):
             out.append(replace(match, path=match.path[first : len(match.path) - last]))
     return out
@@ -181,6 +189,18 @@ def _points_of_noise(sides: _Sides, path: NDArray[np.int64], noise: NDArray[np.b
         if total > most:
             most, count = total, at
     return count if most > _CLEARLY_UNLIKE else 0
+
+
+def _points_of_one_sided_noise(path: NDArray[np.int64], noise: tuple[NDArray[np.bool_], NDArray[np.bool_]]) -> int:
+    """How many of the first points of a path are of noise on one side that the other passes over; `noise` of each."""
+    most = 0
+    for side in (0, 1):
+        count = int(np.argmin(np.append(noise[side], False)))
+        if count:
+            lengths = np.abs(path[count - 1] - path[0]) + 1
+            if lengths[side] >= max(_LONG_NOISE, _STEEP * lengths[1 - side]):
+                most = max(most, count)
+    return most
 
 
 def sharpen(

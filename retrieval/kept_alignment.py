@@ -18,7 +18,7 @@ from index.alignments import KeptAlignment, KeptSegment
 
 __all__ = ["alignment_method", "as_kept", "from_kept", "to_kept"]
 
-_VERSION = 11
+_VERSION = 12
 """Counted up whenever `alignment.synchronise` comes to give other paths or confidences."""
 
 

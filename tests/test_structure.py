@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from columns import music, played
 
-from alignment.structure import Gaps, bridged, corresponding_sections, sharpen
+from alignment.structure import Correspondence, Gaps, bridged, corresponding_sections, sharpen, without_noise
 
 GAPS = Gaps(each=0.6, halt=0.25, opening=10.0, exchange=20.0, start=8.0, end=8.0, least_gain=15.0)
 SHORTEST = 25
@@ -101,3 +101,18 @@ def test_a_cut_is_sharpened_to_the_frame(parts):
     half = np.float16
     end, start = sharpen(x.astype(half), y.astype(half), (193, 193), (343, 193), 60, gaps)
     assert near([(end, start)], [((200, 200), (350, 200))])
+
+
+@pytest.mark.parametrize(("frames", "backwards"), [(60, False), (60, True), (10, False)])
+def test_noise_at_an_end_that_only_one_side_has_is_no_note_held_longer(frames, backwards):
+    whole = music(0, 100 + frames)
+    x, y = played([whole[:, :100]], 1), played([whole], 2)
+    diagonal = np.repeat(np.arange(100)[:, None], 2, axis=1)
+    path = np.concatenate([diagonal, np.column_stack([np.full(frames, 99), np.arange(100, 100 + frames)])])
+    noise = np.zeros(100, bool), np.arange(100 + frames) >= 100
+    if backwards:
+        path = ((99, 99 + frames) - path)[::-1]
+        noise = noise[0], noise[1][::-1]
+    (kept,) = without_noise(x, y, [Correspondence(path, 1.0)], noise)
+    wanted = path if frames == 10 else diagonal + np.array([0, frames if backwards else 0])
+    assert np.array_equal(kept.path, wanted)
