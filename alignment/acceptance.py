@@ -1,8 +1,8 @@
 """Whether two recordings are of the same music.
 
-What the corresponding sections save over leaving everything alone is compared with what is saved by chance: against
-the other recording played backwards, and with its seconds in any order. It has the same tones, density and sound then,
-but not the same course; steady noise, and songs on a few chords, are as alike.
+What the corresponding sections save over leaving everything alone is compared with what is saved by chance: where
+one recording is played backwards, or has its seconds in any order. It has the same tones, density and sound then, but
+not the same course; steady noise, and songs on a few chords, are as alike.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,6 @@ _WEIGHTS = (7.09, -2.28, -11.14, -9.10, -0.65, 5.01, -3.93)
 """Logistic of the evidence, intercept first; `scripts/calibrate_alignment.py` fits it."""
 
 _SCRAMBLED_FRAMES = 5
-_SCRAMBLES = 2
-"""How many orders of its seconds are tried."""
 
 _LONGEST = 2.0
 
@@ -35,10 +34,10 @@ class Evidence(NamedTuple):
 
     Attributes:
         saving: of what leaving the matched frames alone would cost, the part that matching them saves.
-        scrambled: geometric mean of what is saved against the other recording with its seconds in another order, over
-            what is saved, and of the part that matching does not save: in music that goes round and round chance saves
-            much, which says little where nearly all of it corresponds.
-        backwards: the same against it played backwards.
+        scrambled: geometric mean of what is saved where the seconds of one recording are in another order, of either in
+            turn, over what is saved, and of the part that matching does not save: in music that goes round and round
+            chance saves much, which says little where nearly all of it corresponds.
+        backwards: the same where one is played backwards, either in turn.
         length: logarithm of the matched frames of both sides, over 200; beyond what was fitted it counts no more.
         coverage: of the side that has more matched, the part that is.
         steadiness: share of the path's steps in which both sides advance.
@@ -70,11 +69,15 @@ def evidence_of_same_music(
     frames = int(matched.sum())
     steps = np.concatenate([np.diff(section.path, axis=0) for section in sections])
     saving = gain / (gaps.each * frames)
-    scrambled = [_by_chance(x, _scrambled(y, pooled, seed), gaps, gain) for seed in range(_SCRAMBLES)]
+    by_chance = [
+        _by_chance(x, disturbed(y), gaps, gain) + _by_chance(disturbed(x), y, gaps, gain)
+        for disturbed in (partial(_scrambled, pooled=pooled), np.fliplr)
+    ]
+    scrambled, backwards = (math.sqrt(max(1.0 - saving, 0.0) * 0.5 * both) for both in by_chance)
     return Evidence(
         saving,
-        math.sqrt(max(1.0 - saving, 0.0) * float(np.mean(scrambled))),
-        math.sqrt(max(1.0 - saving, 0.0) * _by_chance(x, y[:, ::-1], gaps, gain)),
+        scrambled,
+        backwards,
         min(_LONGEST, float(np.log(frames * pooled / 200.0))),
         float((matched / (x.shape[1], y.shape[1])).max()),
         float((steps == 1).all(axis=1).mean()) if len(steps) else 0.0,
@@ -87,15 +90,15 @@ def _by_chance(x: NDArray[np.float32], y: NDArray[np.float32], gaps: Gaps, gain:
     Nothing has to be gained there to make up for what stands alone before and after.
     """
     free = replace(gaps, start=0.0, end=0.0, least_gain=0.0)
-    found = corresponding_sections(x, np.ascontiguousarray(y), free, max(x.shape[1], y.shape[1]))
+    found = corresponding_sections(np.ascontiguousarray(x), np.ascontiguousarray(y), free, max(x.shape[1], y.shape[1]))
     return min(1.0, sum(section.gain for section in found) / gain)
 
 
-def _scrambled(y: NDArray[np.float32], pooled: int, seed: int) -> NDArray[np.float32]:
+def _scrambled(x: NDArray[np.float32], pooled: int) -> NDArray[np.float32]:
     """Columns with each second where it is, but the seconds in any order."""
-    blocks = np.array_split(np.arange(y.shape[1]), np.arange(0, y.shape[1], max(_SCRAMBLED_FRAMES // pooled, 1))[1:])
-    order = np.random.default_rng(seed).permutation(len(blocks))
-    return y[:, np.concatenate([blocks[number] for number in order])]
+    blocks = np.array_split(np.arange(x.shape[1]), np.arange(0, x.shape[1], max(_SCRAMBLED_FRAMES // pooled, 1))[1:])
+    order = np.random.default_rng(0).permutation(len(blocks))
+    return x[:, np.concatenate([blocks[number] for number in order])]
 
 
 def probability_of_same_music(evidence: Evidence) -> float:

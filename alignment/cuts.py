@@ -66,9 +66,10 @@ def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:
 
 
 def parted(pair: Pair, sections: Sequence[Section]) -> list[Section]:
-    """The sections, cut where they run over what only one side has."""
+    """The sections, cut where they run over what only one side has, and without such at their ends."""
     out: list[Section] = []
-    for section in sections:
+    for whole in sections:
+        section = _ended(pair, whole) if pair.band is None and not pair.anchors else whole
         steep = [] if pair.band is not None else list(_steep_stretches(section.points))
         like = _cost_of_matching(pair, section) if steep else 0.0
         for first, last in steep:
@@ -78,6 +79,38 @@ def parted(pair: Pair, sections: Sequence[Section]) -> list[Section]:
                 section = replace(section, start=cut[1])
         out.append(section)
     return out
+
+
+def _ended(pair: Pair, section: Section) -> Section:
+    """The section without what one side goes on to play at an end of it while the other all but stands still.
+
+    That is where an excerpt breaks off: what is silent there was matched with what is silent at an end of the whole.
+    """
+    before = _points_beyond(pair, section.points[::-1])
+    after = _points_beyond(pair, section.points[before:])
+    points = section.points[before : len(section.points) - after]
+    if len(points) < _FEWEST_FRAMES:
+        return section
+    start = (int(points[0, 0]), int(points[0, 1])) if before else section.start
+    end = (int(points[-1, 0]) + 1, int(points[-1, 1]) + 1) if after else section.end
+    return Section(start, end, points)
+
+
+def _points_beyond(pair: Pair, points: NDArray[np.int64]) -> int:
+    """How many of the last points of a path, which may run backwards, lead over what only one side plays."""
+    ways = np.abs(points[-1] - points)
+    if ways[0].min() <= 0:
+        return 0
+    for side in (0, 1):
+        passed, other = ways[:, side], ways[:, 1 - side] * ways[0, side] / ways[0, 1 - side]
+        knee = int(np.argmax(passed - _STEEP * other))
+        if passed[knee] < _STEEP_SECONDS * FEATURE_RATE:
+            continue
+        first, last = sorted((int(points[knee, side]), int(points[-1, side])))
+        played, features = (pair.left, pair.right)[side], (pair.x, pair.y)[side]
+        if _plays(played, first, last) and not _holds(features, first, last):
+            return len(points) - 1 - knee
+    return 0
 
 
 def _steep_stretches(points: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -122,7 +122,7 @@ def _at_pace(
     scale = pooled * slow_x * COARSE_DOWNSAMPLING, pooled * slow_y * COARSE_DOWNSAMPLING
     fixed = [(round(i / scale[0]), round(j / scale[1])) for i, j in anchors]
     line = _rising([(0, 0), *fixed, (x.shape[1], y.shape[1])])
-    allowed = None if band is None else band_around(line, band / scale[1])
+    allowed = None if band is None else band_around(line, (band / scale[0], band / scale[1]))
     shortest = round(SHORTEST_SECTION_SECONDS * FEATURE_RATE / (pooled * COARSE_DOWNSAMPLING))
     found: list[Correspondence] = []
     for number, ((i, j), (k, m)) in enumerate(pairwise(line)):

@@ -49,10 +49,13 @@ def anchor_frames(point: tuple[float, float]) -> tuple[int, int]:
     return round(point[0] * FEATURE_RATE), round(point[1] * FEATURE_RATE)
 
 
-def band_around(line: Sequence[tuple[int, int]], radius: float) -> Corridor:
-    """Cells within `radius` columns of a line through the given points."""
+def band_around(line: Sequence[tuple[int, int]], radii: tuple[float, float]) -> Corridor:
+    """Cells within so many rows and so many columns of a line through the given points, which rise."""
     rows, columns = np.array(line, np.float64).T
-    middle = np.interp(np.arange(int(rows[-1])), rows, columns)
+    at = np.arange(int(rows[-1]))
+    middle = np.interp(at, rows, columns)
+    slope = (np.diff(columns) / np.maximum(np.diff(rows), 1.0))[np.searchsorted(rows, at, side="right") - 1]
+    radius = np.minimum(slope * radii[0], radii[1])
     low = np.clip(np.floor(middle - radius), 0, columns[-1] - 1).astype(np.int64)
     high = np.clip(np.ceil(middle + radius) + 1, 1, columns[-1]).astype(np.int64)
     return Corridor(low, high)

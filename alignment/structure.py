@@ -42,6 +42,9 @@ _AROUND_FRAMES, _AROUND_SHARE, _UNLIKE_SHARE = 10, 0.25, 0.6
 _INTO_MUSIC = 4
 """Points before applause at the end that are given up with it: where it rises, the music is to have ended."""
 
+_LEAST_LEFT = 10
+"""Fine frames within reach of a cut, of one match or the other, that have to match."""
+
 _LONG_NOISE, _STEEP = 15, 4
 """Coarse frames of noise on one side, and how many times as many they are as those that go by on the other."""
 
@@ -227,9 +230,11 @@ def sharpen(
         return before, after
     (i, j), (k, m) = cut
     end, start = (int(rows[i - 1]) + 1, int(columns[j - 1]) + 1), (int(rows[k]), int(columns[m]))
-    # A match must not run over the middle that was left out.
+    # A match must not run over the middle that was left out, and where both sides would lose all within reach there is
+    # nothing to tell the place by.
     near = all(end[side] <= before[side] + reach and start[side] >= after[side] - reach for side in (0, 1))
-    return (end, start) if near else (before, after)
+    lost = min(start[side] - after[side] + before[side] - end[side] for side in (0, 1))
+    return (end, start) if near and lost < reach - _LEAST_LEFT else (before, after)
 
 
 def longest_cut(

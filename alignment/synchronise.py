@@ -42,7 +42,7 @@ __all__ = ["refined", "synchronise", "synchronise_in_one_key"]
 
 _log = logging.getLogger(__name__)
 
-_ACCEPTED = 0.65
+_ACCEPTED = 0.7
 """Of pairs as many of which are right as wrong; refusing the same music is the lesser evil."""
 
 
@@ -109,7 +109,7 @@ def _in_best_key(
         _log.info("%+d semitones: %d sections gain %.1f", -shift, len(asked[-1][1].sections), asked[-1][1].gain)
     pair, matching = max(asked, key=lambda one: one[1].gain)
     evidence = matching.evidence()
-    confidence = probability_of_same_music(evidence) if evidence else 0.0
+    confidence = probability_of_same_music(evidence) if evidence and matching.sections else 0.0
     _log.info("the same music by %.3f, %.2f is enough", confidence, _ACCEPTED)
     return pair, matching.sections, confidence
 

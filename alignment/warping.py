@@ -55,7 +55,9 @@ def mean_path_of(pair: Pair, section: Section) -> MeanPath:
     fixed = [anchor for anchor in pair.anchors if _holds(section, anchor)]
     allowed = None
     if pair.band is not None:
-        allowed = band_around([(0, 0), *map(anchor_frames, pair.anchors), pair.frames], pair.band * FEATURE_RATE)
+        radius = pair.band * FEATURE_RATE
+        line = [(0, 0), *map(anchor_frames, pair.anchors), pair.frames]
+        allowed = band_around(line, (radius, radius))
     corners = [section.start]
     for corner in map(anchor_frames, fixed):
         if _apart(corners[-1], corner) and _apart(corner, section.end):

@@ -449,6 +449,7 @@ def _same_place(one: Line, other: Line) -> bool:
 
 
 def _place(line: Line, clip_seconds: float, recording_seconds: float) -> Place:
-    """The part of the recording that the clip covers; `start` is where the clip's own start falls."""
+    """The part of the recording that the clip covers, and of the clip that is in the recording."""
+    start = max(line.offset, 0.0)
     end = min(line.offset + line.tempo_ratio * clip_seconds, recording_seconds)
-    return Place(line.offset, end, 0.0, (end - line.offset) / line.tempo_ratio)
+    return Place(start, end, (start - line.offset) / line.tempo_ratio, (end - line.offset) / line.tempo_ratio)

@@ -247,8 +247,21 @@ def test_doctor_names_a_damaged_library_among_the_problems(tmp_path):
 def test_a_closed_pipe_is_no_error(collection):
     command = f"{sys.executable} -m retrieval.cli list --library '{collection.folder}' | head -1"
     done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
-    assert done.stderr == ""
+    assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", ["list --json", "show --json ID", "doctor", "--help"])
+def test_nor_is_a_pipe_that_nobody_reads(collection, verb):
+    with Library(collection.folder) as library:
+        words = verb.replace("ID", library.recordings()[0].key).split()
+    where = [] if verb == "--help" else ["--library", collection.folder]
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "retrieval.cli", *words, *where]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,10 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -11,6 +15,7 @@ import soundfile
 from demo_pieces import PIECES
 from program import documents, incipit
 
+import retrieval
 from alignment import read_audio
 
 RATE = 22050
@@ -266,6 +271,7 @@ def test_warping_gives_the_other_the_timing_of_the_reference(pair, tmp_path):
         (["--carry", "labels.csv", "--format", "csv"], "own format"),
         (["--carry", "labels.csv", "--json"], "own format"),
         (["--carry", "labels.csv", "-o", "labels.csv"], "would be overwritten"),
+        (["-o", "one.wav", "--warp", "./one.wav"], "is that of -o, too"),
     ],
 )
 def test_misuse_is_exit_code_2_and_told_in_words(options, says, pair, tmp_path):
@@ -276,6 +282,19 @@ def test_misuse_is_exit_code_2_and_told_in_words(options, says, pair, tmp_path):
     told = " ".join(line.strip("│╭╰─╮╯ ") for line in done.stderr.splitlines())
     assert says in told
     assert (tmp_path / "labels.csv").read_text() == "1.0,a\n"
+
+
+def test_files_are_written_though_nobody_reads_what_is_printed(pair, tmp_path):
+    first, second = (f"'{item.path}'" for item in pair)
+    command = f"{sys.executable} -m retrieval.cli align {first} {second} --json -q -o path.csv --warp warped.wav | true"
+    root = str(Path(retrieval.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.stderr == ""
+    assert (tmp_path / "path.csv").read_text().startswith("ref,other")
+    assert (tmp_path / "warped.wav").exists()
 
 
 @pytest.mark.parametrize(

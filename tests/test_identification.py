@@ -71,7 +71,15 @@ def test_hits_have_ranks_and_falling_scores(collection, music):
     scores = [hit.score for hit in hits]
     assert scores == sorted(scores, reverse=True)
     assert all(0 <= score <= 1 for score in scores)
-    assert hits[0].places[0].start == pytest.approx(0.0, abs=0.06)
+    assert 0.0 <= hits[0].places[0].start < 0.06
+
+
+def test_a_clip_that_begins_before_the_recording_is_in_it_from_its_own_start_on(collection, music):
+    samples = cut(music.recorded[0].path, 0.0, 8.0)
+    early = np.concatenate([np.zeros(2 * RATE, np.float32), samples])
+    (place, *_) = collection.identifier().identify(Audio(early), top=1, max_false_accepts=0.01)[0].places
+    assert 0.0 <= place.start < 0.1
+    assert place.query_start - place.start == pytest.approx(2.0, abs=0.1)
 
 
 def test_fewer_false_accepts_accept_no_more(collection, music):

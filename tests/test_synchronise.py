@@ -11,6 +11,7 @@ from demo_pieces import PIECES
 from alignment import Audio, FeatureError, read_audio, synchronise
 from alignment.carrying import inverted
 from alignment.export import path_csv, synchronisation_document
+from alignment.pair import band_around
 from alignment.score import read_score
 from alignment.score_sound import score_sound
 
@@ -357,6 +358,17 @@ def test_an_excerpt_finds_its_place(aligned):
     assert covers(found, "ref", ref.duration)
 
 
+@pytest.mark.parametrize("line", [[(0, 0), (300, 450)], [(0, 0), (200, 60), (260, 400)]])
+def test_a_band_is_kept_on_both_sides(line):
+    rows, columns = np.array(line).T
+    band = band_around(line, (20.0, 20.0))
+    for row, (low, high) in enumerate(zip(band.low, band.high, strict=True)):
+        assert low <= np.interp(row, rows, columns) < high
+        for column in {low, high - 1} - {0, columns[-1] - 1}:
+            assert abs(column - np.interp(row, rows, columns)) <= 22
+            assert abs(row - np.interp(column, columns, rows)) <= 22 or len(line) > 2  # around corners it is wider
+
+
 def test_a_band_is_kept_and_an_anchor_is_gone_through(aligned):
     first, second, result = aligned
     ref, other = read_audio(first.path), read_audio(second.path)
@@ -441,3 +453,19 @@ def test_noise_is_no_performance(music):
     audio = read_audio(music.recorded[0].path)
     noise = Audio((0.1 * np.random.default_rng(0).standard_normal(20 * RATE)).astype(np.float32))
     assert not synchronise(audio, noise).accepted
+
+
+@pytest.mark.parametrize(("name", "first", "seconds"), [("china-b", 31.621, 8), ("england-b", 37.1, 5)])
+def test_whether_it_is_the_same_music_does_not_depend_on_which_side_is_the_reference(data, name, first, seconds):
+    whole, other = (read_audio(data / "anthems" / f"{name[:-1]}{letter}.mp3") for letter in "ab")
+    excerpt = Audio(other.samples[round(first * RATE) : round((first + seconds) * RATE)].copy())
+    one, two = synchronise(whole, excerpt), synchronise(excerpt, whole)
+    assert one.confidence == pytest.approx(two.confidence, abs=1e-6)
+    assert one.accepted == two.accepted
+
+
+def test_an_excerpt_ends_where_it_was_cut_though_both_end_in_silence(data):
+    whole = read_audio(data / "anthems" / "england-a.mp3")
+    excerpt = Audio(whole.samples[round(30.41 * RATE) : round(38.41 * RATE)].copy())
+    (match,) = [segment for segment in synchronise(whole, excerpt).segments if segment.path is not None]
+    assert match.ref == pytest.approx((30.41, 38.41), abs=0.1)

@@ -30,7 +30,8 @@ def audacity_labels(alignment: Synchronisation, beats: Sequence[Beat] = ()) -> s
         alignment: of a reference and the other recording.
         beats: of the reference, where it is a score.
     """
-    labels = [_label(segment, alignment) for segment in alignment.segments]
+    name = "score" if beats else "reference"
+    labels = [_label(segment, alignment, name) for segment in alignment.segments]
     measures = _measures(beats)
     times = carry_times([beat.seconds for beat in measures], alignment)
     labels += [
@@ -51,13 +52,13 @@ def _measures(beats: Sequence[Beat]) -> list[Beat]:
     ]
 
 
-def _label(segment: Segment, alignment: Synchronisation) -> Annotation:
+def _label(segment: Segment, alignment: Synchronisation, reference: str) -> Annotation:
     start = place_in_other(segment, alignment)
     end = None if segment.other is None else segment.other[1]
     if segment.ref is None:
         return Annotation(start, end, ("only here",))
     place = f"{_clock(segment.ref[0])}-{_clock(segment.ref[1])}"
-    return Annotation(start, end, (f"left out: {place}" if segment.other is None else f"reference {place}",))
+    return Annotation(start, end, (f"left out: {place}" if segment.other is None else f"{reference} {place}",))
 
 
 def _clock(seconds: float) -> str:

@@ -32,7 +32,7 @@ from retrieval.cli.console import (
     working,
 )
 from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
-from retrieval.cli.targets import require_picture_name, require_sound_name, require_targets
+from retrieval.cli.targets import put_text, require_picture_name, require_sound_name, require_targets
 from retrieval.documents import alignment_document
 from retrieval.sides import Other, Side, kept_alignment, kept_either_way, read_side, resolve, transposable
 
@@ -59,7 +59,7 @@ def align(
     ] = None,
     band: Annotated[
         float | None,
-        typer.Option(metavar="S", min=0.1, help="Stay within S seconds of the straight line, or of the anchors'."),
+        typer.Option(metavar="S", min=0.1, help="Stay within S seconds of the straight line through what sounds."),
     ] = None,
     anchor: Annotated[
         list[str] | None,
@@ -125,12 +125,17 @@ def align(
     _tell_missed(anchors, others[0], done[0])
     document = alignment_document(reference, done, time.monotonic() - started)
     text = _carried(labels, done[0], quiet) if labels else alignment_text(reference, done, document, wanted)
-    _write(text, output, document if json else None)
+    if output is not None and text is not None:
+        put_text(text, output)
     made = all(
         _made(write, reference, done[0], target)
         for write, target in ((write_warped, warp), (write_plot, plot))
         if target is not None and done[0].accepted
     )
+    if json:
+        json_line(document)
+    elif output is None and text is not None:
+        sys.stdout.write(text)
     if not made or any(other.alignment is None for other in done):
         return 1
     return 0 if any(other.accepted for other in done) else 3
@@ -365,17 +370,10 @@ def _made(write: Callable[[Side, Other, Path], None], reference: Side, other: Ot
 
     try:
         write(reference, other, target)
-    except (AlignmentError, OSError) as error:
+    except AlignmentError as error:
         warn(str(error))
         return False
+    except OSError as error:
+        warn(f"{target}: {error.strerror or error}")
+        return False
     return True
-
-
-def _write(text: str | None, output: Path | None, document: dict[str, Any] | None) -> None:
-    """Print the document if there is one, else the text unless there is a file for it."""
-    if document is not None:
-        json_line(document)
-    elif output is None and text is not None:
-        sys.stdout.write(text)
-    if output is not None and text is not None:
-        output.write_text(text, "utf-8", errors="surrogateescape", newline="")

@@ -92,8 +92,11 @@ def main() -> None:
         warn("interrupted")
         code = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
+        code = _let_go_of_stdout()
+    except SystemExit as end:
+        if not isinstance(end.__context__, BrokenPipeError):
+            raise
+        code = _let_go_of_stdout()  # typer ends with 1 where a verb writes to a closed pipe
     except Exception as error:
         code = _explain(error)
     # Worker threads may still be inside a decoder; what they would bring is not wanted any more.
@@ -103,6 +106,12 @@ def main() -> None:
     if code == 130:
         os._exit(code)
     sys.exit(code)
+
+
+def _let_go_of_stdout() -> int:
+    """What is not written yet to a pipe that was closed is not wanted; that is no error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    return 0
 
 
 def _was_interrupted(error: BaseException | None) -> bool:

@@ -58,12 +58,12 @@ def compare(
         return 1
     with working(f"comparing {a} with {b}", quiet):
         found = compared(*sides)
+    if plot is not None:
+        _draw(plot, (a, b), sides, found)
     if json:
         json_line(comparison_document(absolute(a), absolute(b), found, time.monotonic() - started))
     else:
         _print(found, quiet)
-    if plot is not None:
-        _draw(plot, (a, b), sides, found)
     return 3 if found.verdict is Verdict.neither else 0
 
 

@@ -1,4 +1,4 @@
-"""What a command is to write is looked at before its work, which may be long."""
+"""What a command is to write: looked at before its work, which may be long, and written before it prints anything."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from pathlib import Path
 
 import typer
 
-__all__ = ["require_folder", "require_picture_name", "require_sound_name", "require_targets"]
+__all__ = ["put_text", "require_folder", "require_picture_name", "require_sound_name", "require_targets"]
 
 
 def require_targets(targets: dict[str, Path | None], inputs: Sequence[str | None] = ()) -> None:
-    """Refuse targets, by their options, in no folder, that are one, or in the place of what is read."""
+    """Refuse targets, by their options, in no folder, that are one, or in the place of another or of what is read."""
+    taken: dict[Path, str] = {}
     for option, target in targets.items():
         if target is None:
             continue
+        if (other := taken.setdefault(target.resolve(), option)) != option:
+            raise typer.BadParameter(f"{target} is that of {other}, too", param_hint=f"'{option}'")
         require_folder(option, target)
         if target.is_dir():
             raise typer.BadParameter(f"{target} is a folder", param_hint=f"'{option}'")
@@ -50,3 +53,13 @@ def require_sound_name(option: str, target: Path | None) -> None:
         sound_format(target)
     except AlignmentError as error:
         raise typer.BadParameter(str(error), param_hint=f"'{option}'") from error
+
+
+def put_text(text: str, target: Path) -> None:
+    """Write a file; raises FileError where that fails."""
+    from alignment.errors import FileError
+
+    try:
+        target.write_text(text, "utf-8", errors="surrogateescape", newline="")
+    except OSError as error:
+        raise FileError(str(target), error.strerror or str(error)) from error

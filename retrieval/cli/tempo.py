@@ -12,7 +12,7 @@ import typer
 
 from retrieval.cli.console import absolute, explain, hush_decoders, json_line, library_folder, warn, working
 from retrieval.cli.options import Json, LibraryFolder, Quiet, Verbose
-from retrieval.cli.targets import require_picture_name, require_targets
+from retrieval.cli.targets import put_text, require_picture_name, require_targets
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,11 +93,15 @@ def tempo(
         del sound
         named = zip(others, paths, strict=True)
         curves = [_curve(side, ref, name, other, times, window, quiet) for name, other in named]
-    _write(_csv(side.score, times, curves), output, json)
-    if json:
-        json_line(_document(side, times, curves, started))
+    text = _csv(side.score, times, curves)
+    if output is not None:
+        put_text(text, output)
     if plot is not None:
         _draw(plot, side, times, curves)
+    if json:
+        json_line(_document(side, times, curves, started))
+    elif output is None:
+        sys.stdout.write(text)
     if any(curve.error for curve in curves):
         return 1
     return 0 if not curves or any(curve.accepted for curve in curves) else 3
@@ -155,13 +159,17 @@ def _tell_pulse(
     with working(f"listening to {side.path}", quiet):
         strength = onset_strength(sound.samples, sound.rate)
         pulse = predominant_local_pulse(strength)
-    _write(tempo_csv([("time", pulse.beats), ("bpm", pulse.beats_bpm)]), output, json)
-    if json:
-        json_line(_pulse_document(side, pulse, started))
+    text = tempo_csv([("time", pulse.beats), ("bpm", pulse.beats_bpm)])
+    if output is not None:
+        put_text(text, output)
     if plot is not None:
         from alignment.plot import plot_pulse
 
         plot_pulse(plot, strength, pulse, side.path)
+    if json:
+        json_line(_pulse_document(side, pulse, started))
+    elif output is None:
+        sys.stdout.write(text)
     if len(pulse.beats):
         return 0
     explain(f"{side.path}: no pulse was found", quiet)
@@ -236,10 +244,3 @@ def _draw(out: Path, side: Side, times: Floats, curves: list[_Curve]) -> None:
     else:
         own = [] if curves else [(side.path, _own_tempo(side.score))]
         plot_bpm(out, times, drawn or own, side.path, [beat.measure for beat in side.score.beats])
-
-
-def _write(text: str, output: Path | None, json: bool) -> None:
-    if output is not None:
-        output.write_text(text, "utf-8", errors="surrogateescape")
-    elif not json:
-        sys.stdout.write(text)
