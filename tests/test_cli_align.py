@@ -272,6 +272,7 @@ def test_warping_gives_the_other_the_timing_of_the_reference(pair, tmp_path):
         (["--carry", "labels.csv", "--json"], "own format"),
         (["--carry", "labels.csv", "-o", "labels.csv"], "would be overwritten"),
         (["-o", "one.wav", "--warp", "./one.wav"], "is that of -o, too"),
+        (["-o", "-"], "'-' is no file"),
     ],
 )
 def test_misuse_is_exit_code_2_and_told_in_words(options, says, pair, tmp_path):

@@ -27,7 +27,7 @@ def list_items(
 ) -> int:
     """List the recordings and scores of the library, a line each, by path.
 
-    With --failed, files that `incipit index` could not take in when it last tried: path, cause and time.
+    With --failed, files that `incipit index` could not take in when it last tried: time, path, cause.
 
     Example: incipit list --json | jq -r .path
     """

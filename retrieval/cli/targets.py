@@ -11,7 +11,11 @@ __all__ = ["put_text", "require_folder", "require_picture_name", "require_sound_
 
 
 def require_targets(targets: dict[str, Path | None], inputs: Sequence[str | None] = ()) -> None:
-    """Refuse targets, by their options, in no folder, that are one, or in the place of another or of what is read."""
+    """Refuse targets, by their options: in no folder, that are one or none, in the place of another or of what is read.
+
+    Raises:
+        typer.BadParameter: one is.
+    """
     taken: dict[Path, str] = {}
     for option, target in targets.items():
         if target is None:
@@ -19,6 +23,8 @@ def require_targets(targets: dict[str, Path | None], inputs: Sequence[str | None
         if (other := taken.setdefault(target.resolve(), option)) != option:
             raise typer.BadParameter(f"{target} is that of {other}, too", param_hint=f"'{option}'")
         require_folder(option, target)
+        if target.name == "-":
+            raise typer.BadParameter("'-' is no file; leave it out to write to stdout", param_hint=f"'{option}'")
         if target.is_dir():
             raise typer.BadParameter(f"{target} is a folder", param_hint=f"'{option}'")
         if target.exists() and any(name and Path(name).exists() and target.samefile(name) for name in inputs):
