@@ -68,8 +68,7 @@ def sharpened(pair: Pair, sections: Sequence[Section]) -> list[Section]:
 def parted(pair: Pair, sections: Sequence[Section]) -> list[Section]:
     """The sections, cut where they run over what only one side has, and without such at their ends."""
     out: list[Section] = []
-    for whole in sections:
-        section = _ended(pair, whole) if pair.band is None and not pair.anchors else whole
+    for section in _ended(pair, sections) if pair.band is None and not pair.anchors else sections:
         steep = [] if pair.band is not None else list(_steep_stretches(section.points))
         like = _cost_of_matching(pair, section) if steep else 0.0
         for first, last in steep:
@@ -81,19 +80,19 @@ def parted(pair: Pair, sections: Sequence[Section]) -> list[Section]:
     return out
 
 
-def _ended(pair: Pair, section: Section) -> Section:
-    """The section without what one side goes on to play at an end of it while the other all but stands still.
+def _ended(pair: Pair, sections: Sequence[Section]) -> list[Section]:
+    """Without what one side goes on to play before the first section or after the last while the other stands still.
 
     That is where an excerpt breaks off: what is silent there was matched with what is silent at an end of the whole.
     """
-    before = _points_beyond(pair, section.points[::-1])
-    after = _points_beyond(pair, section.points[before:])
-    points = section.points[before : len(section.points) - after]
-    if len(points) < _FEWEST_FRAMES:
-        return section
-    start = (int(points[0, 0]), int(points[0, 1])) if before else section.start
-    end = (int(points[-1, 0]) + 1, int(points[-1, 1]) + 1) if after else section.end
-    return Section(start, end, points)
+    out = list(sections)
+    if out and (beyond := _points_beyond(pair, out[0].points[::-1])):
+        points = out[0].points[beyond:]
+        out[0] = replace(out[0], start=(int(points[0, 0]), int(points[0, 1])), points=points)
+    if out and (beyond := _points_beyond(pair, out[-1].points)):
+        points = out[-1].points[:-beyond]
+        out[-1] = replace(out[-1], end=(int(points[-1, 0]) + 1, int(points[-1, 1]) + 1), points=points)
+    return [section for section in out if len(section.points) >= _FEWEST_FRAMES]
 
 
 def _points_beyond(pair: Pair, points: NDArray[np.int64]) -> int:
