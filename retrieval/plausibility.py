@@ -45,7 +45,7 @@ class Likeness:
     @property
     def octaves(self) -> float:
         """Of length."""
-        return math.log2(self.seconds / _USUAL_SECONDS)
+        return _octaves(self.seconds)
 
     def regressors(self, background: float) -> tuple[float, ...]:
         """What the logistic regression weighs, given the background.
@@ -123,4 +123,9 @@ class Plausibility:
         measured the threshold stays as it is.
         """
         share = max_false_accepts * min(1.0, self.hours / max(hours, 1e-9))
-        return tail_level(self.tails, share, math.log2(seconds / _USUAL_SECONDS))
+        return tail_level(self.tails, share, _octaves(seconds))
+
+
+def _octaves(seconds: float) -> float:
+    """Of a passage's length beside the usual one."""
+    return math.log2(seconds / _USUAL_SECONDS)

@@ -23,7 +23,7 @@ def require_targets(targets: dict[str, Path | None], inputs: Sequence[str | None
         if (other := taken.setdefault(target.resolve(), option)) != option:
             raise typer.BadParameter(f"{target} is that of {other}, too", param_hint=f"'{option}'")
         require_folder(option, target)
-        if target.name == "-":
+        if str(target) == "-":
             raise typer.BadParameter("'-' is no file; leave it out to write to stdout", param_hint=f"'{option}'")
         if target.is_dir():
             raise typer.BadParameter(f"{target} is a folder", param_hint=f"'{option}'")
