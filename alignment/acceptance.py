@@ -22,7 +22,10 @@ from alignment.structure import Correspondence, Gaps, corresponding_sections
 __all__ = ["Evidence", "evidence_of_same_music", "probability_of_same_music"]
 
 _WEIGHTS = (7.09, -2.28, -11.14, -9.10, -0.65, 5.01, -3.93)
-"""Logistic of the evidence, intercept first; `scripts/calibrate_alignment.py` fits it."""
+"""Logistic of the evidence, intercept first; `scripts/calibrate_alignment.py` fits it.
+
+These were fitted while the second recording alone was put in another order, or backwards.
+"""
 
 _SCRAMBLED_FRAMES = 5
 
